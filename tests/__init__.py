@@ -1,0 +1,1 @@
+"""Tests: unit (no root, no libvirt), host (the real thing), lab (fixtures), fakes, bench."""

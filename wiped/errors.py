@@ -1,0 +1,147 @@
+"""Every error of the program, drawn as one tree.
+
+    WipedError                        code, exit code, whether a retry can help
+    ├── InputError             2      bad input: names the input, the key or line, and what to do
+    │   └── NotFoundError      2      no such phone, wipe or certificate; an ambiguous name
+    ├── RefusedError           3      a guard, a hold or a missing approval said no (carries refusal codes)
+    ├── NotSanitizedError      4      erased, but not proven
+    ├── VerificationError      65     a certificate or a log does not verify
+    ├── UnreachableError       69     the daemon does not answer
+    ├── TransientError         75     will be retried
+    │   ├── HypervisorError           libvirt is down, slow or wrong
+    │   ├── StorageError              the kernel or the device failed (carries a reason code)
+    │   ├── HelperError               eraser or observer died, hung or spoke nonsense
+    │   └── LedgerError               the ledger cannot be written (a full disk)
+    ├── NotAuthorisedError     77     the caller has not the role
+    └── ConfigError            78     the configuration is wrong (carries every fault at once)
+        └── LedgerVersionError 78     the ledger was written by a newer program
+
+Foreign exceptions are translated at the door of their room with ``raise ... from``. Messages never carry personal data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class WipedError(Exception):
+    """Root of the tree. `code` is a stable word for scripts; `exit_code` follows CONTRACT; `retry` tells whether trying again can help."""
+
+    code: ClassVar[str] = "unexpected"
+    exit_code: ClassVar[int] = 1
+    retry: ClassVar[bool] = False
+
+
+class InputError(WipedError):
+    """The caller's input is wrong. `where` names the key, field or line."""
+
+    code = "bad-input"
+    exit_code = 2
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        super().__init__(f"{where}: {message}" if where else message)
+        self.where = where
+
+
+class NotFoundError(InputError):
+    """What was named does not exist here, or the name is ambiguous."""
+
+    code = "not-found"
+
+
+class RefusedError(WipedError):
+    """A guard refused. `codes` are CONTRACT's refusal codes, the first is the main one."""
+
+    code = "refused"
+    exit_code = 3
+
+    def __init__(self, message: str, *, codes: Sequence[str]) -> None:
+        super().__init__(message)
+        self.codes = tuple(codes)
+
+
+class NotSanitizedError(WipedError):
+    """Wiped without proof. `reasons` are PHYSICS' reason codes."""
+
+    code = "not-sanitized"
+    exit_code = 4
+
+    def __init__(self, message: str, *, reasons: Sequence[str]) -> None:
+        super().__init__(message)
+        self.reasons = tuple(reasons)
+
+
+class VerificationError(WipedError):
+    """A certificate, a signature or the audit log does not verify."""
+
+    code = "verification-failed"
+    exit_code = 65
+
+
+class UnreachableError(WipedError):
+    """The daemon does not answer on its socket."""
+
+    code = "daemon-unreachable"
+    exit_code = 69
+    retry = True
+
+
+class TransientError(WipedError):
+    """I/O or hypervisor failure that will be retried."""
+
+    code = "transient"
+    exit_code = 75
+    retry = True
+
+
+class HypervisorError(TransientError):
+    """libvirt is down, slow, or answered wrongly."""
+
+    code = "hypervisor-failure"
+
+
+class StorageError(TransientError):
+    """The kernel or a device failed. `reason` is a PHYSICS reason code such as `io-error`."""
+
+    code = "storage-failure"
+
+    def __init__(self, message: str, *, reason: str = "io-error") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class HelperError(TransientError):
+    """The eraser or the observer died, hung, or answered outside the protocol."""
+
+    code = "helper-failure"
+
+
+class LedgerError(TransientError):
+    """The ledger cannot be read or written; nothing new is begun."""
+
+    code = "ledger-failure"
+
+
+class NotAuthorisedError(WipedError):
+    """The caller's identity does not have the needed role."""
+
+    code = "not-authorised"
+    exit_code = 77
+
+
+class ConfigError(WipedError):
+    """The configuration cannot be used. `faults` lists every fault as (key, reason)."""
+
+    code = "configuration"
+    exit_code = 78
+
+    def __init__(self, message: str, *, faults: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class LedgerVersionError(ConfigError):
+    """The ledger's schema is newer than this program."""
+
+    code = "ledger-newer"

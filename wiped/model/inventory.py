@@ -1,0 +1,213 @@
+"""What stands on the host: domains, image layers, and who reaches which file. Sizes in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class ArtefactKind(StrEnum):
+    """CONTRACT's artefact kinds."""
+
+    DISK_IMAGE = "disk-image"
+    SNAPSHOT_OVERLAY = "snapshot-overlay"
+    BACKING_PRIVATE = "backing-private"
+    BLOCK_DEVICE = "block-device"
+    MEMORY_IMAGE = "memory-image"
+    CORE_DUMP = "core-dump"
+    NVRAM = "nvram"
+    TPM_STATE = "tpm-state"
+    CONSOLE_LOG = "console-log"
+    INSTALL_MEDIA = "install-media"
+    SHARED_DIRECTORY = "shared-directory"
+    MEMORY_BACKING = "memory-backing"
+    LIBVIRT_SECRET = "libvirt-secret"
+    KEY = "key"
+    EXTRA = "extra"
+
+
+#: The order of erasing (DESIGN, step 6): keys, then memory images, then disks, then the rest. Kinds that are not named come last.
+ERASE_ORDER: tuple[ArtefactKind, ...] = (
+    ArtefactKind.KEY,
+    ArtefactKind.LIBVIRT_SECRET,
+    ArtefactKind.TPM_STATE,
+    ArtefactKind.MEMORY_IMAGE,
+    ArtefactKind.MEMORY_BACKING,
+    ArtefactKind.CORE_DUMP,
+    ArtefactKind.SNAPSHOT_OVERLAY,
+    ArtefactKind.DISK_IMAGE,
+    ArtefactKind.BACKING_PRIVATE,
+)
+
+
+class DomainState(StrEnum):
+    """libvirt's domain states, and `saving`/`migrating` told by a running job."""
+
+    RUNNING = "running"
+    BLOCKED = "blocked"
+    PAUSED = "paused"
+    SHUTDOWN = "shutdown"
+    SHUTOFF = "shutoff"
+    CRASHED = "crashed"
+    PMSUSPENDED = "pmsuspended"
+    UNKNOWN = "unknown"
+
+
+class JobKind(StrEnum):
+    """A long job that libvirt runs on the domain (virDomainGetJobStats), by what it means for us."""
+
+    NONE = "none"
+    SAVE = "save"
+    MIGRATION = "migration"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """A file's place in the kernel: `st_dev` and `st_ino`. The only name that a rename cannot change."""
+
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSource:
+    """One disk of a domain as its XML says, with its stated backing chain (never probed, PHYSICS 5).
+
+    `type` is libvirt's source type: file, block, volume, network, dir, nvme, vhostuser...; `location` the path of file and block sources (for
+    `volume` the resolved path, "" while unresolved); `format` the stated driver type ("" when the XML states none: then it counts as raw and is
+    not opened as anything else). `origin` tells where the XML was seen: live, inactive or snapshot.
+    """
+
+    target: str
+    type: str
+    location: str
+    format: str
+    device: str = "disk"
+    readonly: bool = False
+    shareable: bool = False
+    pool: str = ""
+    volume: str = ""
+    origin: str = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFacts:
+    """What one domain's XML and state say, and nothing of its content (R12). `uuid` lower-case with dashes; names are for people."""
+
+    uuid: str
+    name: str
+    state: DomainState = DomainState.UNKNOWN
+    persistent: bool = True
+    autostart: bool = False
+    job: JobKind = JobKind.NONE
+    disks: tuple[DiskSource, ...] = ()
+    nvram: str = ""
+    console_logs: tuple[str, ...] = ()
+    has_managed_save: bool = False
+    snapshots: tuple[str, ...] = ()
+    has_snapshot_memory: bool = False
+    tpm: bool = False
+    shared_directories: tuple[str, ...] = ()
+    memory_backing_file: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FilesystemFacts:
+    """The filesystem and device under a file; for the certificate's `backing`. `mount_options` as in /proc/self/mountinfo plus what the kernel
+    hides (PHYSICS 2: data=journal as a default mount option)."""
+
+    fs_type: str
+    mount_options: tuple[str, ...] = ()
+    mount_point: str = ""
+    device: str = ""
+    model: str = ""
+    rotational: bool | None = None
+    data_journal: bool = False
+    cow: bool = False
+    local: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ExtentFacts:
+    """A FIEMAP summary of a file: number of merged ranges, mapped bytes, the union of flag names, digest of the merged
+    (logical, physical, length) coverage. The digest is of the *map*, never of content."""
+
+    count: int
+    bytes: int
+    flags: tuple[str, ...]
+    map_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLayer:
+    """One file as the observer saw it. `problem` is a refusal or reason code when it could not be looked at or must not be touched
+    (symlink, not-regular, hard-link, untrusted-format, external-data-file, vanished, io-error, ...); `detail` says it in words.
+
+    `backing_location`/`backing_format`: as the (trusted) header states, "" if none. `encrypted`: a LUKS header was seen.
+    `under_root`/`under_protected`: the configured root that contains it ("" for none), by resolved directory, as the observer computed it.
+    `libvirt_owned`: within libvirt's own state directories (CONTRACT), where no root is needed.
+    """
+
+    location: str
+    format: str
+    identity: FileIdentity | None = None
+    virtual_bytes: int = 0
+    allocated_bytes: int = 0
+    size_bytes: int = 0
+    links: int = 1
+    backing_location: str = ""
+    backing_format: str = ""
+    encrypted: bool = False
+    internal_snapshots: int = 0
+    under_root: str = ""
+    under_protected: str = ""
+    libvirt_owned: bool = False
+    filesystem: FilesystemFacts | None = None
+    extents: ExtentFacts | None = None
+    problem: str = ""
+    detail: str = ""
+    in_use: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Something a phone may leave on the host, before looking at the file: from its XML (daemon) or from libvirt's directories (observer).
+
+    `role`: `top` for a disk's own image, `chain` for what lies beneath, `other` for the rest. `retain_reason` non-empty: never the phone's own
+    (read-only media, shareable): it is retained whatever else is found.
+    """
+
+    kind: ArtefactKind
+    location: str
+    format: str = "raw"
+    target: str = ""
+    retain_reason: str = ""
+    problem: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundArtefact:
+    """A candidate with the layer that was found there, who reaches it (UUIDs, this phone's included), and its place in a chain (0 = top).
+
+    `snapshot_made`: libvirt's own snapshot metadata of this domain names the file as a former disk source, so it is private (issue of ambiguous bases).
+    """
+
+    kind: ArtefactKind
+    layer: ImageLayer
+    target: str = ""
+    depth: int = 0
+    owners: tuple[str, ...] = ()
+    snapshot_made: bool = False
+    retain_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Everything known of one phone's storage at one moment. `problems` are (code, location, detail) that belong to no single file."""
+
+    domain: DomainFacts
+    artefacts: tuple[FoundArtefact, ...] = ()
+    problems: tuple[tuple[str, str, str], ...] = field(default=())
+    swap_bytes: int = 0

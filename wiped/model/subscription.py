@@ -1,0 +1,183 @@
+"""Subscriptions, phones, and everything that the lifecycle decision reads and returns. Instants are aware UTC datetimes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """The life of a phone (DESIGN): exactly one."""
+
+    UNBOUND = "unbound"
+    ACTIVE = "active"
+    NOTICE = "notice"
+    GRACE = "grace"
+    DUE = "due"
+    ERASING = "erasing"
+    VERIFYING = "verifying"
+    WIPED = "wiped"
+    RELEASED = "released"
+    RECYCLED = "recycled"
+    QUARANTINED = "quarantined"
+    DISPOSED = "disposed"
+    VANISHED = "vanished"
+
+
+class Flag(StrEnum):
+    """Flags of a phone (DESIGN): any number."""
+
+    HELD = "held"
+    PROTECTED = "protected"
+    SUSPENDED = "suspended"
+    FENCED = "fenced"
+    REFUSED = "refused"
+    AWAITING_APPROVAL = "awaiting-approval"
+    BREAKER = "breaker"
+    OVERDUE = "overdue"
+    MINOR = "minor"
+
+
+class Action(StrEnum):
+    """What the conductor should do now."""
+
+    NONE = "none"
+    WIPE = "wipe"
+    FENCE = "fence"
+    """Stop and fence, keep the data (held phone whose time has come, occupied generation)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One term of one account on one phone. `account` is the pseudonym; the reference is never stored (R11).
+
+    `first_recorded_at`: when this host first recorded this end; `due` never lies before it plus grace (DESIGN).
+    """
+
+    uuid: str
+    generation: int
+    subscription_id: str
+    account: str
+    starts_at: datetime
+    expires_at: datetime
+    first_recorded_at: datetime
+    policy: str = "default"
+    minor: bool = False
+    revision: int = 0
+    source: str = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRecord:
+    """A subscription as a feed, file or operator hands it in, before it has a generation. `account` is the *reference*: it is turned into a
+    pseudonym at once and never logged (its repr is hidden)."""
+
+    uuid: str
+    subscription_id: str
+    account: AccountReference
+    starts_at: datetime
+    expires_at: datetime
+    policy: str = "default"
+    minor: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AccountReference:
+    """A customer's account reference in the clear, on its way to becoming a pseudonym. Never printed: its repr and str are masks."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return "AccountReference(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A legal hold that blocks every path to a wipe (R9), by phone or by account pseudonym."""
+
+    id: str
+    uuid: str
+    account: str
+    ground: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WipeRequest:
+    """A trigger other than expiry. In this version only `manual` is produced; later kinds fill the same fields.
+
+    `approved`: a second person (or billing's signature) agreed; without it nothing active is ever erased.
+    """
+
+    id: str
+    kind: str
+    ground: str
+    requested_at: datetime
+    approved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """`complete_at`: when the feed last gave a complete answer (None: never); `complete_answers`: how many complete answers in a row."""
+
+    complete_at: datetime | None
+    complete_answers: int = 0
+    kind: str = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleFacts:
+    """Everything `decide.lifecycle` may look at, for one phone.
+
+    `recorded_state` is the ledger's last state; the states from `erasing` on are facts of the wipe, not of time, and are passed through.
+    `clock_suspect`, `breaker_open`, `occupied_by_other` come from the conductor. `present`: libvirt knows the domain. `wipe_committed`: the last word
+    (step 5) was spoken; nothing turns back. `complete_answers_since_recorded` counts complete feed answers since the binding end was first recorded.
+    """
+
+    uuid: str
+    generation: int
+    subscription: Subscription | None
+    recorded_state: State
+    feed: FeedStatus
+    holds: tuple[Hold, ...] = ()
+    requests: tuple[WipeRequest, ...] = ()
+    present: bool = True
+    protected: bool = False
+    suspended: bool = False
+    fenced: bool = False
+    clock_suspect: bool = False
+    breaker_open: bool = False
+    occupied_by_other: bool = False
+    refusals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why, as data: a stable code, a sentence for people, and since when."""
+
+    code: str
+    detail: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is so, what to do, and when it changes by itself next (`next_at` None: never by time alone).
+
+    `trigger` and `ground` name the binding trigger when `action` is wipe. `notices` are the notice instants (seconds before expiry) already reached.
+    """
+
+    state: State
+    flags: tuple[Flag, ...]
+    action: Action
+    next_at: datetime | None
+    next_state: State | None
+    reasons: tuple[Reason, ...]
+    trigger: str = ""
+    ground: str = ""
+    due_at: datetime | None = None
+    notices: tuple[int, ...] = ()
