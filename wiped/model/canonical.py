@@ -13,7 +13,6 @@ from typing import Any
 from wiped.errors import InputError
 
 
-
 def _check(value: Any, where: str) -> Any:
     if value is None or isinstance(value, bool | int):
         return value

@@ -1,0 +1,324 @@
+"""Everything that the daemon needs from the world, on one page. `conduct/` knows the world only through these.
+
+Each port is a few narrow methods with stated idempotency and errors. Fakes live in `tests/fakes/` and pass the same contract suite as the real
+thing. Instants are aware UTC datetimes; sizes bytes; durations seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+from wiped.model.inventory import DomainFacts, FileIdentity, Inventory
+from wiped.model.outcome import EraseResult, Evidence
+from wiped.model.plan import Plan
+from wiped.model.records import (
+    ArtefactRecord,
+    AuditEntry,
+    CertificateRecord,
+    PhoneRecord,
+    Trigger,
+    WipeRecord,
+    WipeStep,
+)
+from wiped.model.subscription import (
+    AccountReference,
+    Decision,
+    FeedStatus,
+    Hold,
+    LifecycleFacts,
+    Subscription,
+    SubscriptionRecord,
+    WipeRequest,
+)
+from wiped.wire.messages import Lock, Locked, ReadBack
+
+
+class Clock(Protocol):
+    """Real time, handed in."""
+
+    def now(self) -> datetime:
+        """Now, aware, UTC."""
+
+    def boottime(self) -> float:
+        """Seconds since boot, suspended time included (CLOCK_BOOTTIME): cannot be stepped."""
+
+
+class Randomness(Protocol):
+    """Secrets and identifiers, handed in."""
+
+    def seed(self) -> bytes:
+        """32 bytes from the kernel's generator."""
+
+    def name(self) -> str:
+        """A random file name of 32 hex digits with a fixed prefix, for the rename before unlink."""
+
+    def identifier(self) -> str:
+        """A UUIDv7."""
+
+
+class Hypervisor(Protocol):
+    """libvirt's door. Every call is bounded in time and raises HypervisorError when libvirt is down, slow or wrong."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the last contact succeeded."""
+
+    async def domains(self) -> tuple[DomainFacts, ...]:
+        """All domains, active and inactive, their snapshots' XML included; a complete answer or an error, never a part."""
+
+    async def domain(self, uuid: str) -> DomainFacts | None:
+        """One domain; None when libvirt says that there is none."""
+
+    async def shutdown(self, uuid: str) -> None:
+        """Ask the guest to power off (ACPI). Idempotent; returns at once."""
+
+    async def destroy(self, uuid: str) -> None:
+        """Stop the domain hard. Idempotent."""
+
+    async def start(self, uuid: str) -> None:
+        """Start a domain again that was stopped for a wipe which was called off."""
+
+    async def set_autostart(self, uuid: str, on: bool) -> None:
+        """Idempotent; a transient domain has none, which is no error."""
+
+    async def undefine(self, uuid: str) -> None:
+        """Remove the definition with snapshot and checkpoint metadata; never removes storage. Idempotent: no domain is no error."""
+
+    def hints(self) -> AsyncIterator[str]:
+        """UUIDs of domains to which something happened, "" for *look at everything* (a reconnect). Hints only: the sweep is the truth."""
+
+
+class Fences(Protocol):
+    """Fence files (DESIGN step 2, I6). Small local files, synced with their directory before a call returns."""
+
+    async def put(self, uuid: str, paths: Sequence[str], identities: Sequence[FileIdentity], volumes: Sequence[tuple[str, str]]) -> None:
+        """Write or replace the fence of a phone; from its return on the hook vetoes any start. Idempotent."""
+
+    async def lift(self, uuid: str) -> None:
+        """Remove it. Idempotent."""
+
+    async def standing(self) -> frozenset[str]:
+        """UUIDs with a fence file, malformed ones included."""
+
+    async def hook_fault(self) -> str:
+        """"" when libvirtd has our hook loaded; else why not, and the fix (for /readyz and doctor)."""
+
+
+class Observer(Protocol):
+    """The eyes (root, read-only). Raises HelperError or StorageError."""
+
+    async def survey(self, domain: DomainFacts, others: Sequence[DomainFacts], *, with_extents: bool) -> Inventory:
+        """Everything that one phone reaches on this host."""
+
+    async def ranges(self, location: str, identity: FileIdentity) -> tuple[tuple[bytes, ...], str]:
+        """The extent map of a file as compact blobs, and its digest."""
+
+    async def read_back(self, request: ReadBack, progress: Callable[[int, int], None]) -> Evidence:
+        """Read an erased artefact back from the device. `progress(done, total)` in bytes."""
+
+
+class EraserSession(Protocol):
+    """One connection to one eraser; its locks live as long as the session."""
+
+    @property
+    def pid(self) -> int:
+        """The helper's process id."""
+
+    async def lock(self, request: Lock) -> Locked:
+        """Take all locks or none. Raises RefusedError with the eraser's own codes."""
+
+    async def erase(self, artefact_id: str, seed: bytes, map_digest: str, passes: int, progress: Callable[[int, int], None]) -> EraseResult:
+        """Overwrite one locked artefact. Reasons in the result tell what was not done."""
+
+    async def remove(self, artefact_id: str, evidence: Evidence) -> None:
+        """Rename, truncate, unlink, sync. Idempotent over restarts."""
+
+    async def leave(self, artefact_id: str) -> None:
+        """Unlock one artefact, in place."""
+
+
+class Eraser(Protocol):
+    """The hands (root)."""
+
+    def session(self) -> AbstractAsyncContextManager[EraserSession]:
+        """A new helper connection; leaving the context ends it and waits for the helper's exit."""
+
+
+class Signer(Protocol):
+    """Signs certificates (Ed25519)."""
+
+    @property
+    def key_id(self) -> str:
+        """Bound to the key: hex SHA-256 of the public key's SubjectPublicKeyInfo DER."""
+
+    @property
+    def public_pem(self) -> bytes:
+        """The public key, PEM."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte signature over `message`."""
+
+
+class Feed(Protocol):
+    """Where subscriptions come from."""
+
+    async def poll(self) -> FeedStatus:
+        """Ask for a complete answer and hand its records to the ledger; never raises for a bad answer: the status then keeps its old `complete_at`."""
+
+
+class Milestones(Protocol):
+    """Told at every named step of a wipe, after it became durable. The daemon's is silent; tests kill processes here."""
+
+    async def reached(self, step: str, wipe_id: str, **facts: Any) -> None:
+        """`step` is a WipeStep or a finer name such as `erase-progress`; `facts` may hold `eraser_pid`, `artefact_id`, `done`."""
+
+
+class Ledger(Protocol):
+    """The memory: one serial writer; every write is synced when the call returns and carries its audit entries in the same transaction.
+
+    Raises LedgerError (a full disk...) and then nothing of the call is recorded.
+    """
+
+    # -- phones and subscriptions
+    async def see_domains(self, domains: Sequence[DomainFacts], now: datetime) -> None:
+        """Record which domains exist: new ones `unbound`, renamed ones renamed, missing ones not present (audited `vanished` once)."""
+
+    async def phones(self, states: Sequence[str] = ()) -> tuple[PhoneRecord, ...]:
+        """All phones, or those in `states`, by name."""
+
+    async def phone(self, uuid: str) -> PhoneRecord | None:
+        """One phone by UUID."""
+
+    async def find_phones(self, name: str) -> tuple[PhoneRecord, ...]:
+        """Phones of that exact name (present ones first)."""
+
+    async def record_subscriptions(self, records: Sequence[SubscriptionRecord], now: datetime, *, source: str, operator: str) -> tuple[Subscription, ...]:
+        """All or nothing. Binds, renews, or starts a generation (DESIGN, The life of a phone). Another account on an unwiped phone:
+        RefusedError(generation-occupied), and the phone is marked `occupied`. A phone whose wipe passed the last word: RefusedError(subscription-renewed)."""
+
+    async def subscription(self, uuid: str) -> Subscription | None:
+        """The current term of a phone."""
+
+    async def subscriptions(self) -> tuple[Subscription, ...]:
+        """All current terms."""
+
+    async def due_for_decision(self, now: datetime) -> tuple[str, ...]:
+        """UUIDs whose `next_at` has come (indexed: does not grow with the phones whose time has not come), or that were touched since they were last decided."""
+
+    async def next_instant(self) -> datetime | None:
+        """The earliest `next_at` of all."""
+
+    async def facts(self, uuid: str, now: datetime) -> LifecycleFacts | None:
+        """Everything recorded that the lifecycle decision reads; feed, clock and breaker are filled in by the caller."""
+
+    async def conclude(self, uuid: str, decision: Decision, now: datetime) -> None:
+        """Record a decision; audited when state, flags or action differ from the last."""
+
+    async def touch(self, uuid: str) -> None:
+        """Decide this phone again in the next sweep."""
+
+    async def mark(self, uuid: str, *, fenced: bool | None = None, suspended: bool | None = None, protected: bool | None = None,
+                   refusals: Sequence[str] | None = None, reason: str = "", operator: str = "daemon") -> None:  # fmt: skip
+        """Set facts about a phone (audited when they change)."""
+
+    async def add_request(self, uuid: str, request: WipeRequest, *, reference: str, reason: str, operator: str) -> None:
+        """A manual (later: any other) trigger. `reason` is sealed under the account's slot key; never in the audit log."""
+
+    async def add_hold(self, hold: Hold, now: datetime, operator: str) -> None:
+        """A legal hold; honoured from the moment of return (I7)."""
+
+    async def release_hold(self, hold_id: str, now: datetime, operator: str) -> None:
+        """Lift a hold."""
+
+    async def holds(self) -> tuple[Hold, ...]:
+        """All holds in force."""
+
+    # -- wipes
+    async def begin_wipe(self, uuid: str, wipe_id: str, trigger: Trigger, now: datetime) -> WipeRecord:
+        """A new wipe at QUEUED; a second unfinished one for the same phone is never made: the existing one is returned."""
+
+    async def record_intent(self, wipe_id: str, plan: Plan, snapshot: dict[str, Any], artefacts: Sequence[ArtefactRecord], *,
+                            was_running: bool, was_autostart: bool, now: datetime) -> None:  # fmt: skip
+        """Step INTENT (I1): plan, snapshot, seeds, rename targets. May be repeated before ERASING (a re-plan), never after."""
+
+    async def save_ranges(self, wipe_id: str, artefact_id: str, blobs: Sequence[bytes], map_digest: str) -> None:
+        """The physical ranges of an artefact, while its lock is held."""
+
+    async def advance(self, wipe_id: str, step: WipeStep, now: datetime, **detail: Any) -> None:
+        """Record a step (audited). Never goes back past ERASING."""
+
+    async def last_word(self, wipe_id: str, now: datetime, decide: Callable[[LifecycleFacts], Decision]) -> Decision:
+        """Step 5, I7: in one transaction re-read everything, call the pure `decide`, and write ERASING only if its action is WIPE. Repeated before a retry."""
+
+    async def record_erased(self, wipe_id: str, result: EraseResult) -> None:
+        """What the eraser said of one artefact."""
+
+    async def record_evidence(self, wipe_id: str, evidence: Evidence, *, proven: bool) -> None:
+        """What the observer said of one artefact."""
+
+    async def record_removed(self, wipe_id: str, artefact_id: str) -> None:
+        """The artefact's name is gone."""
+
+    async def judge(self, wipe_id: str, *, outcome: str, reasons: Sequence[str], residuals: Sequence[str],
+                    certificate: CertificateRecord | None, now: datetime, retry_at: datetime | None) -> None:  # fmt: skip
+        """Step 9: verdict, certificate (or incident record) and audit entry in one transaction. Proven: step JUDGED; else QUARANTINED."""
+
+    async def finish(self, wipe_id: str, step: WipeStep, now: datetime) -> None:
+        """The end: RELEASED or CANCELLED, and the phone's state with it. Idempotent."""
+
+    async def retry_now(self, wipe_id: str, now: datetime, operator: str) -> None:
+        """Set the next attempt of a quarantined wipe to now (audited)."""
+
+    async def wipe(self, wipe_id: str) -> WipeRecord | None:
+        """One wipe with its artefacts."""
+
+    async def wipes(self, uuid: str = "", *, unfinished: bool = False) -> tuple[WipeRecord, ...]:
+        """Wipes, newest first; all, one phone's, or the unfinished ones (oldest first)."""
+
+    # -- proofs
+    async def certificate(self, certificate_id: str) -> CertificateRecord | None:
+        """One envelope; the id of a wipe finds its newest."""
+
+    async def audit(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        """Audit entries with seq > `after`, in order."""
+
+    async def note(self, kind: str, body: dict[str, Any], now: datetime) -> AuditEntry:
+        """Append an audit entry of its own (daemon started, refused, feed stale...)."""
+
+    async def counts(self) -> dict[str, int]:
+        """Phones by state (all states present)."""
+
+    async def replay(self, key: str, digest: str) -> dict[str, Any] | None:
+        """The remembered answer for an Idempotency-Key; InputError if the same key came with another body."""
+
+    async def remember(self, key: str, digest: str, answer: dict[str, Any], now: datetime) -> None:
+        """Remember an answer for an Idempotency-Key."""
+
+
+class Pseudonyms(Protocol):
+    """Account references into pseudonyms (R11); implemented in `record/` over the salt file."""
+
+    async def pseudonym(self, account: AccountReference, generation: int) -> str:
+        """The pseudonym of (account, generation); made on first use."""
+
+    async def find(self, account: AccountReference, generations: Sequence[int]) -> tuple[str, ...]:
+        """The pseudonyms that already exist; makes none."""
+
+
+class Announcer(Protocol):
+    """Progress and facts for faces: metrics and server-sent events. Never blocks, never raises."""
+
+    def progress(self, wipe_id: str, artefact_id: str, phase: str, done: int, total: int) -> None:
+        """`phase` is `erase` or `read-back`; bytes."""
+
+    def step(self, wipe_id: str, step: str) -> None:
+        """A wipe reached a step."""
+
+    def finished(self, record: WipeRecord, expiry_to_unreadable: float | None) -> None:
+        """A wipe attempt was judged."""
+
+    def refused(self, codes: Sequence[str]) -> None:
+        """Guards said no."""
