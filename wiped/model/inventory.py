@@ -40,6 +40,16 @@ ERASE_ORDER: tuple[ArtefactKind, ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class LibvirtDirectories:
+    """Where libvirt's QEMU driver keeps its own files. Only tests use other places than the compiled-in ones."""
+
+    config: str = "/etc/libvirt/qemu"
+    run: str = "/run/libvirt/qemu"
+    state: str = "/var/lib/libvirt/qemu"
+    logs: str = "/var/log/libvirt/qemu"
+
+
 class DomainState(StrEnum):
     """libvirt's domain states, and `saving`/`migrating` told by a running job."""
 
