@@ -34,14 +34,15 @@ class WipedError(Exception):
 
 
 class InputError(WipedError):
-    """The caller's input is wrong. `where` names the key, field or line."""
+    """The caller's input is wrong. `where` names the key, field or line; `faults` lists every fault as (place, sentence) where one input has many."""
 
     code = "bad-input"
     exit_code = 2
 
-    def __init__(self, message: str, *, where: str = "") -> None:
+    def __init__(self, message: str, *, where: str = "", faults: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(f"{where}: {message}" if where else message)
         self.where = where
+        self.faults = tuple(faults)
 
 
 class NotFoundError(InputError):
