@@ -5,6 +5,7 @@
     │   └── NotFoundError      2      no such phone, wipe or certificate; an ambiguous name
     ├── RefusedError           3      a guard, a hold or a missing approval said no (carries refusal codes)
     ├── NotSanitizedError      4      erased, but not proven
+    ├── InvariantError         1      our own order of a wipe was about to be broken: nothing was done, this is a bug
     ├── VerificationError      65     a certificate or a log does not verify
     ├── UnreachableError       69     the daemon does not answer
     ├── TransientError         75     will be retried
@@ -71,6 +72,16 @@ class NotSanitizedError(WipedError):
     def __init__(self, message: str, *, reasons: Sequence[str]) -> None:
         super().__init__(message)
         self.reasons = tuple(reasons)
+
+
+class InvariantError(WipedError):
+    """One of I1 to I8 (DESIGN, The order of a wipe) would have been broken; raised before the call that would have broken it."""
+
+    code = "invariant"
+
+    def __init__(self, invariant: str, message: str) -> None:
+        super().__init__(f"{invariant}: {message}")
+        self.invariant = invariant
 
 
 class VerificationError(WipedError):

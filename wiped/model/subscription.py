@@ -110,7 +110,8 @@ class Hold:
 class WipeRequest:
     """A trigger other than expiry. In this version only `manual` is produced; later kinds fill the same fields.
 
-    `approved`: a second person (or billing's signature) agreed; without it nothing active is ever erased.
+    `approved`: a second person (or billing's signature) agreed; without it nothing active is ever erased. `reference`: the requester's own (a ticket);
+    `operator`: the staff identity that asked.
     """
 
     id: str
@@ -118,6 +119,8 @@ class WipeRequest:
     ground: str
     requested_at: datetime
     approved: bool = False
+    reference: str = ""
+    operator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,87 @@
+"""What the faces show: the host at a glance, one phone explained, a wipe asked for, a wipe's news. Sizes in bytes, spans in seconds, instants UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from wiped.model.records import PhoneRecord, WipeRecord, WipeStep
+from wiped.model.subscription import Decision, Hold, Subscription, WipeRequest
+
+
+@dataclass(frozen=True, slots=True)
+class WipeProgress:
+    """A running wipe. `phase` is `erase`, `read-back` or "" (no bytes are moving); `done` of `total` bytes over all its artefacts in that phase;
+    `rate` in bytes a second; `eta_seconds` None while unknown."""
+
+    wipe_id: str
+    uuid: str
+    name: str
+    step: WipeStep
+    phase: str = ""
+    artefact_id: str = ""
+    done: int = 0
+    total: int = 0
+    rate: int = 0
+    eta_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """The host at a glance. `phones` counts by state (all states present), `flags` by flag over phones whose time has come. `feed_age_seconds` None: never
+    answered. `hook_fault` "" when libvirt has our hook loaded. `last_sweep_at` None: no sweep has succeeded yet."""
+
+    host: str
+    version: str
+    at: datetime
+    phones: dict[str, int]
+    flags: dict[str, int] = field(default_factory=dict)
+    overdue: int = 0
+    oldest_overdue_seconds: int = 0
+    running: tuple[WipeProgress, ...] = ()
+    queued: int = 0
+    quarantined: int = 0
+    holds: int = 0
+    feed_kind: str = "local"
+    feed_age_seconds: int | None = None
+    libvirt_up: bool = False
+    hook_fault: str = ""
+    breaker_open: bool = False
+    clock_suspect: bool = False
+    last_sweep_at: datetime | None = None
+    faults: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One phone with a decision made now, and everything that it was made from. `wipes` newest first."""
+
+    phone: PhoneRecord
+    decision: Decision
+    subscription: Subscription | None
+    holds: tuple[Hold, ...]
+    requests: tuple[WipeRequest, ...]
+    wipes: tuple[WipeRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WipeAsked:
+    """The answer to a manual request: its id, the wipe once one has begun (None: accepted, but not begun, `decision` says why and until when)."""
+
+    request_id: str
+    wipe: WipeRecord | None
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class WipeNews:
+    """One event of a wipe for whoever watches it. `event` is `progress`, `step` or `end` (no more events follow)."""
+
+    event: str
+    wipe_id: str
+    step: str = ""
+    phase: str = ""
+    artefact_id: str = ""
+    done: int = 0
+    total: int = 0
+    eta_seconds: int | None = None
