@@ -1,0 +1,1 @@
+"""The eraser, without root."""
