@@ -1,0 +1,17 @@
+"""For every test: a host test that cannot run here is skipped with its reason, or fails where WIPED_REQUIRE_HOST is set."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import needs
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Stop a host test before its fixtures where this machine is no laboratory."""
+    if item.get_closest_marker("host") is None:
+        return
+    if reason := needs.missing():
+        if needs.required():
+            pytest.fail(f"{reason} ({needs.REQUIRE} is set, so this is no skip)", pytrace=False)
+        pytest.skip(reason)

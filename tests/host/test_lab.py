@@ -1,0 +1,114 @@
+"""The lab itself: what it starts is private and real, and what it ends is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import libvirt as libvirt_python
+import pytest
+
+from tests.lab.mounts import SCRATCH_BASE, mount_points, sweep_stale
+from tests.lab.privatelibvirt import PrivateLibvirt, alive, wait_for
+from tests.lab.rawdevice import KINDS, Markers
+
+TINY = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory>
+<os><type arch='x86_64' machine='q35'>hvm</type></os><devices><serial type='pty'/></devices></domain>"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_deleted_markers_are_still_on_the_raw_device(raw_fs, markers, kind):
+    """Without this, every 'no marker after the wipe' would prove nothing."""
+    filesystem = raw_fs(kind)
+    file = filesystem.mount_point / "data"
+    markers.write(file, 500)
+    os.sync()
+    file.unlink()
+    filesystem.unmount()
+    assert filesystem.count(markers.prefix) >= 500
+    assert filesystem.count(Markers().prefix) == 0
+
+
+def test_filesystem_over_libvirts_save_directory(private_libvirt, raw_fs, markers):
+    """A filesystem mounted over libvirt's own directory keeps owner and mode, and is seen on both sides."""
+    save = private_libvirt.path("/var/lib/libvirt/qemu/save")
+    before = save.stat()
+    filesystem = raw_fs(at=save)
+    after = save.stat()
+    assert (before.st_mode, before.st_uid, before.st_gid) == (after.st_mode, after.st_uid, after.st_gid)
+    assert before.st_dev != after.st_dev
+    private_libvirt.run(["sh", "-c", "cat > /var/lib/libvirt/qemu/save/x"], stdin_text=markers.one(7).decode())
+    assert (save / "x").read_bytes() == markers.one(7)
+    filesystem.unmount()
+    assert filesystem.count(markers.prefix) == 1
+    assert private_libvirt.run(["ls", "/var/lib/libvirt/qemu/save"]).stdout == ""
+
+
+def test_guest_outlives_libvirtd_and_not_the_lab(private_libvirt):
+    """A guest survives a restart and a SIGKILL of libvirtd, and ends with the lab."""
+    private_libvirt.create(TINY.format(name="a"))
+    private_libvirt.restart()
+    assert private_libvirt.state("a") == "running"
+    private_libvirt.stop_libvirtd(signal.SIGKILL)
+    private_libvirt.start_libvirtd()
+    assert private_libvirt.state("a") == "running"
+    pids = private_libvirt.pids()
+    private_libvirt.stop()
+    assert [pid for pid in pids if alive(pid)] == []
+
+
+def test_two_labs_at_once_know_nothing_of_each_other(private_libvirt):
+    """Two labs run guests of the same name side by side; libvirt-python reaches one from outside."""
+    with PrivateLibvirt() as other:
+        private_libvirt.create(TINY.format(name="a"))
+        other.create(TINY.format(name="a"))
+        private_libvirt.virsh("destroy", "a")
+        connection = libvirt_python.open(other.connect_uri)
+        try:
+            assert [domain.name() for domain in connection.listAllDomains()] == ["a"]
+        finally:
+            connection.close()
+        assert private_libvirt.state("a") == "undefined"
+
+
+def test_processes_inside_have_their_real_ids_and_exit_statuses(private_libvirt):
+    """A process started inside is signalled by its own id, and its end is seen."""
+    process = private_libvirt.popen(["sleep", "60"])
+    assert Path(f"/proc/{process.pid}/cmdline").read_bytes() == b"sleep\x0060\x00"
+    process.kill()
+    assert process.poll() == -signal.SIGKILL
+    assert private_libvirt.run(["sh", "-c", "exit 4"], check=False).returncode == 4
+
+
+def test_killed_maker_leaves_nothing_but_a_directory_that_is_swept(private_mounts):
+    """SIGKILL of the process that made a lab ends all of it; the next start removes the directory."""
+    script = (
+        "import sys, time; from tests.lab.mounts import enter_private_mounts; enter_private_mounts()\n"
+        "from tests.lab.privatelibvirt import PrivateLibvirt; from tests.lab.rawdevice import RawFilesystem\n"
+        "lab = PrivateLibvirt(); lab.start(); fs = RawFilesystem('ext4', lab.workdir / 'd.img')\n"
+        "fs.mount(lab.path('/var/lib/libvirt/qemu/save'))\n"
+        f"lab.create('''{TINY.format(name='a')}''')\n"
+        "print(lab.workdir, fs.device, *lab.pids(), flush=True); time.sleep(60)\n"
+    )
+    maker = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert maker.stdout is not None
+    workdir, device, *pids = maker.stdout.readline().split()
+    assert len(pids) >= 4
+    maker.kill()
+    maker.wait()
+    maker.stdout.close()
+    wait_for(lambda: not any(alive(int(pid)) for pid in pids), "the lab's processes gone")
+
+    def released() -> bool:
+        backing = Path(f"/sys/block/{Path(device).name}/loop/backing_file")
+        return not (backing.exists() and workdir in backing.read_text())
+
+    wait_for(released, f"{device} released")
+    wait_for(lambda: sweep_stale() or not Path(workdir).exists(), "the directory swept")
+    assert not Path(workdir).exists()
+    assert mount_points(SCRATCH_BASE) == []
