@@ -1,0 +1,141 @@
+"""(plan, results, evidence) -> outcome and reasons. Nothing is called `clear` here without evidence for every artefact (I4)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from wiped.model.outcome import (
+    RETRYABLE_REASONS,
+    ArtefactOutcome,
+    EraseResult,
+    Evidence,
+    Outcome,
+    ReasonCode,
+    Verdict,
+    Via,
+)
+from wiped.model.plan import Plan, Step
+
+#: Filesystems that overwrite in place, so that the recipe of PHYSICS 2 proves something (btrfs only for nodatacow files).
+IN_PLACE = frozenset({"ext2", "ext3", "ext4", "xfs"})
+
+#: FIEMAP flags that end the recipe (PHYSICS 2, step 2), by the words of `storage.extents`.
+_FLAG_REASONS = {
+    "shared": ReasonCode.EXTENT_SHARED,
+    "encoded": ReasonCode.EXTENT_ENCODED,
+    "encrypted": ReasonCode.EXTENT_ENCODED,
+    "unknown": ReasonCode.EXTENT_UNKNOWN,
+    "delalloc": ReasonCode.EXTENT_UNKNOWN,
+    "not-aligned": ReasonCode.EXTENT_UNKNOWN,
+    "inline": ReasonCode.EXTENT_INLINE,
+    "tail": ReasonCode.EXTENT_INLINE,
+}
+
+_BLOCK_READ = frozenset(str(via) for via in Via)
+
+FIRST_RETRY = 300
+LAST_RETRY = 86_400
+
+
+def expected_reasons(step: Step) -> tuple[str, ...]:
+    """Why this artefact cannot be proven where it lies, known before the first byte; () if nothing speaks against it.
+
+    Such an artefact is not overwritten: on a copy-on-write or data-journalling filesystem the old blocks would stay, and could not be named any more.
+    """
+    reasons: set[str] = set()
+    backing = step.filesystem
+    if not backing.local:
+        reasons.add(ReasonCode.OPAQUE_STORAGE)
+    elif backing.cow:
+        reasons.add(ReasonCode.COW_FILESYSTEM)
+    elif backing.fs_type != "btrfs" and backing.fs_type not in IN_PLACE:
+        reasons.add(ReasonCode.OPAQUE_STORAGE)
+    if backing.data_journal:
+        reasons.add(ReasonCode.JOURNALED_DATA)
+    reasons.update(_FLAG_REASONS[flag] for flag in step.extents.flags if flag in _FLAG_REASONS)
+    return tuple(sorted(str(reason) for reason in reasons))
+
+
+def artefact_proven(step: Step, result: EraseResult, evidence: Evidence) -> tuple[str, ...]:
+    """Why this artefact is not proven, () if it is: only then may it be removed (I3).
+
+    Proven: the eraser wrote everything without a complaint, the map was the same before, after and at the read-back, every mapped byte was read
+    (a sample only where the plan allows one) and nothing differed from the keystream.
+    """
+    reasons: set[str] = {*result.reasons, *evidence.reasons}
+    if result.artefact_id != step.artefact_id or evidence.artefact_id != step.artefact_id:
+        reasons.add(ReasonCode.READBACK_IMPOSSIBLE)
+    if evidence.mismatches:
+        reasons.add(ReasonCode.READBACK_MISMATCH)
+    if evidence.via not in _BLOCK_READ:
+        reasons.add(ReasonCode.READBACK_IMPOSSIBLE)
+    if not result.digest_before or not result.digest_before == result.digest_after == evidence.map_digest:
+        reasons.add(ReasonCode.EXTENT_MOVED)
+    if not evidence.sampled and evidence.bytes_verified * result.passes != result.bytes_overwritten:
+        reasons.add(ReasonCode.READBACK_IMPOSSIBLE)
+    if evidence.sampled and evidence.bytes_verified <= 0 < result.bytes_overwritten:
+        reasons.add(ReasonCode.READBACK_IMPOSSIBLE)
+    return tuple(sorted(str(reason) for reason in reasons))
+
+
+def _artefact(step: Step, result: EraseResult | None, evidence: Evidence | None, plan: Plan, vanished: bool) -> ArtefactOutcome:
+    if vanished:
+        reasons: tuple[str, ...] = (ReasonCode.VANISHED,)
+    elif result is None or evidence is None:
+        known = (*(result.reasons if result else ()), *(evidence.reasons if evidence else ()), *expected_reasons(step))
+        reasons = tuple(sorted(set(known))) or (ReasonCode.READBACK_IMPOSSIBLE,)
+    else:
+        reasons = artefact_proven(step, result, evidence)
+        if evidence.sampled and plan.verify == "full":
+            reasons = tuple(sorted({*reasons, ReasonCode.READBACK_IMPOSSIBLE}))
+    return ArtefactOutcome(
+        artefact_id=step.artefact_id,
+        outcome=Outcome.NOT_SANITIZED if reasons else Outcome.CLEAR,
+        reasons=tuple(str(reason) for reason in reasons),
+        bytes_overwritten=result.bytes_overwritten if result else 0,
+        bytes_verified=evidence.bytes_verified if evidence else 0,
+        mismatches=evidence.mismatches if evidence else 0,
+        verified_via=evidence.via if evidence else "",
+    )
+
+
+def judge(
+    plan: Plan,
+    results: Mapping[str, EraseResult],
+    evidence: Mapping[str, Evidence],
+    removed: Collection[str],
+    vanished: Collection[str],
+) -> Verdict:
+    """The verdict on the phone: the worst of its artefacts (PHYSICS 8). `vanished`: artefacts that were gone before they were proven.
+
+    A plan with refusals or without a step is never sanitized. A proven artefact that was not removed yet does not worsen the outcome.
+    """
+    artefacts = tuple(
+        _artefact(
+            step,
+            results.get(step.artefact_id),
+            evidence.get(step.artefact_id),
+            plan,
+            step.artefact_id in vanished and step.artefact_id not in removed,
+        )
+        for step in plan.steps
+    )
+    reasons = {reason for artefact in artefacts for reason in artefact.reasons}
+    if plan.refusals or not plan.steps:
+        reasons.add(ReasonCode.COPY_NOT_REACHED)
+    residuals = set(plan.residuals)
+    if any(item.sampled for item in evidence.values()):
+        residuals.add("sampled")
+    return Verdict(
+        outcome=Outcome.NOT_SANITIZED if reasons else Outcome.CLEAR,
+        reasons=tuple(sorted(reasons)),
+        residuals=tuple(sorted(residuals)),
+        artefacts=artefacts,
+    )
+
+
+def retry_after(reasons: Iterable[str], attempt: int) -> int | None:
+    """Seconds until the next attempt after the `attempt`-th (from 1) failed; None when only a changed host can help (DESIGN, Quarantined)."""
+    if not any(reason in RETRYABLE_REASONS for reason in reasons):
+        return None
+    return int(min(LAST_RETRY, FIRST_RETRY * 2 ** min(max(attempt, 1) - 1, 20)))
