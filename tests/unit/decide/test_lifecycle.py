@@ -1,0 +1,168 @@
+"""The lifecycle decision: a table of situations, the last word, and properties over all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.decide.nouns import DAY, HOUR, NOON, PHONE, facts, subscription
+from wiped.decide.lifecycle import decide, last_word
+from wiped.model.policy import Policy, Safety
+from wiped.model.subscription import Action, FeedStatus, Flag, Hold, State, WipeRequest
+
+POLICY = Policy()
+SAFETY = Safety()
+SECOND = timedelta(seconds=1)
+HOLD = Hold("h1", PHONE, "", "litigation")
+MANUAL = WipeRequest("r1", "manual", "operator", NOON + HOUR)
+DUE = NOON + DAY
+
+# now, changes of the facts, expected state, action, next instant, a reason code that must be among the reasons
+SITUATIONS = [
+    ("long before", NOON - 20 * DAY, {}, State.ACTIVE, Action.NONE, NOON - 7 * DAY, "subscription-active"),
+    ("the first notice", NOON - 7 * DAY, {}, State.NOTICE, Action.NONE, NOON - DAY, "subscription-active"),
+    ("the second notice", NOON - DAY, {}, State.NOTICE, Action.NONE, NOON, "subscription-active"),
+    ("a second before the end", NOON - SECOND, {}, State.NOTICE, Action.NONE, NOON, "subscription-active"),
+    ("the end", NOON, {}, State.GRACE, Action.NONE, DUE, "in-grace"),
+    ("a second before due", DUE - SECOND, {}, State.GRACE, Action.NONE, DUE, "in-grace"),
+    ("due", DUE, {}, State.DUE, Action.WIPE, DUE + timedelta(seconds=60), "due"),
+    ("overdue", NOON + 4 * DAY, {}, State.DUE, Action.WIPE, NOON + 4 * DAY + timedelta(seconds=60), "due"),
+    ("recorded after its end", DUE, {"subscription": subscription(first_recorded_at=NOON + HOUR)}, State.GRACE, Action.NONE, DUE + HOUR, "in-grace"),
+    ("held at due", DUE, {"holds": (HOLD,)}, State.DUE, Action.FENCE, NOON + 3 * DAY, "legal-hold"),
+    ("hold that ended", DUE, {"holds": (replace(HOLD, until=DUE),)}, State.DUE, Action.WIPE, DUE + timedelta(seconds=60), "due"),
+    ("held in grace", NOON, {"holds": (HOLD,)}, State.GRACE, Action.NONE, DUE, "in-grace"),
+    ("protected at due", DUE, {"protected": True}, State.DUE, Action.FENCE, NOON + 3 * DAY, "protected"),
+    ("suspect clock", DUE, {"clock_suspect": True}, State.DUE, Action.NONE, DUE + timedelta(seconds=60), "clock-suspect"),
+    ("open breaker", DUE, {"breaker_open": True}, State.DUE, Action.NONE, DUE + timedelta(seconds=60), "breaker-open"),
+    ("feed never answered", DUE, {"feed": FeedStatus(None)}, State.DUE, Action.NONE, DUE + timedelta(seconds=60), "feed-stale"),
+    ("feed stale since before due", DUE + HOUR, {"feed": FeedStatus(DUE - HOUR, 5)}, State.DUE, Action.NONE, DUE + HOUR + timedelta(seconds=60), "feed-stale"),
+    ("feed stale, but confirmed after due", DUE + 2 * DAY, {"feed": FeedStatus(DUE + HOUR, 5)}, State.DUE, Action.WIPE, None, "due"),
+    ("feed answered in the future", DUE, {"feed": FeedStatus(DUE + DAY, 5)}, State.DUE, Action.NONE, DUE + timedelta(seconds=60), "clock-suspect"),
+    ("refused plan", DUE, {"refusals": ("shared-by-domain",)}, State.DUE, Action.WIPE, DUE + timedelta(seconds=300), "shared-by-domain"),
+    ("no subscription", NOON, {"subscription": None}, State.UNBOUND, Action.NONE, None, "unbound"),
+    ("no subscription, no domain", NOON, {"subscription": None, "present": False}, State.VANISHED, Action.NONE, None, "no-such-domain"),
+    ("no domain", DUE + 9 * DAY, {"present": False}, State.VANISHED, Action.NONE, None, "no-such-domain"),
+    ("occupied while active", NOON - HOUR, {"occupied_by_other": True}, State.NOTICE, Action.FENCE, NOON, "generation-occupied"),
+    ("occupied in grace", NOON, {"occupied_by_other": True}, State.GRACE, Action.FENCE, DUE, "generation-occupied"),
+    ("occupied, old generation due", DUE, {"occupied_by_other": True}, State.DUE, Action.WIPE, DUE + timedelta(seconds=60), "generation-occupied"),
+    ("asked by hand while active", NOON - HOUR, {"requests": (MANUAL,)}, State.NOTICE, Action.NONE, NOON, "needs-approval"),
+    ("asked by hand in grace, settling", NOON + HOUR, {"requests": (MANUAL,)}, State.GRACE, Action.NONE, NOON + HOUR + timedelta(minutes=15), "in-grace"),
+    ("asked by hand in grace, settled", NOON + 2 * HOUR, {"requests": (MANUAL,)}, State.DUE, Action.WIPE, None, "due"),
+    ("erasing", DUE, {"recorded_state": State.ERASING}, State.ERASING, Action.NONE, None, "is-erasing"),
+    ("quarantined", DUE, {"recorded_state": State.QUARANTINED}, State.QUARANTINED, Action.NONE, None, "is-quarantined"),
+    ("released", DUE, {"recorded_state": State.RELEASED}, State.RELEASED, Action.NONE, None, "is-released"),
+]
+
+
+@pytest.mark.parametrize(("what", "now", "changes", "state", "action", "next_at", "code"), SITUATIONS, ids=[row[0] for row in SITUATIONS])
+def test_situation(what, now, changes, state, action, next_at, code):
+    """Each situation has its state, action, next instant and reason."""
+    decision = decide(facts(now, **changes), POLICY, SAFETY, now)
+    assert (decision.state, decision.action) == (state, action)
+    assert code in [reason.code for reason in decision.reasons]
+    if next_at is not None:
+        assert decision.next_at == next_at
+
+
+def test_without_grace_settle_and_two_answers_are_needed():
+    """No grace still waits for `settle` and for two complete answers of the feed."""
+    policy = Policy(grace=0)
+    settled = NOON + timedelta(seconds=SAFETY.settle)
+    assert decide(facts(NOON), policy, SAFETY, NOON).state == State.GRACE
+    once = facts(settled, feed=FeedStatus(settled, 1))
+    assert decide(once, policy, SAFETY, settled).action == Action.NONE
+    twice = facts(settled, feed=FeedStatus(settled, 2))
+    assert decide(twice, policy, SAFETY, settled).action == Action.WIPE
+
+
+def test_minor_has_the_shorter_grace():
+    """A minor's phone skips grace (R6), settle excepted."""
+    now = NOON + timedelta(seconds=SAFETY.settle)
+    decision = decide(facts(now, subscription=subscription(minor=True)), POLICY, SAFETY, now)
+    assert decision.action == Action.WIPE
+    assert Flag.MINOR in decision.flags
+
+
+def test_overdue_flag_comes_with_the_deadline():
+    """`overdue` is set at expiry plus deadline and not a second before."""
+    late = NOON + 3 * DAY
+    assert Flag.OVERDUE not in decide(facts(late - SECOND), POLICY, SAFETY, late - SECOND).flags
+    assert Flag.OVERDUE in decide(facts(late), POLICY, SAFETY, late).flags
+
+
+@pytest.mark.parametrize("state", [State.ERASING, State.VERIFYING, State.QUARANTINED])
+def test_last_word_resumes_what_has_begun_unless_held(state):
+    """After the first byte a renewal no longer stops the wipe, a hold does (I7)."""
+    renewed = subscription(expires_at=NOON + 300 * DAY)
+    assert last_word(facts(DUE, recorded_state=state, subscription=renewed), POLICY, SAFETY, DUE).action == Action.WIPE
+    assert last_word(facts(DUE, recorded_state=state, holds=(HOLD,)), POLICY, SAFETY, DUE).action == Action.FENCE
+    assert last_word(facts(DUE, recorded_state=state, protected=True), POLICY, SAFETY, DUE).action == Action.FENCE
+
+
+def test_last_word_before_the_first_byte_honours_a_renewal():
+    """A renewal that is in the ledger before the last word stops the wipe (I7)."""
+    renewed = subscription(expires_at=NOON + 300 * DAY)
+    assert last_word(facts(DUE, subscription=renewed, recorded_state=State.DUE), POLICY, SAFETY, DUE).action == Action.NONE
+
+
+instants = st.integers(-40 * 86_400, 40 * 86_400).map(lambda seconds: NOON + timedelta(seconds=seconds))
+feeds = st.builds(FeedStatus, st.none() | instants, st.integers(0, 4))
+any_facts = st.builds(
+    facts,
+    instants,
+    subscription=st.none()
+    | st.builds(lambda end, first, minor: subscription(expires_at=end, first_recorded_at=first, minor=minor), instants, instants, st.booleans()),
+    recorded_state=st.sampled_from(State),
+    feed=feeds,
+    holds=st.lists(st.builds(lambda until: replace(HOLD, until=until), st.none() | instants), max_size=2).map(tuple),
+    requests=st.lists(st.builds(lambda at: replace(MANUAL, requested_at=at), instants), max_size=2).map(tuple),
+    present=st.booleans(),
+    protected=st.booleans(),
+    clock_suspect=st.booleans(),
+    breaker_open=st.booleans(),
+    occupied_by_other=st.booleans(),
+    refusals=st.sampled_from([(), ("drift",)]),
+)
+
+
+@given(any_facts, instants, st.integers(0, 10 * 86_400))
+def test_a_wipe_is_only_decided_when_nothing_forbids_it(fact, now, grace):
+    """Whatever the facts: WIPE means expired, past grace, not held, not protected, a sane clock, a closed breaker, a feed that answered, a domain."""
+    decision = decide(fact, replace(POLICY, grace=grace), SAFETY, now)
+    if decision.action is not Action.WIPE:
+        return
+    assert fact.subscription is not None
+    assert fact.present
+    assert fact.subscription.expires_at + timedelta(seconds=SAFETY.settle) <= now
+    assert not fact.protected
+    assert not fact.clock_suspect
+    assert not fact.breaker_open
+    assert all(hold.until is not None and hold.until <= now for hold in fact.holds)
+    assert fact.feed.complete_at is not None
+    assert decision.due_at is not None
+    assert decision.due_at <= now
+    assert fact.feed.complete_at >= min(decision.due_at, now - timedelta(seconds=SAFETY.feed_max_age))
+    if not fact.requests and not fact.subscription.minor:
+        assert max(fact.subscription.expires_at, fact.subscription.first_recorded_at) + timedelta(seconds=grace) <= now
+
+
+@given(any_facts, instants)
+def test_the_next_instant_is_ahead_and_changes_something(fact, now):
+    """`next_at` lies in the future: the schedule can never spin on one phone."""
+    decision = decide(fact, POLICY, SAFETY, now)
+    assert decision.next_at is None or decision.next_at > now
+    assert decision.reasons
+
+
+@given(instants, instants)
+def test_nothing_changes_before_the_next_instant(now, at):
+    """Between now and `next_at` time alone changes neither state nor action (the sweep may sleep)."""
+    first = decide(facts(now), POLICY, SAFETY, now)
+    if first.state is State.DUE or first.next_at is None or not now <= at < first.next_at:
+        return
+    again = decide(facts(at), POLICY, SAFETY, at)
+    assert (again.state, again.action, again.notices) == (first.state, first.action, first.notices)

@@ -1,0 +1,213 @@
+"""Planning and guards: each test would lose a file without its guard; drift; properties over random hosts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.decide.nouns import NEIGHBOUR, PHONE, found, inventory
+from wiped.decide.planning import drift, make_plan
+from wiped.decide.refusal import confirmation
+from wiped.model.inventory import ArtefactKind, DiskSource, FilesystemFacts, JobKind
+from wiped.model.plan import RefusalCode
+from wiped.model.policy import StorageRules
+
+RULES = StorageRules(roots=("/srv/phones",))
+TOP = found("/srv/phones/a", 1)
+GOLDEN = found("/srv/golden/base", 2, depth=1, owners=(PHONE, NEIGHBOUR), under_root="", under_protected="")
+
+
+def codes(*artefacts, **changes):
+    """The refusal codes of a plan over `artefacts`."""
+    return {refusal.code for refusal in make_plan(inventory(*artefacts, **changes), 1, RULES).refusals}
+
+
+def test_an_ordinary_phone_over_a_golden_image():
+    """The disk is a step, the shared base is retained, nothing is refused."""
+    plan = make_plan(inventory(TOP, GOLDEN), 1, RULES)
+    assert [step.location for step in plan.steps] == ["/srv/phones/a"]
+    assert [(kept.location, kept.reason) for kept in plan.retained] == [("/srv/golden/base", "shared-by-domain")]
+    assert (plan.refusals, plan.expected_outcome) == ((), "clear")
+
+
+@pytest.mark.parametrize(
+    ("artefact", "code"),
+    [
+        (found("/srv/phones/a", 1, owners=(PHONE, NEIGHBOUR)), RefusalCode.SHARED_BY_DOMAIN),
+        (found("/srv/phones/a", 1, under_protected="/srv/phones"), RefusalCode.PROTECTED_ROOT),
+        (found("/etc/passwd", 1, under_root=""), RefusalCode.OUTSIDE_ROOTS),
+        (found("/srv/phones/a", 1, links=2), RefusalCode.HARD_LINK),
+        (found("/srv/phones/a", 1, problem="symlink"), RefusalCode.SYMLINK),
+        (found("/srv/phones/a", 1, problem="not-regular"), RefusalCode.NOT_REGULAR),
+        (found("/srv/phones/a", 1, problem="untrusted-format"), RefusalCode.UNTRUSTED_FORMAT),
+        (found("/srv/phones/a", 1, problem="external-data-file"), RefusalCode.EXTERNAL_DATA_FILE),
+        (found("/srv/phones/a", 1, problem="vanished"), RefusalCode.MISSING),
+        (found("/srv/phones/a", 1, problem="a-word-of-tomorrow"), RefusalCode.UNREADABLE),
+        (found("/srv/phones/a", 1, in_use=True), RefusalCode.IN_USE),
+        (found("/srv/phones/a", 1, identity=None), RefusalCode.UNREADABLE),
+        (found("/srv/phones/a", 1, extents=None), RefusalCode.UNREADABLE),
+    ],
+    ids=lambda value: str(value) if isinstance(value, str) else "",
+)
+def test_a_guarded_file_is_never_a_step(artefact, code):
+    """Each guard keeps its file out of the steps and says why; without it the file would be overwritten."""
+    plan = make_plan(inventory(artefact), 1, RULES)
+    assert plan.steps == ()
+    assert code in {refusal.code for refusal in plan.refusals}
+
+
+def test_the_last_phone_over_an_unprotected_base_is_ambiguous():
+    """A base that nobody else reaches any more is neither golden nor private: refuse (the golden image's last phone)."""
+    base = replace(GOLDEN, owners=(PHONE,))
+    plan = make_plan(inventory(TOP, base), 1, RULES)
+    assert {refusal.code for refusal in plan.refusals} == {RefusalCode.AMBIGUOUS_BASE}
+    assert "/srv/golden/base" not in [step.location for step in plan.steps]
+
+
+def test_the_last_phone_over_a_protected_base_is_wiped_and_the_base_kept():
+    """A base under a protected root is golden even when this is its last phone."""
+    base = found("/srv/golden/base", 2, depth=1, under_root="", under_protected="/srv/golden")
+    plan = make_plan(inventory(TOP, base), 1, RULES)
+    assert plan.refusals == ()
+    assert [kept.reason for kept in plan.retained] == ["protected-root"]
+
+
+def test_what_lies_beneath_a_golden_image_is_golden():
+    """The base of a protected base is kept even if only this phone's chain reaches it."""
+    base = found("/srv/golden/base", 2, depth=1, under_root="", under_protected="/srv/golden")
+    below = found("/srv/phones/old-base", 3, depth=2)
+    plan = make_plan(inventory(TOP, base, below), 1, RULES)
+    assert (plan.refusals, [step.location for step in plan.steps]) == ((), ["/srv/phones/a"])
+    assert [kept.reason for kept in plan.retained] == ["protected-root", "beneath-golden"]
+
+
+def test_snapshot_layers_are_private_unless_shared():
+    """A layer that libvirt's snapshot made is erased, unless another domain reaches it: then it is kept."""
+    middle = found("/srv/phones/b", 3, depth=1, snapshot_made=True)
+    plan = make_plan(inventory(TOP, middle, replace(GOLDEN, depth=2)), 1, RULES)
+    assert {(step.location, step.kind) for step in plan.steps} == {
+        ("/srv/phones/a", ArtefactKind.DISK_IMAGE),
+        ("/srv/phones/b", ArtefactKind.BACKING_PRIVATE),
+    }
+    shared = replace(middle, owners=(PHONE, NEIGHBOUR))
+    plan = make_plan(inventory(TOP, shared), 1, RULES)
+    assert [step.location for step in plan.steps] == ["/srv/phones/a"]
+
+
+def test_a_missing_golden_base_refuses():
+    """A chain that cannot be walked to its end is not planned."""
+    gone = found("/srv/golden/base", 2, depth=1, owners=(PHONE, NEIGHBOUR), problem="missing", identity=None)
+    assert RefusalCode.MISSING in codes(TOP, gone)
+
+
+def test_an_inode_that_is_kept_is_never_a_step():
+    """The same file as disk and as retained media is refused."""
+    media = found("/mnt/again/a", 1, kind=ArtefactKind.INSTALL_MEDIA, retain_reason="read-only-media")
+    assert RefusalCode.SHARED_BY_DOMAIN in codes(TOP, media)
+
+
+def test_busy_shareable_and_unreached_places_refuse():
+    """A running job, a shareable disk and an unsupported place each stop the plan."""
+    domain = inventory().domain
+    assert RefusalCode.DOMAIN_BUSY in codes(TOP, domain=replace(domain, job=JobKind.SAVE))
+    shareable = (DiskSource("vda", "file", "/srv/phones/a", "raw", shareable=True),)
+    assert RefusalCode.SHAREABLE_DISK in codes(TOP, domain=replace(domain, disks=shareable))
+    assert RefusalCode.UNSUPPORTED_ARTEFACT in codes(TOP, problems=(("unsupported-artefact", "vdb", "a network disk"),))
+
+
+def test_a_domain_without_storage_refuses():
+    """No artefact at all would be a vacuous proof: refused."""
+    assert codes() == {RefusalCode.MISSING}
+
+
+def test_memory_goes_before_disks_and_logs_come_last():
+    """The order of erasing is keys, memory, disks, the rest (DESIGN step 6)."""
+    log = found("/var/log/console", 5, kind=ArtefactKind.CONSOLE_LOG)
+    save = found("/var/lib/save", 6, kind=ArtefactKind.MEMORY_IMAGE)
+    plan = make_plan(inventory(log, TOP, save), 1, RULES)
+    assert [step.kind for step in plan.steps] == ["memory-image", "disk-image", "console-log"]
+
+
+@pytest.mark.parametrize(
+    ("filesystem", "reason"),
+    [
+        (FilesystemFacts("btrfs", cow=True), "cow-filesystem"),
+        (FilesystemFacts("ext4", data_journal=True), "journaled-data"),
+        (FilesystemFacts("nfs", local=False), "opaque-storage"),
+        (FilesystemFacts("zfs"), "opaque-storage"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_proven_is_foretold(filesystem, reason):
+    """The plan says before the first byte that the outcome will be not-sanitized, and why."""
+    plan = make_plan(inventory(found("/srv/phones/a", 1, filesystem=filesystem)), 1, RULES)
+    assert (plan.expected_outcome, plan.expected_reasons) == ("not-sanitized", (reason,))
+
+
+def test_drift_names_every_difference():
+    """Another inode, another format, a new or a lost artefact, and a changed base are each drift."""
+    plan = make_plan(inventory(TOP, GOLDEN), 1, RULES)
+    assert drift(plan, plan) == ()
+
+    def seen(*artefacts):
+        return {(refusal.code, refusal.location) for refusal in drift(plan, make_plan(inventory(*artefacts), 1, RULES))}
+
+    assert seen(found("/srv/phones/a", 9), GOLDEN) == {("identity-changed", "/srv/phones/a")}
+    assert ("drift", "/srv/phones/a") in seen(found("/srv/phones/a", 1, format="raw"), GOLDEN)
+    assert ("drift", "/srv/phones/a") in seen(found("/srv/phones/z", 4), GOLDEN)
+    assert ("drift", "/srv/phones/z") in seen(TOP, GOLDEN, found("/srv/phones/z", 4))
+    assert ("drift", "/srv/golden/base") in seen(TOP)
+    assert drift(plan, replace(plan, generation=2)) != ()
+
+
+def test_growing_is_not_drift():
+    """A running phone grows: sizes and maps are no drift, and do not change the fingerprint."""
+    plan = make_plan(inventory(TOP, GOLDEN), 1, RULES)
+    grown = make_plan(inventory(replace(TOP, layer=replace(TOP.layer, allocated_bytes=1 << 25)), GOLDEN), 1, RULES)
+    assert drift(plan, grown) == ()
+    assert plan.fingerprint == grown.fingerprint
+
+
+def test_confirmation_takes_exactly_the_name():
+    """Only the exact name confirms; an empty name never does."""
+    assert confirmation("phone-1", "phone-1") is None
+    for typed in ("", "phone-2", "phone-1 ", "PHONE-1"):
+        answer = confirmation("phone-1", typed)
+        assert answer is not None
+        assert answer.code == RefusalCode.WRONG_CONFIRMATION
+    assert confirmation("", "") is not None
+
+
+layers = st.builds(
+    found,
+    st.sampled_from(["/srv/phones/a", "/srv/phones/b", "/srv/golden/base", "/x"]),
+    st.integers(1, 4),
+    depth=st.integers(0, 3),
+    owners=st.sampled_from([(PHONE,), (PHONE, NEIGHBOUR), (NEIGHBOUR,)]),
+    snapshot_made=st.booleans(),
+    links=st.integers(1, 2),
+    under_root=st.sampled_from(["", "/srv/phones"]),
+    under_protected=st.sampled_from(["", "/srv/golden"]),
+    problem=st.sampled_from(["", "", "", "symlink", "missing"]),
+    retain_reason=st.sampled_from(["", "", "read-only-media"]),
+)
+
+
+@given(st.lists(layers, max_size=6))
+def test_no_executable_plan_touches_what_another_reaches(artefacts):
+    """Whatever is found: in a plan without refusals no step is shared, protected, linked, outside, or kept; every file is somewhere."""
+    plan = make_plan(inventory(*artefacts), 1, RULES)
+    if plan.refusals:
+        return
+    by_identity = {}
+    for item in artefacts:
+        by_identity.setdefault(item.layer.identity, []).append(item)
+    for step in plan.steps:
+        same = [item for item in by_identity[step.identity] if item.layer.location == step.location]
+        assert any(item.owners == (PHONE,) and not item.layer.under_protected and item.layer.links == 1 for item in same)
+        assert step.identity not in {kept.identity for kept in plan.retained}
+    told = {step.identity for step in plan.steps} | {kept.identity for kept in plan.retained}
+    assert {item.layer.identity for item in artefacts} <= told | {None}
