@@ -1,0 +1,90 @@
+"""The kernel's own words: system calls, ioctls and flags that Python has no binding for, and the translation of its errors.
+
+Sources: linux/openat2.h, linux/fiemap.h, linux/fs.h, linux/magic.h of the kernel's user-space headers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from typing import Final
+
+from wiped.errors import RefusedError, StorageError
+from wiped.model.inventory import FileIdentity
+from wiped.model.outcome import ReasonCode
+from wiped.model.plan import RefusalCode
+
+#: The same number on every architecture since the tables were unified (alpha aside).
+SYS_OPENAT2: Final = 437
+
+RESOLVE_NO_XDEV: Final = 0x01
+RESOLVE_NO_MAGICLINKS: Final = 0x02
+RESOLVE_NO_SYMLINKS: Final = 0x04
+RESOLVE_BENEATH: Final = 0x08
+
+#: `_IOWR('f', 11, struct fiemap)`, `_IOR('f', 1, long)`.
+FS_IOC_FIEMAP: Final = 0xC020660B
+FS_IOC_GETFLAGS: Final = 0x80086601
+
+FS_JOURNAL_DATA_FL: Final = 0x00004000
+FS_NOCOW_FL: Final = 0x00800000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def openat2(dir_fd: int, path: str, flags: int, resolve: int) -> int:
+    """`openat2(2)` with O_CLOEXEC. Raises OSError as the kernel says; a path with a NUL is EINVAL."""
+    if "\0" in path:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+    how = _OpenHow(flags=flags | os.O_CLOEXEC, mode=0, resolve=resolve)
+    for _ in range(64):  # EAGAIN: a rename elsewhere raced with a "..", the kernel asks to try again
+        fd = int(_libc.syscall(SYS_OPENAT2, dir_fd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how)))
+        if fd >= 0:
+            return fd
+        number = ctypes.get_errno()
+        if number not in (errno.EAGAIN, errno.EINTR):
+            break
+    raise OSError(number, os.strerror(number), path)
+
+
+def memory_differs(left: int, right: int, length: int) -> bool:
+    """Whether `length` bytes at two addresses differ (memcmp; the GIL is released meanwhile)."""
+    return bool(_libc.memcmp(ctypes.c_void_p(left), ctypes.c_void_p(right), ctypes.c_size_t(length)))
+
+
+def identity_of(stat: os.stat_result) -> FileIdentity:
+    """The identity in a stat result."""
+    return FileIdentity(device=stat.st_dev, inode=stat.st_ino)
+
+
+_REFUSALS: Final[dict[int, tuple[RefusalCode, str]]] = {
+    errno.ELOOP: (RefusalCode.SYMLINK, "a component of the path is a symbolic link"),
+    errno.EXDEV: (RefusalCode.OUTSIDE_ROOTS, "the path leaves its root, or crosses a mount point beneath it (list that mount as a root of its own)"),
+    errno.EACCES: (RefusalCode.UNREADABLE, "permission denied"),
+    errno.EPERM: (RefusalCode.UNREADABLE, "operation not permitted"),
+    errno.EROFS: (RefusalCode.UNREADABLE, "the filesystem is read-only"),
+    errno.ETXTBSY: (RefusalCode.IN_USE, "the file is being executed or is a swap file"),
+    errno.EAGAIN: (RefusalCode.IN_USE, "somebody holds a lease on the file"),
+    errno.EISDIR: (RefusalCode.NOT_REGULAR, "it is a directory"),
+    errno.ENXIO: (RefusalCode.NOT_REGULAR, "it is a pipe, a socket or a device"),
+    errno.EINVAL: (RefusalCode.OUTSIDE_ROOTS, "the path is not one that the kernel accepts"),
+    errno.ENAMETOOLONG: (RefusalCode.OUTSIDE_ROOTS, "the path is too long"),
+}
+
+
+def translated(error: OSError, what: str) -> RefusedError | StorageError:
+    """The error of ours for a failed system call on `what` (a path or a word for the file)."""
+    number = error.errno or 0
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return StorageError(f"{what}: no such file", reason=ReasonCode.VANISHED)
+    if number in (errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS):
+        return StorageError(f"{what}: not supported by the filesystem or the kernel", reason=ReasonCode.OPAQUE_STORAGE)
+    if number in _REFUSALS:
+        code, words = _REFUSALS[number]
+        return RefusedError(f"{what}: {words}", codes=[code])
+    return StorageError(f"{what}: {os.strerror(number) if number else 'unknown failure'}", reason=ReasonCode.IO_ERROR)
