@@ -86,7 +86,8 @@ class DiskSource:
 
     `type` is libvirt's source type: file, block, volume, network, dir, nvme, vhostuser...; `location` the path of file and block sources (for
     `volume` the resolved path, "" while unresolved); `format` the stated driver type ("" when the XML states none: then it counts as raw and is
-    not opened as anything else). `origin` tells where the XML was seen: live, inactive or snapshot.
+    not opened as anything else). `origin` tells where the XML was seen: live, inactive or snapshot. `device` is libvirt's word (disk, cdrom, floppy,
+    lun), or `nvdimm` for a memory device backed by a file. `discard`: the guest may trim (residual `guest-discard-enabled`).
     """
 
     target: str
@@ -99,11 +100,16 @@ class DiskSource:
     pool: str = ""
     volume: str = ""
     origin: str = "inactive"
+    discard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DomainFacts:
-    """What one domain's XML and state say, and nothing of its content (R12). `uuid` lower-case with dashes; names are for people."""
+    """What one domain's XML and state say, and nothing of its content (R12). `uuid` lower-case with dashes; names are for people.
+
+    `has_snapshot_memory`: a snapshot keeps RAM in a file of its own, named in `snapshot_memory_files` (RAM kept inside a qcow2 goes with the image).
+    `former_nvram`: NVRAM paths that other versions of the XML (live, inactive, a snapshot) name beside `nvram`.
+    """
 
     uuid: str
     name: str
@@ -120,6 +126,8 @@ class DomainFacts:
     tpm: bool = False
     shared_directories: tuple[str, ...] = ()
     memory_backing_file: bool = False
+    snapshot_memory_files: tuple[str, ...] = ()
+    former_nvram: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

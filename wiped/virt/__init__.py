@@ -1,1 +1,11 @@
-"""Charter to be written by the room's builder."""
+"""libvirt's door: which domains stand on the host, what happens to them, and the few things we ask libvirt to do.
+
+`domain_xml.py` and `pool_xml.py` (through `safe_xml.py`) turn libvirt's text into the model: pure, and all of this room that `erase/` and `observe/`
+may import. `connection.py` is the port Hypervisor and the only `import libvirt`; `domain.py` reads and moves one domain; `calls.py` keeps blocking
+calls off the event loop; `fence.py` is the port Fences: files beside libvirt that its hook obeys.
+
+May: open connections to libvirt, stop, start and undefine domains, write files in the fence directory. May not: open an image, call a
+storage-removing or storage-wiping function of libvirt or hand it such a flag (a volume that libvirt deletes or wipes is evidence of nothing,
+PHYSICS 1), use a domain's name as a key, decide anything, know the ledger, or block the event loop. This file imports nothing: the
+root helpers, which may not reach libvirt, import this package.
+"""

@@ -1,0 +1,246 @@
+"""libvirt's text into the model: what is kept, what is refused, and that nothing else ever happens."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wiped.errors import InputError
+from wiped.model.inventory import DiskSource, DomainState, JobKind
+from wiped.virt.domain_xml import merge, parse_domain, paths_mentioned
+from wiped.virt.pool_xml import parse_pool
+
+UUID = "6f1f7a5e-53b1-4c6a-9d3b-0123456789ab"
+OTHER = "7f1f7a5e-53b1-4c6a-9d3b-0123456789ab"
+
+
+def domain(devices: str = "", head: str = "", uuid: str = UUID, tag: str = "domain") -> str:
+    return f"<{tag} type='qemu'><name>phone-1</name><uuid>{uuid}</uuid>{head}<devices>{devices}</devices></{tag}>"
+
+
+def only_disk(devices: str) -> DiskSource:
+    (disk,) = parse_domain(domain(devices), origin="live").disks
+    return disk
+
+
+def test_plain_domain() -> None:
+    """Name, UUID in lower case, and no more facts than the XML has."""
+    facts = parse_domain(domain(uuid=UUID.upper()), origin="inactive")
+    assert (facts.uuid, facts.name, facts.disks, facts.nvram, facts.tpm) == (UUID, "phone-1", (), "", False)
+
+
+def test_file_disk_with_its_backing_chain_keeps_the_top_alone() -> None:
+    """The chain that live XML states is not taken over: headers are walked instead."""
+    disk = only_disk("""<disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap'/><source file='/p/top.qcow2' index='1'/>
+        <backingStore type='file'><format type='qcow2'/><source file='/p/golden.qcow2'/><backingStore/></backingStore>
+        <target dev='vda' bus='virtio'/></disk>""")
+    assert disk == DiskSource("vda", "file", "/p/top.qcow2", "qcow2", origin="live", discard=True)
+
+
+@pytest.mark.parametrize(
+    ("xml", "expected"),
+    [
+        ("<disk type='block' device='lun'><driver type='raw'/><source dev='/dev/vg/a'/><target dev='sda'/></disk>",
+         DiskSource("sda", "block", "/dev/vg/a", "raw", "lun", origin="live")),
+        ("<disk type='file' device='cdrom'><target dev='hda'/><readonly/></disk>", DiskSource("hda", "file", "", "", "cdrom", readonly=True, origin="live")),
+        ("<disk type='file'><source file='/p/s'/><target dev='vdb'/><shareable/></disk>", DiskSource("vdb", "file", "/p/s", "", shareable=True, origin="live")),
+        ("<disk type='volume' device='disk'><driver type='qcow2'/><source pool='default' volume='v 1'/><target dev='vdc'/></disk>",
+         DiskSource("vdc", "volume", "", "qcow2", pool="default", volume="v 1", origin="live")),
+        ("<disk type='network'><driver type='raw'/><source protocol='rbd' name='pool/img'><host name='h'/></source><target dev='vdd'/></disk>",
+         DiskSource("vdd", "network", "", "raw", origin="live")),
+        ("<disk type='dir' device='floppy'><source dir='/p/d'/><target dev='fda'/></disk>", DiskSource("fda", "dir", "/p/d", "", "floppy", origin="live")),
+        ("<disk type='from-the-future'><source file='/p/x'/><target dev='vde'/></disk>", DiskSource("vde", "from-the-future", "", "", origin="live")),
+        ("<memory model='nvdimm'><source><path>/p/nv.img</path></source><target><size>1</size></target></memory>",
+         DiskSource("memory0", "file", "/p/nv.img", "raw", "nvdimm", origin="live")),
+        ("<hostdev mode='subsystem' type='scsi'><source><adapter name='scsi_host0'/></source></hostdev>",
+         DiskSource("hostdev0", "hostdev", "", "raw", "lun", origin="live")),
+    ],
+)  # fmt: skip
+def test_every_kind_of_source_is_seen(xml: str, expected: DiskSource) -> None:
+    """No kind of storage is dropped, known or unknown."""
+    assert only_disk(xml) == expected
+
+
+def test_a_block_copy_is_a_second_disk_and_a_commit_is_not() -> None:
+    """The destination of a copy holds the guest's data; the target of a commit is a member of the chain."""
+    template = """<disk type='file'><driver type='qcow2'/><source file='/p/a'/><mirror type='file' job='{}'>
+        <format type='raw'/><source file='/p/b'/></mirror><target dev='vda'/></disk>"""
+    copy = parse_domain(domain(template.format("copy")), origin="live").disks
+    assert [(disk.location, disk.format) for disk in copy] == [("/p/a", "qcow2"), ("/p/b", "raw")]
+    commit = parse_domain(domain(template.format("active-commit")), origin="live").disks
+    assert [disk.location for disk in commit] == ["/p/a"]
+
+
+def test_console_logs_from_every_device() -> None:
+    """File back ends and nested logs of serial, console, parallel and channel devices, each path once."""
+    facts = parse_domain(domain("""
+        <serial type='file'><source path='/l/serial'/><target port='0'/></serial>
+        <console type='file'><source path='/l/serial'/></console>
+        <console type='pty'><log file='/l/console' append='on'/></console>
+        <parallel type='file'><source path='/l/parallel'/></parallel>
+        <channel type='unix'><source mode='bind' path='/run/sock'/><log file='/l/channel'/></channel>
+        <audio id='1' type='file' path='/l/sound.wav'/>"""), origin="live")  # fmt: skip
+    assert facts.console_logs == ("/l/serial", "/l/console", "/l/parallel", "/l/channel", "/l/sound.wav")
+
+
+@pytest.mark.parametrize("nvram", ["<nvram template='/t'>/n/phone_VARS.fd</nvram>", "<nvram type='file'><source file='/n/phone_VARS.fd'/></nvram>"])
+def test_nvram_in_both_forms(nvram: str) -> None:
+    """The old and the 8.5 way to name the NVRAM file."""
+    assert parse_domain(domain(head=f"<os><loader>/l</loader>{nvram}</os>"), origin="live").nvram == "/n/phone_VARS.fd"
+
+
+def test_other_places_for_data() -> None:
+    """TPM, shared directories, and memory that is a file."""
+    facts = parse_domain(domain(
+        "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm><filesystem type='mount'><source dir='/share'/><target dir='t'/></filesystem>",
+        "<memoryBacking><source type='file'/></memoryBacking>"), origin="live")  # fmt: skip
+    assert (facts.tpm, facts.shared_directories, facts.memory_backing_file) == (True, ("/share",), True)
+
+
+SNAPSHOT = f"""<domainsnapshot><name>before update</name><state>running</state>
+  <memory snapshot='external' file='/m/ram.1'/>
+  <disks><disk name='vda' snapshot='external' type='file'><driver type='qcow2'/><source file='/p/overlay.qcow2'/></disk>
+         <disk name='vdb' snapshot='no'/></disks>
+  {domain("<disk type='file'><driver type='qcow2'/><source file='/p/old.qcow2'/><target dev='vda'/></disk>")}
+  {domain("<disk type='file'><driver type='qcow2'/><source file='/p/cold.qcow2'/><target dev='vda'/></disk>", tag="inactiveDomain")}
+</domainsnapshot>"""
+
+
+def test_snapshot_names_its_overlays_its_ram_and_the_disks_of_then() -> None:
+    """Former sources, overlay files and the RAM file of a snapshot."""
+    facts = parse_domain(SNAPSHOT, origin="snapshot")
+    assert [(disk.location, disk.target, disk.origin) for disk in facts.disks] == [
+        ("/p/old.qcow2", "vda", "snapshot"), ("/p/cold.qcow2", "vda", "snapshot"), ("/p/overlay.qcow2", "vda", "snapshot")]  # fmt: skip
+    assert (facts.uuid, facts.snapshots, facts.has_snapshot_memory, facts.snapshot_memory_files) == (UUID, ("before update",), True, ("/m/ram.1",))
+
+
+def test_internal_snapshot_has_no_files_of_its_own() -> None:
+    """RAM and blocks of an internal snapshot live in the qcow2."""
+    facts = parse_domain(f"<domainsnapshot><name>s</name><memory snapshot='internal'/><disks><disk name='vda' snapshot='internal'/></disks>{domain()}"
+                         "</domainsnapshot>", origin="snapshot")  # fmt: skip
+    assert (facts.disks, facts.has_snapshot_memory) == ((), False)
+
+
+def test_snapshot_of_two_domains_is_refused() -> None:
+    """A snapshot file that mixes two UUIDs says nothing."""
+    with pytest.raises(InputError):
+        parse_domain(f"<domainsnapshot>{domain()}{domain(uuid=OTHER, tag='inactiveDomain')}</domainsnapshot>", origin="snapshot")
+
+
+def test_status_file_tells_state_and_job() -> None:
+    """/run/libvirt/qemu/NAME.xml: state, the job that runs, the live disks, where a backup writes."""
+    disk = "<disk type='file'><source file='/p/a'/><target dev='vda'/></disk>"
+    facts = parse_domain(f"""<!-- WARNING --><domstatus state='paused' reason='saving' pid='7'><job type='none' async='save'/>
+        <domainbackup mode='push'><disks><disk name='vda' type='file'><driver type='raw'/><target file='/b/full.img'/></disk></disks></domainbackup>
+        {domain(disk)}</domstatus>""", origin="status")  # fmt: skip
+    assert (facts.state, facts.job) == (DomainState.PAUSED, JobKind.SAVE)
+    assert [(each.location, each.origin) for each in facts.disks] == [("/p/a", "live"), ("/b/full.img", "live")]
+
+
+def test_checkpoint_and_backup_are_tolerated() -> None:
+    """A checkpoint is its domain; a backup names none."""
+    assert parse_domain(f"<domaincheckpoint><name>c</name>{domain()}</domaincheckpoint>", origin="snapshot").uuid == UUID
+    assert parse_domain("<domainbackup><disks/></domainbackup>", origin="live").uuid == ""
+
+
+@pytest.mark.parametrize("xml", [
+    "", "phone", "<domain>", "<domain/>", "<network><uuid>" + UUID + "</uuid></network>", domain(uuid="6f1f7a5e53b14c6a9d3b0123456789ab"),
+    domain(uuid="*"), "<!DOCTYPE domain [<!ENTITY a 'b'>]>" + domain(), "<!DOCTYPE domain SYSTEM '/etc/passwd'>" + domain(), domain(head="&lol;"),
+    "<domstatus state='running'/>", "<domainsnapshot><name>s</name></domainsnapshot>", b"\xff\xfe", "<domain>\ud800</domain>", "<a>" * 600 + "</a>" * 600,
+    b"<?xml version='1.0' encoding='rot13'?><a/>", b"<?xml version='1.0' encoding='utf-7'?><a/>",
+])  # fmt: skip
+def test_what_libvirt_never_writes_is_bad_input(xml: str | bytes) -> None:
+    """Broken, foreign, entity-laden, deep or odd documents are an InputError."""
+    with pytest.raises(InputError):
+        parse_domain(xml, origin="live")
+
+
+def test_too_large_is_bad_input() -> None:
+    """More than 16 MiB is refused before it is parsed."""
+    with pytest.raises(InputError, match="larger"):
+        parse_domain(domain(head=" " * (16 * 1024 * 1024)), origin="live")
+
+
+def test_bytes_and_text_are_the_same() -> None:
+    """A declared encoding does not fool a text, and bytes are read as they declare."""
+    body = domain().replace("phone-1", "電話")
+    expected = parse_domain(body, origin="live")
+    assert parse_domain(body.encode(), origin="live") == expected
+    assert parse_domain("<?xml version='1.0' encoding='latin-1'?>" + body, origin="live") == expected
+    assert parse_domain(("<?xml version='1.0' encoding='utf-16'?>" + body).encode("utf-16"), origin="live") == expected
+
+
+def test_merge_is_the_union() -> None:
+    """Disks, logs and NVRAM of live, inactive and snapshot, equal ones once, the live ones first."""
+    disk = "<disk type='file'><source file='/p/{}'/><target dev='vda'/></disk>"
+    live = replace(parse_domain(domain(disk.format("new"), "<os><nvram>/n/1</nvram></os>"), origin="live"), state=DomainState.RUNNING)
+    inactive = parse_domain(domain(disk.format("new"), "<os><nvram>/n/2</nvram></os>"), origin="inactive")
+    snapshot = parse_domain(SNAPSHOT, origin="snapshot")
+    facts = merge(live, inactive, snapshot, snapshot)
+    assert [(each.location, each.origin) for each in facts.disks] == [
+        ("/p/new", "live"), ("/p/new", "inactive"), ("/p/old.qcow2", "snapshot"), ("/p/cold.qcow2", "snapshot"), ("/p/overlay.qcow2", "snapshot")]  # fmt: skip
+    assert (facts.nvram, facts.former_nvram, facts.state, facts.snapshots) == ("/n/1", ("/n/2",), DomainState.RUNNING, ("before update",))
+
+
+def test_merge_refuses_two_domains() -> None:
+    """Facts of different UUIDs are never one phone."""
+    with pytest.raises(InputError):
+        merge(parse_domain(domain(), origin="live"), parse_domain(domain(uuid=OTHER), origin="live"))
+    with pytest.raises(InputError):
+        merge()
+
+
+def test_paths_mentioned_anywhere() -> None:
+    """Paths in QEMU's own arguments, in text and attributes: all count as mentioned."""
+    xml = """<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><os><kernel>/k</kernel></os><devices/>
+      <qemu:commandline><qemu:arg value='-drive'/><qemu:arg value='file=/p/a b.img,if=virtio'/><qemu:arg value='{"filename":"/p/j.img"}'/>
+      <qemu:arg value='file:/p/f.img'/></qemu:commandline></domain>"""
+    assert {"/k", "/p/a b.img", "/p/j.img", "/p/f.img"} <= paths_mentioned(xml)
+
+
+@given(st.one_of(st.text(), st.binary()))
+def test_arbitrary_input_never_crashes(xml: str | bytes) -> None:
+    """Anything at all is facts or an InputError."""
+    for origin in ("live", "inactive", "snapshot", "status"):
+        try:
+            parse_domain(xml, origin=origin)  # type: ignore[arg-type]
+        except InputError:
+            pass
+    with contextlib.suppress(InputError):
+        parse_pool(xml)
+
+
+TAGS = st.sampled_from(
+    ["domain", "domstatus", "domainsnapshot", "inactiveDomain", "uuid", "name", "devices", "disk", "source", "target", "mirror", "memory", "os", "nvram",
+     "disks", "driver", "format", "serial", "log", "backend", "tpm", "filesystem", "job", "domainbackup", "hostdev", "memoryBacking", "path"])  # fmt: skip
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from(["type", "dev", "file", "dir", "path", "pool", "volume", "snapshot", "name", "state", "async", "job", "device"]),
+    st.sampled_from(["file", "block", "volume", "copy", "/p/x", "external", "", "scsi"]),
+    max_size=4,
+)
+TREES = st.recursive(
+    st.sampled_from(["", UUID, "x", "/p/y"]),
+    lambda inner: st.tuples(TAGS, ATTRIBUTES, st.lists(inner, max_size=5)).map(
+        lambda node: f"<{node[0]} {' '.join(f'{key}={value!r}' for key, value in node[1].items())}>{''.join(node[2])}</{node[0]}>"),
+    max_leaves=40,
+)  # fmt: skip
+
+
+@given(TREES)
+def test_arbitrary_trees_of_libvirts_words_never_crash(tree: str) -> None:
+    """libvirt's own elements in any order and nesting are facts or an InputError."""
+    for wrapped in (tree, f"<domain><uuid>{UUID}</uuid><devices>{tree}</devices>{tree}</domain>"):
+        with contextlib.suppress(InputError):
+            parse_domain(wrapped, origin="live")
+
+
+def test_pool_resolves_plain_volumes_only() -> None:
+    """A volume of a directory pool stands beneath its target; names that climb, and other pools, resolve to nothing."""
+    pool = parse_pool("<pool type='dir'><name>default</name><target><path>/srv/pool/</path></target></pool>")
+    assert (pool.name, pool.volume_path("a.qcow2")) == ("default", "/srv/pool/a.qcow2")
+    assert [pool.volume_path(name) for name in ("..", "", "a/b")] == ["", "", ""]
+    assert parse_pool("<pool type='rbd'><name>r</name></pool>").volume_path("a") == ""
