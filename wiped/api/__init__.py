@@ -1,1 +1,5 @@
-"""Charter to be written by the room's builder."""
+"""The API on the Unix socket, and the metrics: who is asking, may they, what did the service answer, in CONTRACT's JSON.
+
+May not: reach libvirt, storage, the ledger or a helper (it knows the service's port and nothing below), decide anything, keep an account reference
+longer than it takes to wrap it, or repeat a caller's input in an error.
+"""

@@ -1,0 +1,27 @@
+"""Configuration: the operator's TOML becomes model values, or every fault at once (CONTRACT, Configuration).
+
+`units` reads durations and sizes, `storage` the part that the root helpers need (standard library only: a helper starts in milliseconds), `sections` and
+`settings` the whole file. May not: look at libvirt or an image, decide anything, keep a secret. What this version cannot do is refused, never ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from wiped.config.storage import DEFAULT_PATH, load_storage_rules
+
+if TYPE_CHECKING:
+    from wiped.config.settings import Settings
+
+__all__ = ["DEFAULT_PATH", "load", "load_storage_rules"]
+
+
+def load(path: str = DEFAULT_PATH, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in the file `path`, overlaid with `WIPED__SECTION__KEY` from `environ` (default: the process's).
+
+    Raises ConfigError whose `faults` are all the faults as (key, reason).
+    """
+    from wiped.config.settings import load_settings  # noqa: PLC0415 - pydantic is not for the helpers
+
+    return load_settings(path, environ)

@@ -1,0 +1,234 @@
+"""The sections beside `[storage]`, as pydantic models: types, units, defaults and limits of every key."""
+
+from __future__ import annotations
+
+import grp
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from wiped.config.storage import path_fault, text_list, within
+from wiped.config.units import parse_duration, parse_listen
+
+#: Made by config/wiped.sysusers.conf. Where it does not exist and nobody asked for it, the socket stays with root alone.
+DEFAULT_GROUP = "wiped"
+#: sun_path holds 108 bytes, the last one a zero.
+MAX_SOCKET_PATH = 107
+
+
+def _absolute(value: str) -> str:
+    if value and (reason := path_fault(value)):
+        raise ValueError(reason)
+    return value
+
+
+def _group(value: str) -> str:
+    if value:
+        try:
+            grp.getgrnam(value)
+        except KeyError as error:
+            raise ValueError(f"there is no group {value!r} on this host; make it with groupadd, or install config/wiped.sysusers.conf") from error
+    return value
+
+
+def _label(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}", value):
+        raise ValueError(f"{value!r} may hold letters, digits, dots, dashes and underscores, and begins with a letter or digit")
+    return value
+
+
+def _listen(value: str) -> str:
+    if value:
+        parse_listen(value)
+    return value
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration)]
+Path = Annotated[str, AfterValidator(_absolute)]
+Group = Annotated[str, AfterValidator(_group)]
+Label = Annotated[str, AfterValidator(_label)]
+
+
+class Section(BaseModel):
+    """A table of the file: nothing unknown, nothing changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=4096)
+
+
+class Host(Section):
+    """`[host]`: who this is and where it stands (R18: the residency is in every certificate)."""
+
+    name: Label = ""
+    residency: Label
+    state_dir: Path = "/var/lib/wiped"
+    runtime_dir: Path = "/run/wiped"
+
+    @field_validator("state_dir", "runtime_dir")
+    @classmethod
+    def _said(cls, value: str) -> str:
+        if not value:
+            raise ValueError("must not be empty")
+        return value
+
+
+class Libvirt(Section):
+    """`[libvirt]`: this host's own system hypervisor; another host's storage is not here."""
+
+    uri: str = "qemu:///system"
+
+    @field_validator("uri")
+    @classmethod
+    def _local(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"qemu", "qemu+unix"} or parts.netloc or parts.path != "/system":
+            raise ValueError(f"{value!r} is not this host's system libvirt; write qemu:///system or qemu+unix:///system?socket=/path")
+        return value
+
+
+class Feed(Section):
+    """`[feed]`: where subscriptions come from. Spans in seconds."""
+
+    kind: str = "local"
+    interval: Duration = 60
+    max_age: Duration = 900
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value in {"http", "postgresql"}:
+            raise ValueError(f'{value!r} is not in this version; use "local" and wipectl subscriptions')
+        if value != "local":
+            raise ValueError(f'{value!r} is not a kind of feed; this version has "local"')
+        return value
+
+    @field_validator("interval")
+    @classmethod
+    def _sane(cls, value: int) -> int:
+        if not 1 <= value <= 86_400:
+            raise ValueError("must be from 1s to 24h")
+        return value
+
+
+class PolicySection(Section):
+    """`[policy.NAME]`: what happens around the end of a term. Spans in seconds; `notice` longest first."""
+
+    grace: Duration = 86_400
+    notice: tuple[int, ...] = (604_800, 86_400)
+    minor_grace: Duration = 0
+    deadline: Duration = 259_200
+    after: str = "release"
+    stop_timeout: Duration = 60
+
+    @field_validator("notice", mode="before")
+    @classmethod
+    def _notice(cls, value: Any) -> tuple[int, ...]:
+        spans = [parse_duration(item) for item in text_list(value)]
+        if 0 in spans or len(set(spans)) != len(spans):
+            raise ValueError("must name different spans before the end, none of them zero")
+        return tuple(sorted(spans, reverse=True))
+
+    @field_validator("after")
+    @classmethod
+    def _after(cls, value: str) -> str:
+        if value == "recycle":
+            raise ValueError('"recycle" is not in this version; use "release"')
+        if value != "release":
+            raise ValueError(f'{value!r} is not known; this version has "release"')
+        return value
+
+    @field_validator("stop_timeout")
+    @classmethod
+    def _patience(cls, value: int) -> int:
+        if not 1 <= value <= 3_600:
+            raise ValueError("must be from 1s to 1h")
+        return value
+
+
+class SafetySection(Section):
+    """`[safety]`: the guards against one wrong record. Spans in seconds."""
+
+    settle: Duration = 900
+    max_clock_step: Duration = 300
+
+    @field_validator("max_clock_step")
+    @classmethod
+    def _step(cls, value: int) -> int:
+        if not 1 <= value <= 86_400:
+            raise ValueError("must be from 1s to 24h")
+        return value
+
+
+class Api(Section):
+    """`[api]`: the Unix socket and who may do what through it. An empty socket stands for RUNTIME_DIR/wiped.sock."""
+
+    socket: Path = ""
+    group: Group = DEFAULT_GROUP
+    viewer_group: Group = ""
+    operator_group: Group = ""
+    approver_group: Group = ""
+    auditor_group: Group = ""
+
+
+class Metrics(Section):
+    """`[metrics]`: where to scrape; empty for nowhere."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:9477"
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """(host, port), or None for nowhere."""
+        return parse_listen(self.listen) if self.listen else None
+
+
+class Attest(Section):
+    """`[attest]`: the signing key (Ed25519, PEM). Empty: the systemd credential `signing-key`, else STATE_DIR/signing-key.pem, made on first run."""
+
+    signing_key_file: Path = ""
+
+
+class Tables(Section):
+    """The names of all sections, for the environment (`WIPED__SECTION__KEY`)."""
+
+    host: Host = Field(default=...)
+    libvirt: Libvirt = Libvirt()
+    storage: dict[str, Any] = {}
+    feed: Feed = Feed()
+    policy: dict[str, PolicySection] = {}
+    safety: SafetySection = SafetySection()
+    api: Api = Api()
+    metrics: Metrics = Metrics()
+    attest: Attest = Attest()
+
+
+#: Sections and keys of CONTRACT that this version cannot honour, and what is so instead. Set to anything but an empty value, they are refused.
+LATER: dict[str, str] = {
+    "fleet": "each host is on its own",
+    "webhooks": "no notices are sent",
+    "retention": "audit records are kept without end",
+    "feed.url": "only the local feed is here",
+    "feed.token_file": "only the local feed is here",
+    "feed.verify_key_file": "only the local feed is here",
+    "policy.*.window": "a wipe starts when its time has come",
+    "safety.breaker_max": "there is no breaker yet",
+    "safety.breaker_ratio": "there is no breaker yet",
+    "safety.breaker_window": "there is no breaker yet",
+    "api.listen": "the API is on the Unix socket alone",
+    "api.tls_cert": "the API is on the Unix socket alone",
+    "api.tls_key": "the API is on the Unix socket alone",
+    "api.tokens_file": "the API is on the Unix socket alone",
+    "attest.origin": "the audit log is a hash chain on this host",
+    "attest.witness_url": "the audit log is a hash chain on this host",
+    "attest.tsa_url": "certificates bear this host's own time",
+}
+
+
+def directories_apart(roots: tuple[str, ...], kept: dict[str, str]) -> list[tuple[str, str]]:
+    """Faults for directories of ours (key -> path) that a root contains or lies within."""
+    return [
+        (key, f"{path!r} and the storage root {root!r} overlap; the daemon's own files must lie outside every root")
+        for key, path in kept.items()
+        for root in roots
+        if within(path, root) or within(root, path)
+    ]

@@ -1,0 +1,199 @@
+"""`[storage]`: where phones may be wiped and how. Standard library only, since the root helpers load nothing else.
+
+The same checks serve the daemon and the helpers, so that they cannot come to differ.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import stat
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from wiped.config.units import parse_rate, parse_verify
+from wiped.errors import ConfigError
+from wiped.model.policy import StorageRules
+
+DEFAULT_PATH = "/etc/wiped/wiped.toml"
+
+#: (key, reason)
+Fault = tuple[str, str]
+
+#: A configuration is a page, not a book.
+MAX_BYTES = 1024 * 1024
+
+#: Directories whose loss is the loss of the host, or that hold no files of phones.
+_NEVER_ROOTS = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var/lib/wiped")
+_KEYS = ("roots", "protected", "passes", "verify", "parallel_wipes", "writers", "rate_limit")
+
+#: Keys of CONTRACT that this version cannot honour: (key, what is so instead). Set, they are refused; an empty value is no setting.
+LATER = {
+    "extra_artefacts": "what lies outside the domain's own files is not found yet",
+    "eraser_socket": "helpers are children of the daemon, which runs as root",
+    "observer_socket": "helpers are children of the daemon, which runs as root",
+}
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """A hint that names the key which was probably meant, or all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names)}"
+
+
+def within(path: str, directory: str) -> bool:
+    """Whether `path` is `directory` or lies beneath it; both normal and absolute."""
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def path_fault(path: str) -> str:
+    """Why `path` cannot stand in a configuration, "" if it can: absolute, normal, printable."""
+    if not path.startswith("/"):
+        return f"{path!r} is relative; write an absolute path"
+    if "\0" in path or not path.isprintable():
+        return f"{path!r} holds control characters"
+    if path != os.path.normpath(path) or path.startswith("//"):
+        return f"{path!r} is not in normal form; write {os.path.normpath(path).replace('//', '/')!r}"
+    return ""
+
+
+def text_list(value: object) -> list[str]:
+    """A list of texts; from the environment as a JSON list. Raises ValueError."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError('must be a list such as ["/srv/phones"]') from error
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError('must be a list of texts such as ["/srv/phones"]')
+    return list(value)
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+_PARSERS: Mapping[str, Callable[[object], Any]] = {
+    "roots": text_list,
+    "protected": text_list,
+    "passes": _whole(1, 35),
+    "verify": parse_verify,
+    "parallel_wipes": _whole(1, 64),
+    "writers": _whole(1, 64),
+    "rate_limit": parse_rate,
+}
+
+
+def _directory_faults(roots: list[str], protected: list[str]) -> list[Fault]:
+    faults: list[Fault] = []
+    for key, paths in (("storage.roots", roots), ("storage.protected", protected)):
+        for index, path in enumerate(paths):
+            if reason := path_fault(path):
+                faults.append((f"{key}[{index}]", reason))
+            elif path in paths[:index]:
+                faults.append((f"{key}[{index}]", f"{path!r} stands twice"))
+    good = [path for path in dict.fromkeys(roots) if not path_fault(path)]
+    for path in good:
+        key = f"storage.roots[{roots.index(path)}]"
+        if path == "/" or any(within(path, never) or within(never, path) for never in _NEVER_ROOTS):
+            faults.append((key, f"{path!r} is or contains a directory of the host itself; name the directory of the image pools"))
+        outer = next((other for other in good if other != path and within(path, other)), None)
+        if outer is not None:
+            faults.append((key, f"{path!r} overlaps {outer!r}; keep the outer one, or name directories beside each other"))
+    for index, path in enumerate(protected):
+        if path_fault(path) or path in protected[:index]:
+            continue
+        if not any(within(path, root) for root in good):
+            hint = f"put it inside one of {good}, or add it to storage.roots too" if good else "there is no usable root"
+            faults.append((f"storage.protected[{index}]", f"{path!r} lies inside no root; {hint}"))
+        for root in good:
+            if root != path and within(root, path):
+                faults.append((f"storage.roots[{roots.index(root)}]", f"{root!r} lies inside the protected {path!r}, so nothing in it could be wiped"))
+    return faults
+
+
+def read_storage(raw: object) -> tuple[StorageRules, list[Fault]]:
+    """The rules in a `[storage]` table, and every fault. The rules are good only if there is no fault."""
+    if not isinstance(raw, Mapping):
+        return StorageRules(), [("storage", "must be a table: [storage]")]
+    faults: list[Fault] = []
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key in LATER:
+            if value not in ("", []):
+                faults.append((f"storage.{key}", f"not in this version ({LATER[key]}); remove it"))
+        elif key not in _PARSERS:
+            faults.append((f"storage.{key}", f"is not a key of [storage]; {closest(str(key), [*_KEYS, *LATER])}"))
+        else:
+            try:
+                values[key] = _PARSERS[key](value)
+            except ValueError as error:
+                faults.append((f"storage.{key}", str(error)))
+    if not raw.get("roots"):
+        faults.append(("storage.roots", 'is required: the directories that hold phones\' images, such as ["/var/lib/libvirt/images"]'))
+    roots, protected = values.get("roots", []), values.get("protected", [])
+    faults += _directory_faults(roots, protected)
+    return StorageRules(**(values | {"roots": tuple(roots), "protected": tuple(protected)})), faults
+
+
+def faults_text(path: str, faults: Iterable[Fault]) -> str:
+    """Every fault on a line of its own under the file's name."""
+    return "\n".join([f"{path}: the configuration cannot be used", *(f"  {key}: {reason}" for key, reason in faults)])
+
+
+def parse_toml(path: str, data: bytes) -> dict[str, Any]:
+    """The tables of the file. Raises ConfigError for what is not TOML in UTF-8."""
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        fault = (path, f"is not TOML: {error}")
+        raise ConfigError(faults_text(path, [fault]), faults=[fault]) from error
+
+
+def read_bytes(path: str, *, owned_by_root: bool) -> bytes:
+    """The file's bytes. Raises ConfigError if it cannot be read; with `owned_by_root` also unless root owns it and nobody else may write it."""
+
+    def refuse(reason: str) -> ConfigError:
+        return ConfigError(faults_text(path, [(path, reason)]), faults=[(path, reason)])
+
+    try:
+        # Never follow a link a helper was handed, never hang on a FIFO: what is judged is what is read.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if owned_by_root else 0))
+    except OSError as error:
+        raise refuse(f"cannot be read: {error.strerror}") from error
+    try:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode):
+            raise refuse("is not a regular file")
+        if owned_by_root and facts.st_uid != 0:
+            raise refuse(f"is owned by uid {facts.st_uid}; the helpers trust it only from root: chown root")
+        if owned_by_root and facts.st_mode & 0o022:
+            raise refuse(f"can be written by others (mode {stat.S_IMODE(facts.st_mode):04o}); chmod go-w")
+        if facts.st_size > MAX_BYTES:
+            raise refuse("is larger than 1 MiB")
+        with os.fdopen(os.dup(fd), "rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    finally:
+        os.close(fd)
+
+
+def load_storage_rules(path: str = DEFAULT_PATH) -> StorageRules:
+    """`[storage]` for the root helpers: from a regular file that root owns and nobody else can write; nothing of the environment.
+
+    Raises ConfigError with every fault of that section.
+    """
+    tables = parse_toml(path, read_bytes(path, owned_by_root=True))
+    rules, faults = read_storage(tables.get("storage", {}))
+    if faults:
+        raise ConfigError(faults_text(path, faults), faults=faults)
+    return rules
