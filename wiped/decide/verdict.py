@@ -19,16 +19,15 @@ from wiped.model.plan import Plan, Step
 #: Filesystems that overwrite in place, so that the recipe of PHYSICS 2 proves something (btrfs only for nodatacow files).
 IN_PLACE = frozenset({"ext2", "ext3", "ext4", "xfs"})
 
-#: FIEMAP flags that end the recipe (PHYSICS 2, step 2), by the words of `storage.extents`.
+#: FIEMAP flags that end the recipe (PHYSICS 2, step 2), by the words of `storage.extents`. `delalloc` and `unknown` come and go while a phone runs:
+#: they are no forecast; the eraser stops on them when the phone is off.
 _FLAG_REASONS = {
     "shared": ReasonCode.EXTENT_SHARED,
     "encoded": ReasonCode.EXTENT_ENCODED,
-    "encrypted": ReasonCode.EXTENT_ENCODED,
-    "unknown": ReasonCode.EXTENT_UNKNOWN,
-    "delalloc": ReasonCode.EXTENT_UNKNOWN,
+    "data-encrypted": ReasonCode.EXTENT_ENCODED,
     "not-aligned": ReasonCode.EXTENT_UNKNOWN,
-    "inline": ReasonCode.EXTENT_INLINE,
-    "tail": ReasonCode.EXTENT_INLINE,
+    "data-inline": ReasonCode.EXTENT_INLINE,
+    "data-tail": ReasonCode.EXTENT_INLINE,
 }
 
 _BLOCK_READ = frozenset(str(via) for via in Via)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.decide.nouns import found, inventory, proof
 from wiped.decide.planning import make_plan
-from wiped.decide.verdict import artefact_proven, judge, retry_after
+from wiped.decide.verdict import artefact_proven, expected_reasons, judge, retry_after
 from wiped.model.outcome import Outcome
 from wiped.model.policy import StorageRules
 
@@ -97,3 +97,10 @@ def test_clear_needs_a_proof_of_every_artefact(proven, mismatches, via):
     verdict = judge(PLAN, results, evidence, (), ())
     whole = len(proven) == len(PLAN.steps) and mismatches == 0 and via != ""
     assert (verdict.outcome is Outcome.CLEAR) == whole
+
+
+@pytest.mark.parametrize(("flag", "reason"), [("shared", "extent-shared"), ("encoded", "extent-encoded"), ("data-inline", "extent-inline")])
+def test_extents_that_cannot_be_overwritten_in_place_are_foretold(flag, reason):
+    """A reflinked, compressed or inline extent is known before the first byte; a delayed allocation is no forecast."""
+    extents = replace(FIRST.extents, flags=(flag, "unwritten", "delalloc"))
+    assert expected_reasons(replace(FIRST, extents=extents)) == (reason,)
