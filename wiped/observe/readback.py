@@ -1,0 +1,184 @@
+"""After the erasing: read one file back from the device it lies on, and compare with the keystream made anew (PHYSICS 2, step 5).
+
+The eyes' own way: the observer maps the file again by itself and trusts nothing of the eraser but the seed and the digest in the ledger. What cannot
+be proven is said in the evidence's reasons; nothing is concluded from silence.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from wiped.errors import HelperError, RefusedError, StorageError
+from wiped.model.inventory import FilesystemFacts, LibvirtDirectories
+from wiped.model.outcome import Evidence, ReasonCode, Via
+from wiped.model.plan import RefusalCode
+from wiped.model.policy import StorageRules
+from wiped.observe.image import libvirt_bounds
+from wiped.storage.direct import Comparison, compare_ranges
+from wiped.storage.extents import ExtentMap, read_extents, stop_reasons
+from wiped.storage.filesystems import filesystem_facts, open_block_device, provability_reasons
+from wiped.storage.keystream import SEED_BYTES, Keystream
+from wiped.storage.paths import SafeFile, containing_root, open_image, reopen
+from wiped.wire.messages import ReadBack
+
+WHOLE = 1_000_000
+#: Filesystems on which a FIEMAP address is a place on the device `st_dev` (PHYSICS 2), so that an O_DIRECT read of the file reads the same blocks.
+_PLACED = frozenset({"ext2", "ext3", "ext4", "xfs"})
+
+
+def bounds_of(location: str, rules: StorageRules, directories: LibvirtDirectories) -> tuple[str, bool]:
+    """The directory beneath which `location` may be opened, and whether mounts beneath it may be crossed (libvirt's own directories only).
+
+    Raises RefusedError (outside-roots).
+    """
+    own = libvirt_bounds(directories)
+    root = containing_root(location, (*rules.roots, *own))
+    if not root:
+        raise RefusedError(f"{location}: under no configured root", codes=[RefusalCode.OUTSIDE_ROOTS])
+    return root, root in own and root not in rules.roots
+
+
+def read_back(
+    request: ReadBack,
+    rules: StorageRules,
+    directories: LibvirtDirectories,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Evidence:
+    """Evidence about one artefact: `via` set and no reasons means that all that was to be read was the keystream of the last pass.
+
+    `progress(done, total)` in bytes, from the reading threads. Raises HelperError for a request that makes no sense; all that goes wrong on the
+    host becomes reasons (io-error, vanished, extent-moved, readback-mismatch, readback-impossible, ...).
+    """
+    keystream = _keystream(request)
+    started = _now()
+    try:
+        root, cross = bounds_of(request.location, rules, directories)
+        with open_image(root, request.location, write=False, expected=request.identity, cross_mounts=cross) as image:
+            via, extents, found = _compare(image, request, keystream, readers=rules.writers, progress=progress, should_stop=should_stop)
+            reasons, detail = _judge(image, request, extents, found)
+    except _ImpossibleError as error:
+        return _evidence(request, started, reasons=error.reasons, detail=str(error))
+    except StorageError as error:
+        return _evidence(request, started, reasons=(error.reason,), detail=str(error))
+    except RefusedError as error:
+        return _evidence(request, started, reasons=(str(ReasonCode.READBACK_IMPOSSIBLE),), detail=f"{error} ({', '.join(error.codes)})")
+    return _evidence(request, started, via=via, extents=extents, found=found, reasons=reasons, detail=detail)
+
+
+class _ImpossibleError(Exception):
+    """Nothing can be proven here, for these reasons."""
+
+    def __init__(self, detail: str, reasons: Sequence[str]) -> None:
+        super().__init__(detail)
+        self.reasons = tuple(dict.fromkeys(str(reason) for reason in reasons))
+
+
+def _keystream(request: ReadBack) -> Keystream:
+    try:
+        seed = bytes.fromhex(request.seed)
+        if len(seed) != SEED_BYTES or request.passes < 1 or not 0 < request.fraction_millionths <= WHOLE:
+            raise ValueError
+        return Keystream(seed, request.artefact_id, request.passes)
+    except ValueError:
+        raise HelperError("a read-back with an impossible seed, number of passes or fraction") from None
+
+
+def _compare(
+    image: SafeFile,
+    request: ReadBack,
+    keystream: Keystream,
+    *,
+    readers: int,
+    progress: Callable[[int, int], None] | None,
+    should_stop: Callable[[], bool] | None,
+) -> tuple[Via, ExtentMap, Comparison]:
+    """Map, choose the way, read and compare."""
+    extents = read_extents(image.fd)
+    facts = filesystem_facts(image.fd)
+    moved = [] if extents.digest == request.map_digest else [ReasonCode.EXTENT_MOVED]
+    against = [*moved, *provability_reasons(facts), *stop_reasons(extents, facts)]
+    if against:
+        raise _ImpossibleError("the file does not lie where it was overwritten" if moved else "this file's blocks cannot be traced", against)
+    via, fd = _way(image, facts)
+    fraction = request.fraction_millionths / WHOLE
+    total = extents.bytes if fraction >= 1.0 else max(1, int(extents.bytes * fraction))
+    try:
+        found = compare_ranges(
+            fd,
+            extents,
+            keystream,
+            physical=via is Via.BLOCK_ODIRECT,
+            readers=readers,
+            fraction=fraction,
+            pick_seed=secrets.token_bytes(32),  # drawn now, after the erasing: nobody could know the places before
+            progress=None if progress is None else lambda done: progress(min(done, total), total),
+            should_stop=should_stop,
+        )
+    finally:
+        os.close(fd)
+    return via, extents, found
+
+
+def _way(image: SafeFile, facts: FilesystemFacts) -> tuple[Via, int]:
+    """How to read, and a descriptor for it; the strongest way that there is."""
+    if facts.fs_type in _PLACED:
+        device = open_block_device(image.stat.st_dev)
+        if device is not None:
+            return Via.BLOCK_ODIRECT, device
+        return Via.FILE_ODIRECT, reopen(image.fd, os.O_RDONLY | os.O_DIRECT, image.path)
+    if facts.fs_type == "btrfs" and not facts.cow:
+        return Via.BTRFS_NODATACOW_FILE, reopen(image.fd, os.O_RDONLY | os.O_DIRECT, image.path)
+    raise _ImpossibleError(f"there is no way to read back from {facts.fs_type}", [ReasonCode.READBACK_IMPOSSIBLE])
+
+
+def _judge(image: SafeFile, request: ReadBack, extents: ExtentMap, found: Comparison) -> tuple[tuple[str, ...], str]:
+    """Reasons against the proof after reading, and a sentence."""
+    reasons: list[str] = []
+    details: list[str] = []
+    if found.mismatches:
+        reasons.append(ReasonCode.READBACK_MISMATCH)
+        details.append(f"{found.mismatches} blocks differ, the first at offset {found.first_mismatch}")
+    if found.repeating_or_zero:
+        reasons.append(ReasonCode.READBACK_MISMATCH)
+        details.append(f"{found.repeating_or_zero} blocks repeat or are zero, which no keystream does")
+    if not found.sampled and found.bytes != extents.bytes:
+        reasons.append(ReasonCode.READBACK_IMPOSSIBLE)
+        details.append(f"only {found.bytes} of {extents.bytes} bytes were read")
+    image.check(request.identity)
+    if read_extents(image.fd).digest != request.map_digest:
+        reasons.append(ReasonCode.EXTENT_MOVED)
+        details.append("the file moved while it was read")
+    return tuple(dict.fromkeys(str(reason) for reason in reasons)), "; ".join(details)
+
+
+def _evidence(
+    request: ReadBack,
+    started: str,
+    *,
+    via: str = "",
+    extents: ExtentMap | None = None,
+    found: Comparison | None = None,
+    reasons: tuple[str, ...] = (),
+    detail: str = "",
+) -> Evidence:
+    return Evidence(
+        artefact_id=request.artefact_id,
+        via=str(via),
+        bytes_verified=found.bytes if found else 0,
+        mismatches=found.mismatches if found else 0,
+        map_digest=extents.digest if extents else "",
+        sampled=found.sampled if found else request.fraction_millionths < WHOLE,
+        started_at=started,
+        ended_at=_now(),
+        reasons=reasons,
+        detail=detail,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
