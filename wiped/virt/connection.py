@@ -1,0 +1,319 @@
+"""The connection to libvirt: the port Hypervisor, and the only `import libvirt` of the program.
+
+One process-wide thread runs libvirt's event loop; what it hears comes over by `call_soon_threadsafe` (not libvirtaio: DESIGN, Found by trying).
+Calls go through `calls.py`. `run()` keeps one connection open: keep-alive finds a hung libvirtd, the close callback a dead one; then it
+reconnects with back-off, and every new connection rings the hint "" (look at everything). The daemon starts and stays useful without libvirt: calls
+raise HypervisorError at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
+
+import libvirt
+
+from wiped.errors import HypervisorError, InputError
+from wiped.model.inventory import DomainFacts
+from wiped.virt.calls import BoundedCalls, in_thread
+from wiped.virt.domain import Host, LateError, StillActiveError
+from wiped.virt.hints import Bell, Hints
+
+T = TypeVar("T")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Every bound of the door, in seconds unless said otherwise. A hung libvirtd is dropped after `keepalive_interval * (keepalive_count + 1)`."""
+
+    open: float = 10.0
+    call: float = 15.0
+    sweep: float = 60.0
+    destroy: float = 45.0
+    start: float = 60.0
+    keepalive_interval: int = 5
+    keepalive_count: int = 3
+    backoff_first: float = 0.5
+    backoff_most: float = 30.0
+    #: A connection that lived this long was a good one: the back-off starts anew.
+    settled: float = 30.0
+    #: Threads, and how many of them may be stuck before calls are refused at once.
+    threads: int = 8
+    stuck: int = 4
+
+
+class _EventThread:
+    """libvirt's own event loop, started once a process, before the first connection. Never stopped: a daemon thread that sleeps in poll."""
+
+    _lock = threading.Lock()
+    _started = False
+
+    @classmethod
+    def start(cls) -> None:
+        with cls._lock:
+            if not cls._started:
+                libvirt.registerErrorHandler(_ignore, None)  # else libvirt prints every error to stderr
+                libvirt.virEventRegisterDefaultImpl()
+                threading.Thread(target=cls._run, name="libvirt events", daemon=True).start()
+                cls._started = True
+
+    @staticmethod
+    def _run() -> None:
+        while True:
+            try:
+                libvirt.virEventRunDefaultImpl()
+            except libvirt.libvirtError:
+                time.sleep(0.1)  # poll() itself failed; never spin
+
+
+def _ignore(_context: object, _error: object) -> None:
+    """libvirt's error handler: every error reaches us as an exception too."""
+
+
+class _Link:
+    """One open connection and what is registered on it. Made and closed in threads, since both may hang."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[str], None]) -> None:
+        self._loop, self._ring = loop, ring
+        self._events: int | None = None
+        self.conn: Any = None
+        self.lost = asyncio.Event()
+
+    def open(self, uri: str, bounds: Bounds) -> _Link:
+        """Connect (blocking). Raises HypervisorError."""
+        _EventThread.start()
+        try:
+            self.conn = libvirt.open(uri)
+            with contextlib.suppress(libvirt.libvirtError):  # drivers inside this process have no keep-alive and need none
+                self.conn.setKeepAlive(bounds.keepalive_interval, bounds.keepalive_count)
+            with contextlib.suppress(libvirt.libvirtError):
+                self.conn.registerCloseCallback(self._closed, None)
+            self._events = self.conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._event, None)
+        except libvirt.libvirtError as error:
+            self.close()
+            raise HypervisorError(f"cannot connect to libvirt: {error.get_error_message()}") from error
+        return self
+
+    def close(self) -> None:
+        """Close (blocking; may hang with a hung libvirtd until keep-alive gives up). Never raises."""
+        if self.conn is None:
+            return
+        steps = [self.conn.unregisterCloseCallback, self.conn.close]
+        if self._events is not None:
+            steps.insert(0, partial(self.conn.domainEventDeregisterAny, self._events))
+        for step in steps:
+            with contextlib.suppress(libvirt.libvirtError):
+                step()
+
+    def close_aside(self) -> None:
+        """Close in a thread that nobody waits for."""
+        threading.Thread(target=self.close, name="libvirt close", daemon=True).start()
+
+    def _closed(self, _conn: object, _reason: int, _opaque: object) -> None:
+        self._over(self.lost.set)
+
+    def _event(self, _conn: object, domain: Any, _event: int, _detail: int, _opaque: object) -> None:
+        self._over(partial(self._ring, domain.UUIDString()))
+
+    def _over(self, callback: Callable[[], None]) -> None:
+        """From libvirt's thread to ours; a closed loop listens no more."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback)
+
+
+class LibvirtHypervisor:
+    """The port Hypervisor over one libvirt URI.
+
+    Give `run()` to a task group (it ends by cancellation only), or use the object as an async context manager, which does the same. Bound to the
+    event loop in which `run()` runs. `jitter` yields numbers in [0, 1) for the back-off.
+    """
+
+    def __init__(self, uri: str, *, bounds: Bounds | None = None, jitter: Callable[[], float] = random.random) -> None:
+        self._uri = uri
+        self._bounds = bounds or Bounds()
+        self._jitter = jitter
+        self._bell = Bell()
+        self._calls = BoundedCalls(threads=self._bounds.threads, stuck_limit=self._bounds.stuck)
+        self._link: _Link | None = None
+        self._opening: asyncio.Future[_Link] | None = None
+        self._healthy = False
+        self._fault = "not connected yet"
+        self._up = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    # -- the connection's life
+
+    async def run(self) -> None:
+        """Keep a connection until cancelled. Never raises otherwise."""
+        attempt = 0
+        try:
+            while True:
+                try:
+                    link = await self._open()
+                except HypervisorError as error:
+                    self._fault = str(error)
+                else:
+                    since = time.monotonic()
+                    self._adopt(link)
+                    await link.lost.wait()
+                    self._drop("the connection to libvirt was lost")
+                    if time.monotonic() - since >= self._bounds.settled:
+                        attempt = 0
+                await asyncio.sleep(self._pause(attempt))
+                attempt += 1
+        finally:
+            self._drop("closed")
+            if self._opening is not None:
+                self._opening.add_done_callback(_close_late)
+
+    async def wait_connected(self, seconds: float) -> bool:
+        """Whether there is a connection, waiting for one at most that long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._up.wait()
+        return self._up.is_set()
+
+    async def __aenter__(self) -> LibvirtHypervisor:
+        self._task = asyncio.create_task(self.run(), name="libvirt connection")
+        await self.wait_connected(self._bounds.open)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+
+    def _pause(self, attempt: int) -> float:
+        """Seconds until the next attempt: doubling, capped, and between half and all of that, so that daemons do not march in step."""
+        bounds = self._bounds
+        return min(bounds.backoff_most, bounds.backoff_first * 2.0 ** min(attempt, 30)) * (0.5 + 0.5 * self._jitter())
+
+    async def _open(self) -> _Link:
+        """A new connection. An attempt that hangs is waited for again, never doubled: a hung libvirtd costs one thread."""
+        if self._opening is None:
+            link = _Link(asyncio.get_running_loop(), self._bell.ring)
+            self._opening = in_thread(partial(link.open, self._uri, self._bounds), "libvirt open")
+        await asyncio.wait({self._opening}, timeout=self._bounds.open)
+        if not self._opening.done():
+            raise HypervisorError(f"cannot connect to libvirt: no answer within {self._bounds.open:g} s")
+        opened, self._opening = self._opening, None
+        return opened.result()
+
+    def _adopt(self, link: _Link) -> None:
+        self._link, self._healthy, self._fault = link, True, ""
+        self._up.set()
+        self._bell.ring("")
+
+    def _drop(self, fault: str) -> None:
+        link, self._link = self._link, None
+        self._healthy, self._fault = False, fault
+        self._up.clear()
+        if link is not None:
+            link.close_aside()
+
+    # -- calls
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection and its last call was answered (an answer of *no* is one)."""
+        return self._link is not None and self._healthy
+
+    @property
+    def fault(self) -> str:
+        """Why `connected` is false, in words; "" when it is true."""
+        return "" if self.connected else self._fault
+
+    async def _ask(self, what: str, uuid: str, function: Callable[[Host], T], seconds: float) -> T:
+        """Run `function` on the connection's domains, bounded; everything that goes wrong is a HypervisorError."""
+        if uuid and not _UUID.fullmatch(uuid):
+            raise InputError("is not a domain's UUID in lower case", where=what)
+        link = self._link
+        if link is None:
+            raise HypervisorError(f"{what}: libvirt is not connected ({self._fault})")
+        conn, words = link.conn, f"{what} {uuid}".rstrip()
+
+        def body() -> tuple[T | None, str, bool]:
+            """The answer, or libvirt's error in words, and whether the connection still lives. Translated here, so that no traceback leaves the thread."""
+            try:
+                return function(Host(libvirt, conn)), "", True
+            except libvirt.libvirtError as error:
+                return None, error.get_error_message() or str(error), _alive(conn)
+            except LateError:
+                return None, "it takes too long", True
+            except StillActiveError:
+                return None, "the domain is still running", True
+            except InputError as error:
+                return None, f"libvirt's answer is not understood: {error}", True
+
+        try:
+            answer, failure, alive = await self._calls.run(body, seconds=seconds, what=words)
+        except HypervisorError as error:
+            if link is self._link:
+                self._healthy, self._fault = False, str(error)
+            raise
+        if link is self._link:
+            self._healthy = alive
+        if not alive:
+            link.lost.set()
+        if failure:
+            raise HypervisorError(f"{words}: {failure}")
+        return answer  # type: ignore[return-value]  # None only where T allows it: a failure has raised
+
+    async def domains(self) -> tuple[DomainFacts, ...]:
+        """See the port. One thread, one sweep: about five questions a domain."""
+        deadline = time.monotonic() + self._bounds.sweep
+        return await self._ask("read all domains", "", lambda host: host.read_all(deadline), self._bounds.sweep)
+
+    async def domain(self, uuid: str) -> DomainFacts | None:
+        """See the port."""
+        deadline = time.monotonic() + self._bounds.call
+        return await self._ask("read domain", uuid, lambda host: host.read_one(uuid, deadline), self._bounds.call)
+
+    async def shutdown(self, uuid: str) -> None:
+        """See the port."""
+        await self._ask("shut down domain", uuid, lambda host: host.shutdown(uuid), self._bounds.call)
+
+    async def destroy(self, uuid: str) -> None:
+        """See the port. libvirt waits up to 15 s for the emulator to end, and says so if it does not."""
+        await self._ask("destroy domain", uuid, lambda host: host.destroy(uuid), self._bounds.destroy)
+
+    async def start(self, uuid: str) -> None:
+        """See the port."""
+        await self._ask("start domain", uuid, lambda host: host.start(uuid), self._bounds.start)
+
+    async def set_autostart(self, uuid: str, on: bool) -> None:
+        """See the port."""
+        await self._ask("set autostart of domain", uuid, lambda host: host.set_autostart(uuid, on), self._bounds.call)
+
+    async def undefine(self, uuid: str) -> None:
+        """See the port. Refused (HypervisorError) while the domain runs, and while a managed-save image is still in place."""
+        await self._ask("undefine domain", uuid, lambda host: host.undefine(uuid), self._bounds.call)
+
+    def hints(self) -> Hints:
+        """See the port. From this call on; "" after every (re)connection."""
+        return self._bell.listen()
+
+
+def _alive(conn: Any) -> bool:
+    """Whether the connection is open, as far as libvirt's client library knows (no question is sent)."""
+    try:
+        return bool(conn.isAlive())
+    except libvirt.libvirtError:
+        return False
+
+
+def _close_late(opening: asyncio.Future[_Link]) -> None:
+    """Close a connection that came after nobody wanted it any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close_aside()

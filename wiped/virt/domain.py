@@ -1,0 +1,253 @@
+"""One connection's domains: read them whole, and move one. Blocking; every function runs in a thread of `calls.py`.
+
+The libvirt module is handed in (`api`), so that `connection.py` stays the only import of it. Failures are `api.libvirtError`, translated by
+`connection.py`; `Late` is raised between two calls once the caller has given up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wiped.model.inventory import DiskSource, DomainFacts, DomainState, JobKind
+from wiped.virt.domain_xml import merge, parse_domain
+
+#: virDomainState (libvirt's stable numbers).
+_STATES = {
+    1: DomainState.RUNNING,
+    2: DomainState.BLOCKED,
+    3: DomainState.PAUSED,
+    4: DomainState.SHUTDOWN,
+    5: DomainState.SHUTOFF,
+    6: DomainState.CRASHED,
+    7: DomainState.PMSUSPENDED,
+}
+#: How often a domain is read anew when a snapshot disappears under the reading.
+_ATTEMPTS = 5
+
+
+class LateError(Exception):
+    """The time for this reading is over."""
+
+
+class StillActiveError(Exception):
+    """The domain runs; undefining it would leave a transient domain behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The libvirt module and an open connection."""
+
+    api: Any
+    conn: Any
+
+    # -- reading
+
+    def read_all(self, deadline: float) -> tuple[DomainFacts, ...]:
+        """All domains, complete or an exception. `deadline`: time.monotonic() seconds, after which LateError is raised.
+
+        A domain that is gone by the time it is read is left out only where libvirt itself says VIR_ERR_NO_DOMAIN.
+        """
+        volumes = Volumes(self.api, self.conn)
+        read = (self._read(domain, volumes, deadline) for domain in self.conn.listAllDomains(0))
+        return tuple(facts for facts in read if facts is not None)
+
+    def read_one(self, uuid: str, deadline: float) -> DomainFacts | None:
+        """One domain; None when libvirt says that there is none."""
+        domain = self._find(uuid)
+        return None if domain is None else self._read(domain, Volumes(self.api, self.conn), deadline)
+
+    def _find(self, uuid: str) -> Any | None:
+        try:
+            return self.conn.lookupByUUIDString(uuid)
+        except self.api.libvirtError as error:
+            if error.get_error_code() == self.api.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+
+    def _read(self, domain: Any, volumes: Volumes, deadline: float) -> DomainFacts | None:
+        api = self.api
+        for attempt in range(_ATTEMPTS):
+            if time.monotonic() > deadline:
+                raise LateError
+            try:
+                return self._read_once(domain, volumes)
+            except api.libvirtError as error:
+                code = error.get_error_code()
+                if code == api.VIR_ERR_NO_DOMAIN:
+                    return None
+                if code != api.VIR_ERR_NO_DOMAIN_SNAPSHOT or attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _read_once(self, domain: Any, volumes: Volumes) -> DomainFacts:
+        api = self.api
+        state = _STATES.get(domain.state(0)[0], DomainState.UNKNOWN)
+        active, persistent = bool(domain.isActive()), bool(domain.isPersistent())
+        if active and state is DomainState.SHUTOFF:  # it was started between the two questions
+            state = DomainState.RUNNING
+        elif not active:  # a driver may keep the state of before; no process is what counts (a crashed one that is preserved has one)
+            state = DomainState.SHUTOFF
+        documents: list[DomainFacts] = []
+        if active:
+            documents.append(parse_domain(domain.XMLDesc(0), origin="live"))
+        if persistent or not active:
+            documents.append(parse_domain(domain.XMLDesc(api.VIR_DOMAIN_XML_INACTIVE), origin="inactive"))
+        documents.extend(parse_domain(snapshot.getXMLDesc(0), origin="snapshot") for snapshot in self._snapshots(domain))
+        facts = merge(*documents)
+        return replace(
+            facts,
+            state=state,
+            persistent=persistent,
+            autostart=persistent and bool(domain.autostart()),
+            job=self._job(domain) if active else JobKind.NONE,
+            has_managed_save=bool(domain.hasManagedSaveImage(0)),
+            disks=tuple(volumes.resolved(disk) for disk in facts.disks),
+        )
+
+    def _snapshots(self, domain: Any) -> list[Any]:
+        try:
+            return list(domain.listAllSnapshots(0))
+        except self.api.libvirtError as error:
+            if error.get_error_code() == self.api.VIR_ERR_NO_SUPPORT:
+                return []
+            raise
+
+    def _job(self, domain: Any) -> JobKind:
+        api = self.api
+        try:
+            job = domain.jobStats(0)
+        except api.libvirtError as error:
+            # Between two calls it stopped (a job needs a running domain), or the driver has no jobs.
+            if error.get_error_code() in (api.VIR_ERR_OPERATION_INVALID, api.VIR_ERR_NO_SUPPORT):
+                return JobKind.NONE
+            raise
+        if job.get("type", api.VIR_DOMAIN_JOB_NONE) == api.VIR_DOMAIN_JOB_NONE:
+            return JobKind.NONE
+        kinds = {
+            api.VIR_DOMAIN_JOB_OPERATION_SAVE: JobKind.SAVE,
+            api.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN: JobKind.MIGRATION,
+            api.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT: JobKind.MIGRATION,
+        }
+        return kinds.get(job.get("operation", 0), JobKind.OTHER)
+
+    # -- moving
+
+    def shutdown(self, uuid: str) -> None:
+        """Press the ACPI power button. No domain, or one that does not run: nothing to do."""
+        domain = self._find(uuid)
+        if domain is None or not domain.isActive():
+            return
+        api = self.api
+
+        def press() -> None:
+            try:
+                # Not the default, which prefers the guest agent and may wait for one that never answers.
+                domain.shutdownFlags(api.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+            except api.libvirtError as error:
+                if error.get_error_code() not in (api.VIR_ERR_INVALID_ARG, api.VIR_ERR_ARGUMENT_UNSUPPORTED, api.VIR_ERR_NO_SUPPORT):
+                    raise
+                domain.shutdown()
+
+        self._unless_stopped(press, domain)
+
+    def destroy(self, uuid: str) -> None:
+        """Stop hard: SIGTERM, then SIGKILL to the emulator. No domain, or one that does not run: nothing to do."""
+        domain = self._find(uuid)
+        if domain is not None and domain.isActive():
+            self._unless_stopped(lambda: domain.destroyFlags(0), domain)
+
+    def start(self, uuid: str) -> None:
+        """Start; a domain that runs already is left alone."""
+        domain = self.conn.lookupByUUIDString(uuid)
+        if not domain.isActive():
+            domain.createWithFlags(0)
+
+    def set_autostart(self, uuid: str, on: bool) -> None:
+        """Set or clear autostart where it differs; a transient domain has none."""
+        domain = self._find(uuid)
+        if domain is not None and domain.isPersistent() and bool(domain.autostart()) != on:
+            domain.setAutostart(int(on))
+
+    def undefine(self, uuid: str) -> None:
+        """Remove the definition and the metadata of snapshots and checkpoints; no storage.
+
+        KEEP_NVRAM and KEEP_TPM: without them libvirt refuses, or unlinks the file itself. MANAGED_SAVE is never given, since it unlinks: libvirt
+        looks whether the file exists, so an erased one is no obstacle, and one that was left in place (unproven) makes libvirt refuse, rightly.
+        Raises StillActiveError.
+        """
+        domain = self._find(uuid)
+        if domain is None or not domain.isPersistent():
+            return
+        if domain.isActive():
+            raise StillActiveError
+        for flags in self._undefine_flags():
+            try:
+                domain.undefineFlags(flags)
+            except self.api.libvirtError as error:
+                code = error.get_error_code()
+                if code == self.api.VIR_ERR_NO_DOMAIN:
+                    return
+                if code not in (self.api.VIR_ERR_INVALID_ARG, self.api.VIR_ERR_ARGUMENT_UNSUPPORTED) or flags == 0:
+                    raise
+            else:
+                return
+
+    def _undefine_flags(self) -> Iterator[int]:
+        """From what libvirt 8.9 and later understand down to what any driver does; an unknown flag is an error that changes nothing."""
+        api = self.api
+        metadata = api.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        both = metadata | api.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+        nvram = both | api.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+        yield from dict.fromkeys((nvram | getattr(api, "VIR_DOMAIN_UNDEFINE_KEEP_TPM", 0), nvram, both, metadata, 0))
+
+    def _unless_stopped(self, act: Callable[[], object], domain: Any) -> None:
+        """Do it; failing because the domain has stopped or gone meanwhile is what was wanted."""
+        api = self.api
+        try:
+            act()
+        except api.libvirtError as error:
+            code = error.get_error_code()
+            if code == api.VIR_ERR_NO_DOMAIN or (code == api.VIR_ERR_OPERATION_INVALID and not self._runs(domain)):
+                return
+            raise
+
+    def _runs(self, domain: Any) -> bool:
+        try:
+            return bool(domain.isActive())
+        except self.api.libvirtError as error:
+            if error.get_error_code() == self.api.VIR_ERR_NO_DOMAIN:
+                return False
+            raise
+
+
+class Volumes:
+    """Paths of `volume` disks, asked once a reading. Never touches a volume."""
+
+    def __init__(self, api: Any, conn: Any) -> None:
+        self._api, self._conn = api, conn
+        self._paths: dict[tuple[str, str], str] = {}
+
+    def resolved(self, disk: DiskSource) -> DiskSource:
+        """The disk with its location, "" where libvirt does not say: an inactive or unknown pool, no such volume, no right to ask (polkit)."""
+        if disk.type != "volume" or disk.location:
+            return disk
+        key = (disk.pool, disk.volume)
+        if key not in self._paths:
+            self._paths[key] = self._path(*key)
+        return replace(disk, location=self._paths[key])
+
+    def _path(self, pool: str, volume: str) -> str:
+        api = self._api
+        try:
+            return str(self._conn.storagePoolLookupByName(pool).storageVolLookupByName(volume).path())
+        except api.libvirtError as error:
+            unresolved = {
+                api.VIR_ERR_NO_STORAGE_POOL, api.VIR_ERR_NO_STORAGE_VOL, api.VIR_ERR_OPERATION_INVALID, api.VIR_ERR_ACCESS_DENIED,
+                api.VIR_ERR_NO_SUPPORT, api.VIR_ERR_INVALID_ARG,
+            }  # fmt: skip
+            if error.get_error_code() in unresolved:
+                return ""
+            raise
