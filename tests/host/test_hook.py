@@ -1,0 +1,284 @@
+"""The libvirt hook under a real libvirtd: what is fenced cannot start, and nothing else is harmed (DESIGN, I6)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.privatelibvirt import PrivateLibvirt
+
+HOOK = Path(__file__).parents[2] / "config" / "libvirt-hook"
+SEEN = "/run/wiped-hook-seen"
+
+
+def domain(name: str, identity: str, sources: list[str], extra: str = "", managed: str = "") -> str:
+    """A guest without a system; ``sources`` are the attributes of its disks' <source>."""
+    kinds = {"f": "file", "d": "block", "p": "volume"}
+    disks = "".join(
+        f"<disk type='{kinds[source[0]]}' device='disk'><driver name='qemu' type='raw'/><source {source}/>"
+        f"<target dev='vd{chr(97 + number)}' bus='virtio'/></disk>"
+        for number, source in enumerate(sources)
+    )
+    return (
+        f"<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>{name}</name>"
+        f"<uuid>{identity}</uuid>{managed}<memory unit='MiB'>32</memory>"
+        f"<os><type arch='x86_64' machine='q35'>hvm</type></os><devices>{disks}<serial type='pty'/></devices>{extra}</domain>"
+    )
+
+
+class Bench:
+    """A private libvirt with the hook, and one image that may be fenced."""
+
+    def __init__(self, libvirt: PrivateLibvirt) -> None:
+        self.libvirt = libvirt
+        self.uuid = str(uuid.uuid4())
+        self.directory = libvirt.workdir / "images"
+        self.directory.mkdir()
+        self.image = self.new_image("phone.raw")
+
+    def new_image(self, name: str) -> Path:
+        """A sparse image of 1 MiB."""
+        path = self.directory / name
+        path.touch()
+        os.truncate(path, 1 << 20)
+        return path
+
+    def fence(self, *lines: str, name: str = "", end: str = "end\n") -> Path:
+        """Write a fence file with these lines between head and tail."""
+        path = self.libvirt.path("/var/lib/wiped/fence") / (name or self.uuid)
+        path.write_text("".join(f"{line}\n" for line in ("wiped-fence 1", *lines)) + end)
+        return path
+
+    def inode(self) -> str:
+        """The inode line of the image."""
+        stat = self.image.stat()
+        return f"inode {stat.st_dev}:{stat.st_ino}"
+
+    def start(self, *sources: str | Path, identity: str = "", extra: str = "") -> subprocess.CompletedProcess[str]:
+        """Try to create a transient guest with these sources (a path means file='path')."""
+        xml = domain(
+            "guest", identity or str(uuid.uuid4()), [f"file='{s}'" if isinstance(s, Path) else s for s in sources], extra
+        )
+        return self.libvirt.create(xml, check=False)
+
+    def vetoed(self, *sources: str | Path, identity: str = "", extra: str = "") -> bool:
+        """Whether such a guest is refused, and by the hook; one that starts is destroyed."""
+        done = self.start(*sources, identity=identity, extra=extra)
+        if done.returncode == 0:
+            self.libvirt.virsh("destroy", "guest")
+            return False
+        assert "phone is fenced" in done.stderr, done.stderr
+        return True
+
+
+@pytest.fixture
+def bench(private_libvirt: PrivateLibvirt) -> Iterator[Bench]:
+    """The hook installed, and proven to be loaded by the proof that it leaves."""
+    private_libvirt.install_hook(HOOK)
+    return Bench(private_libvirt)
+
+
+def test_unfenced_starts_and_each_line_of_a_fence_vetoes_alone(bench):
+    """UUID, path, inode: each line alone is enough, whatever the other lines say; without a fence it starts."""
+    assert not bench.vetoed(bench.image, identity=bench.uuid)
+    fence = bench.fence()
+    assert bench.vetoed(identity=bench.uuid)  # by the file's name
+    assert not bench.vetoed(bench.image)
+    fence.unlink()
+    bench.fence(f"uuid {bench.uuid}", name="other")
+    assert bench.vetoed(identity=bench.uuid)
+    bench.fence(f"path {bench.image}", name="other")
+    assert bench.vetoed(bench.image)
+    bench.fence(bench.inode(), name="other")
+    assert bench.vetoed(bench.image)
+    assert not bench.vetoed(bench.new_image("neighbour.raw"))
+
+
+def test_symlink_and_hard_link_to_a_fenced_disk_are_vetoed(bench):
+    """The same disk by another name, under another UUID, is the same disk; also as the second disk."""
+    bench.fence(f"uuid {bench.uuid}", f"path {bench.image}", bench.inode())
+    symlink, hard_link = bench.directory / "s", bench.directory / "h"
+    symlink.symlink_to(bench.image)
+    os.link(bench.image, hard_link)
+    assert bench.vetoed(symlink)
+    assert bench.vetoed(hard_link)
+    assert bench.vetoed(bench.new_image("own.raw"), symlink)
+
+
+def test_vanished_path_is_vetoed_by_its_text(bench):
+    """A disk that cannot be looked at is still known by its path."""
+    bench.fence(f"path {bench.directory}/gone.raw")
+    assert bench.vetoed(bench.directory / "gone.raw")
+
+
+@pytest.mark.parametrize(
+    "name", ["a &'quoted\" <b>.raw", "söme näme.raw", "-e.raw", "back\\slash\\n.raw", "*", "100%s.raw", " x ", "\U0001f4f1"]
+)
+def test_awkward_names_are_recognised(bench, name):
+    """Names that XML escapes, shells split, or printf reads: recognised by text and by inode alike."""
+    path = bench.directory / name
+    shutil.copyfile(bench.image, path)
+    escaped = str(path)
+    for plain, code in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&apos;"), ('"', "&quot;")):
+        escaped = escaped.replace(plain, code)
+    assert not bench.vetoed(f"file='{escaped}'")
+    fence = bench.fence(f"path {path}", name="other")
+    assert bench.vetoed(f"file='{escaped}'")
+    fence.write_text(f"wiped-fence 1\ninode {path.stat().st_dev}:{path.stat().st_ino}\nend\n")
+    assert bench.vetoed(f"file='{escaped}'")
+
+
+def test_newline_in_a_path_is_recognised_by_inode(bench):
+    """A path with a newline has no path line; its inode speaks for it."""
+    path = bench.directory / "two\nlines.raw"
+    shutil.copyfile(bench.image, path)
+    source = "file='" + str(path).replace("\n", "&#10;") + "'"
+    assert not bench.vetoed(source)
+    bench.fence(f"inode {path.stat().st_dev}:{path.stat().st_ino}")
+    assert bench.vetoed(source)
+
+
+def test_volume_of_a_pool_is_recognised_by_name_path_and_inode(bench):
+    """A disk given as pool and volume is the fenced file, whichever line names it."""
+    bench.libvirt.virsh("pool-create-as", "phones", "dir", "--target", bench.directory)
+    source = "pool='phones' volume='phone.raw'"
+    assert not bench.vetoed(source)
+    for line in ("volume phones phone.raw", f"path {bench.image}", bench.inode()):
+        bench.fence(line)
+        assert bench.vetoed(source), line
+    bench.fence("volume phones phone", "volume other phone.raw", "path /phone.raw")
+    assert not bench.vetoed(source)
+
+
+def test_loop_device_node_is_recognised_by_inode(bench):
+    """A block device is fenced by its node, under any link to it."""
+    device = Path(subprocess.run(["losetup", "--find", "--show", bench.image], capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        link = bench.directory / "mapper"
+        link.symlink_to(device)
+        assert not bench.vetoed(f"dev='{link}'")
+        bench.fence(f"inode {device.stat().st_dev}:{device.stat().st_ino}")
+        assert bench.vetoed(f"dev='{link}'")
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+
+
+def test_disk_on_the_emulators_command_line_is_vetoed(bench):
+    """A fenced path in <qemu:commandline> is no way around the fence."""
+    argument = f"<qemu:commandline><qemu:arg value='-drive'/><qemu:arg value='file={bench.image},format=raw,if=none,id=x'/></qemu:commandline>"
+    assert not bench.vetoed(extra=argument)
+    bench.fence(f"path {bench.image}")
+    assert bench.vetoed(extra=argument)
+
+
+def test_metadata_and_description_fence_nobody(bench):
+    """Free text of a domain that mentions a fenced path is not a disk."""
+    bench.fence(f"path {bench.image}", bench.inode(), f"uuid {bench.uuid}")
+    free = (
+        f"<metadata><x:devices xmlns:x='urn:x'><x:source file='{bench.image}'/><uuid xmlns='urn:y'>{bench.uuid}</uuid></x:devices></metadata>"
+        f"<description>&lt;source file='{bench.image}'/&gt; &lt;uuid&gt;{bench.uuid}</description>"
+    )
+    assert not bench.vetoed(extra=free)
+
+
+def test_damaged_fence_stops_its_phone_and_no_other(bench):
+    """An empty, foreign or cut fence file vetoes the phone it is named after, and what its whole lines name."""
+    neighbour = bench.new_image("neighbour.raw")
+    fence = bench.fence()
+    for text in ("", "\0\0\0", "garbage\n", "wiped-fence 1\n", "wiped-fence 2\nend\n"):
+        fence.write_text(text)
+        assert bench.vetoed(identity=bench.uuid), text
+        assert not bench.vetoed(neighbour), text
+    fence.write_text(f"wiped-fence 1\npath {bench.image}\npath {neighbour}")  # cut within its last line
+    assert bench.vetoed(bench.image)
+    assert not bench.vetoed(neighbour)
+    fence.unlink()
+    fence.mkdir()
+    assert bench.vetoed(identity=bench.uuid)
+    assert not bench.vetoed(neighbour)
+
+
+def test_fence_outlives_a_restart_of_libvirtd(bench):
+    """Fenced before the restart, fenced after it; a phone without a fence starts."""
+    bench.fence(f"path {bench.image}")
+    bench.libvirt.restart()
+    assert bench.vetoed(bench.image)
+    assert not bench.vetoed(bench.new_image("neighbour.raw"))
+
+
+def test_running_fenced_guest_survives_a_restart_of_libvirtd(bench):
+    """The veto is never given on reconnect: that would kill a running guest."""
+    bench.libvirt.create(domain("guest", bench.uuid, [f"file='{bench.image}'"]))
+    bench.fence(f"uuid {bench.uuid}", f"path {bench.image}", bench.inode())
+    bench.libvirt.restart()
+    assert bench.libvirt.state("guest") == "running"
+    bench.libvirt.virsh("destroy", "guest")
+    assert bench.vetoed(bench.image, identity=bench.uuid)
+
+
+def test_managed_saved_guest_is_not_restored(bench):
+    """Starting a phone whose memory was saved is a restore; it is vetoed, and the saved memory is not unlinked."""
+    bench.libvirt.define(domain("guest", bench.uuid, [f"file='{bench.image}'"]))
+    bench.libvirt.virsh("start", "guest")
+    bench.libvirt.virsh("managedsave", "guest")
+    saved = bench.libvirt.path("/var/lib/libvirt/qemu/save/guest.save")
+    fence = bench.fence(f"path {bench.image}")
+    done = bench.libvirt.virsh("start", "guest", check=False)
+    assert done.returncode != 0
+    assert "phone is fenced" in done.stderr
+    assert saved.exists()
+    fence.unlink()
+    bench.libvirt.virsh("start", "guest")
+    assert bench.libvirt.state("guest") == "running"
+
+
+def test_proof_of_loading_names_the_running_libvirtd(bench):
+    """The first call after libvirtd has started leaves its process id and start time; a new libvirtd leaves its own."""
+    seen = bench.libvirt.path(SEEN)
+    bench.libvirt.create(domain("guest", bench.uuid, []))
+
+    def running() -> str:
+        pid = bench.libvirt.run(["cat", "/run/libvirtd.pid"]).stdout.strip()
+        stat = Path(f"/proc/{bench.libvirt.libvirtd_pid}/stat").read_text()
+        return f"{pid} {stat.rpartition(')')[2].split()[19]}\n"
+
+    first = running()
+    assert seen.read_text() == first
+    bench.libvirt.restart()  # the guest that runs is a `reconnect`
+    second = running()
+    assert second != first
+    assert seen.read_text() == second
+    assert seen.stat().st_mode & 0o777 == 0o644
+
+
+def run_hook(libvirt: PrivateLibvirt, operation: str, xml: str) -> subprocess.CompletedProcess[str]:
+    """Run the hook as libvirt would, inside the namespace."""
+    return libvirt.run([HOOK, "guest", operation, "begin", "-"], stdin_text=xml, check=False)
+
+
+@pytest.mark.parametrize("operation", ["start", "started", "stopped", "release", "reconnect", "attach", "unknown", ""])
+def test_other_operations_exit_zero_and_stdout_stays_empty(bench, operation):
+    """Nothing but prepare, restore and migrate is ever vetoed; libvirt would take stdout as XML."""
+    bench.fence()
+    xml = domain("guest", bench.uuid, [])
+    done = run_hook(bench.libvirt, operation, xml)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("operation", ["prepare", "restore", "migrate"])
+def test_unreadable_xml_is_vetoed_only_while_something_is_fenced(bench, operation):
+    """Who cannot be identified cannot be told from a fenced phone; where nothing is fenced, nothing is stopped."""
+    texts = ("", "garbage", "<domain><name>x</name></domain>", f"<domain><uuid>{uuid.uuid4()}</uuid><devices><disk><source file='")
+    for text in texts:
+        assert run_hook(bench.libvirt, operation, text).returncode == 0
+    bench.fence()
+    for text in texts:
+        done = run_hook(bench.libvirt, operation, text)
+        assert (done.returncode, done.stdout) == (1, ""), text
+    assert run_hook(bench.libvirt, operation, domain("guest", str(uuid.uuid4()), [])).returncode == 0
