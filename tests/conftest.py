@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.lab import needs
+
+
+def pytest_configure() -> None:
+    """pytest-asyncio asks for "the event loop from before"; where none was ever set, asyncio would make one that nobody closes (a ResourceWarning)."""
+    asyncio.set_event_loop(None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
