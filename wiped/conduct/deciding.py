@@ -1,0 +1,55 @@
+"""Facts from the ledger and conditions of the host, put before the pure decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from wiped.conduct.world import World
+from wiped.decide import lifecycle
+from wiped.model.policy import Policy
+from wiped.model.subscription import Action, Decision, Flag, LifecycleFacts, Reason
+
+
+def complete(world: World, facts: LifecycleFacts) -> LifecycleFacts:
+    """`facts` with what only the conductor knows: feed, clock, breaker."""
+    conditions = world.conditions
+    return replace(facts, feed=conditions.feed, clock_suspect=bool(conditions.clock_suspect), breaker_open=conditions.breaker_open)
+
+
+def policy_of(world: World, facts: LifecycleFacts) -> Policy | None:
+    """The policy that the term names; None if no such policy is configured. A term is never put under another policy than its own."""
+    if facts.subscription is None:
+        return world.policies.get("default", Policy())
+    return world.policies.get(facts.subscription.policy)
+
+
+def _without_policy(facts: LifecycleFacts) -> Decision:
+    name = facts.subscription.policy if facts.subscription else ""
+    reason = Reason("unknown-policy", f"the term names the policy {name!r}, which the configuration does not have: nothing is concluded")
+    return Decision(state=facts.recorded_state, flags=(Flag.REFUSED,), action=Action.NONE, next_at=None, next_state=None, reasons=(reason,))
+
+
+def decided(world: World, facts: LifecycleFacts, now: datetime) -> Decision:
+    """The decision for `facts` at `now`."""
+    policy = policy_of(world, facts)
+    if policy is None:
+        return _without_policy(facts)
+    return lifecycle.decide(complete(world, facts), policy, world.safety, now)
+
+
+def last_word(world: World, facts: LifecycleFacts, now: datetime) -> Decision:
+    """Step 5 (I7): called by the ledger within the transaction that writes `erasing`."""
+    policy = policy_of(world, facts)
+    if policy is None:
+        return _without_policy(facts)
+    return lifecycle.last_word(complete(world, facts), policy, world.safety, now)
+
+
+async def fresh(world: World, uuid: str) -> tuple[LifecycleFacts, Decision] | None:
+    """Facts and decision for one phone as of now; None if the ledger does not know it."""
+    now = world.clock.now()
+    facts = await world.ledger.facts(uuid, now)
+    if facts is None:
+        return None
+    return complete(world, facts), decided(world, facts, now)

@@ -1,0 +1,34 @@
+"""How one run of a wipe may end before its end, as values and as the two signals that unwind it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from wiped.model.subscription import Decision
+
+
+class Ending(StrEnum):
+    """How one run of the executor ended. Everything else is an error that was raised, and the wipe is run again."""
+
+    RELEASED = "released"
+    """Proven, certified, released."""
+    CANCELLED = "cancelled"
+    """Called off before the first byte, and undone."""
+    REFUSED = "refused"
+    """A guard said no before the first byte; the wipe stays, is planned again later, and what was fenced stays fenced."""
+    WAITING = "waiting"
+    """Due, but time, feed or breaker do not confirm it right now; what was fenced stays fenced."""
+    QUARANTINED = "quarantined"
+    """Judged without proof: fenced and in place."""
+
+
+class CalledOffError(Exception):
+    """The decision is not WIPE any more. Internal to `conduct`: never leaves the executor."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(", ".join(reason.code for reason in decision.reasons))
+        self.decision = decision
+
+
+class GoneError(Exception):
+    """The domain is not there any more. Internal to `conduct`: never leaves the executor."""

@@ -1,0 +1,113 @@
+"""Steps 9 and 10: the verdict, its signed record, and what follows from it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from wiped.attest.certificate import statement
+from wiped.attest.signing import seal
+from wiped.conduct import fencing, invariants
+from wiped.conduct.endings import Ending
+from wiped.conduct.erasing import Proof
+from wiped.conduct.world import World
+from wiped.decide.verdict import FIRST_RETRY, judge, retry_after
+from wiped.errors import InvariantError
+from wiped.model.outcome import Outcome, ReasonCode, Verdict
+from wiped.model.records import ArtefactState, CertificateRecord, WipeRecord, WipeStep
+
+
+def _verdict(wipe: WipeRecord, proof: Proof, extra: tuple[str, ...]) -> Verdict:
+    found = judge(
+        proof.plan,
+        {item.artefact_id: item.result for item in wipe.artefacts if item.result is not None},
+        {item.artefact_id: item.evidence for item in wipe.artefacts if item.evidence is not None},
+        {item.artefact_id for item in wipe.artefacts if item.state is ArtefactState.REMOVED},
+        proof.vanished,
+    )
+    if not extra:
+        return found
+    reasons = tuple(sorted({*found.reasons, *extra}))
+    return Verdict(Outcome.NOT_SANITIZED, reasons, found.residuals, found.artefacts, found.scope)
+
+
+async def _record(world: World, wipe: WipeRecord, proof: Proof, verdict: Verdict, now: datetime) -> CertificateRecord:
+    kind = "incident" if verdict.outcome is Outcome.NOT_SANITIZED else "certificate"
+    identifier = world.randomness.identifier()
+    body = statement(
+        kind=kind,
+        wipe=wipe,
+        plan=proof.plan,
+        verdict=verdict,
+        results={item.artefact_id: item.result for item in wipe.artefacts if item.result is not None},
+        evidence={item.artefact_id: item.evidence for item in wipe.artefacts if item.evidence is not None},
+        issued_at=now,
+        certificate_id=identifier,
+        issuer={"host": world.issuer.host, "residency": world.issuer.residency, "version": world.issuer.version, "key_id": world.signer.key_id},
+        subscription=await world.ledger.subscription(wipe.uuid),
+        holds_checked_at=proof.spoken_at,
+    )
+    return CertificateRecord(identifier, wipe.id, wipe.uuid, kind, now, seal(body, world.signer))
+
+
+async def give_verdict(world: World, wipe_id: str, proof: Proof, *, extra: tuple[str, ...] = ()) -> Ending:
+    """Step 9. `extra`: reasons that belong to the whole attempt (a hold, locks that could not be had).
+
+    Proven: certificate, JUDGED. Not: QUARANTINED, with an incident record only where the reasons are not those of the last one.
+    """
+    wipe = await world.ledger.wipe(wipe_id)
+    if wipe is None:
+        raise InvariantError("I8", "a verdict on a wipe that the ledger does not know")
+    verdict = _verdict(wipe, proof, extra)
+    invariants.worth_a_certificate(proof.plan, verdict, wipe.artefacts)
+    now = world.clock.now()
+    sanitized = verdict.outcome is not Outcome.NOT_SANITIZED
+    told_before = bool(wipe.certificate_id) and wipe.outcome == Outcome.NOT_SANITIZED and wipe.reasons == verdict.reasons
+    certificate = None if told_before and not sanitized else await _record(world, wipe, proof, verdict, now)
+    delay = None if sanitized else _delay(verdict, wipe.attempt)
+    await world.milestones.reached("verdict", wipe_id)
+    await world.ledger.judge(
+        wipe_id,
+        outcome=verdict.outcome,
+        reasons=verdict.reasons,
+        residuals=verdict.residuals,
+        certificate=certificate,
+        now=now,
+        retry_at=None if delay is None else now + timedelta(seconds=delay),
+    )
+    step = WipeStep.JUDGED if sanitized else WipeStep.QUARANTINED
+    await _announce(world, wipe_id, now)
+    world.announcer.step(wipe_id, step)
+    await world.milestones.reached(step, wipe_id)
+    return await release(world, wipe_id) if sanitized else Ending.QUARANTINED
+
+
+def _delay(verdict: Verdict, attempt: int) -> int | None:
+    if ReasonCode.LEGAL_HOLD in verdict.reasons:
+        return FIRST_RETRY  # the retry asks for the last word again, before anything else is done
+    return retry_after(verdict.reasons, attempt)
+
+
+async def _announce(world: World, wipe_id: str, now: datetime) -> None:
+    wipe = await world.ledger.wipe(wipe_id)
+    if wipe is None:
+        return
+    spent: float | None = None
+    term = await world.ledger.subscription(wipe.uuid)
+    if wipe.outcome != Outcome.NOT_SANITIZED and term is not None and term.generation == wipe.generation:
+        spent = max(0.0, (now - term.expires_at).total_seconds())
+    world.announcer.finished(wipe, spent)
+
+
+async def release(world: World, wipe_id: str) -> Ending:
+    """Step 10, after JUDGED only: undefine, lift the fence, end. Idempotent."""
+    wipe = await world.ledger.wipe(wipe_id)
+    if wipe is None or wipe.step not in {WipeStep.JUDGED, WipeStep.RELEASED} or wipe.outcome == Outcome.NOT_SANITIZED:
+        raise InvariantError("I3", "only what was judged as sanitized is released")
+    await world.hypervisor.undefine(wipe.uuid)
+    await world.milestones.reached("undefined", wipe_id)
+    await fencing.lift(world, wipe.uuid, reason="released")
+    await world.milestones.reached("fence-lifted", wipe_id)
+    await world.ledger.finish(wipe_id, WipeStep.RELEASED, world.clock.now())
+    world.announcer.step(wipe_id, WipeStep.RELEASED)
+    await world.milestones.reached(WipeStep.RELEASED, wipe_id)
+    return Ending.RELEASED

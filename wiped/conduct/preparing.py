@@ -1,0 +1,164 @@
+"""The part of a wipe before its last word: plan, intent, fence, stop; and the way back. Nothing here changes a byte of a phone's storage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from wiped.conduct import deciding, fencing, invariants, stopping
+from wiped.conduct.endings import CalledOffError, Ending
+from wiped.conduct.world import World
+from wiped.decide.planning import make_plan
+from wiped.decide.snapshot import audit_snapshot
+from wiped.errors import HelperError, InvariantError, RefusedError
+from wiped.model.inventory import DomainFacts, DomainState, Inventory
+from wiped.model.plan import Plan
+from wiped.model.policy import Policy
+from wiped.model.records import COMMITTED_STEPS, ArtefactRecord, Secret, WipeRecord, WipeStep
+from wiped.model.subscription import Action, Decision, State
+
+
+async def still_due(world: World, uuid: str) -> Decision:
+    """The decision as of now, which must be WIPE; raises CalledOffError with it if it is not."""
+    found = await deciding.fresh(world, uuid)
+    if found is None:
+        raise InvariantError("I8", "a wipe of a phone that the ledger does not know")
+    _, decision = found
+    if decision.action is not Action.WIPE:
+        raise CalledOffError(decision)
+    return decision
+
+
+async def look(world: World, uuid: str, generation: int) -> tuple[DomainFacts, Inventory, Plan]:
+    """A fresh survey and the plan of it. Raises GoneError, RefusedError (transient domain), HypervisorError, HelperError, StorageError."""
+    domain = await stopping.present(world, uuid)
+    others = tuple(other for other in await world.hypervisor.domains() if other.uuid != uuid)
+    try:
+        inventory = await world.observer.survey(domain, others, with_extents=True)
+    except HelperError as error:
+        world.conditions.helper_fault = str(error)
+        raise
+    world.conditions.helper_fault = ""
+    return domain, inventory, make_plan(inventory, generation, world.rules)
+
+
+async def freeze(world: World, wipe: WipeRecord) -> tuple[DomainFacts, Plan]:
+    """Step 1: the plan, the audit snapshot and the intent, durable. Raises RefusedError with every code of the plan's refusals."""
+    domain, inventory, plan = await look(world, wipe.uuid, wipe.generation)
+    if plan.refusals:
+        raise RefusedError(
+            "; ".join(f"{item.code}: {item.location} {item.detail}" for item in plan.refusals), codes=tuple(dict.fromkeys(r.code for r in plan.refusals))
+        )
+    now = world.clock.now()
+    facts = await world.ledger.facts(wipe.uuid, now)
+    policy = (deciding.policy_of(world, facts) if facts else None) or Policy()
+    issuer = world.issuer
+    snapshot = audit_snapshot(
+        inventory,
+        plan,
+        facts.subscription if facts else None,
+        policy,
+        host=issuer.host,
+        residency=issuer.residency,
+        version=issuer.version,
+        now=now,
+    )
+    artefacts = tuple(
+        ArtefactRecord(wipe.id, step.artefact_id, step.kind, step.location, world.randomness.name(), Secret(world.randomness.seed())) for step in plan.steps
+    )
+    # A repeated run meets a domain that the first one stopped: what it was before is what the first intent says.
+    first = wipe.plan is None
+    await world.ledger.record_intent(
+        wipe.id,
+        plan,
+        snapshot,
+        artefacts,
+        was_running=domain.state is not DomainState.SHUTOFF if first else wipe.was_running,
+        was_autostart=domain.autostart if first else wipe.was_autostart,
+        now=now,
+    )
+    await world.ledger.mark(wipe.uuid, refusals=())
+    return domain, plan
+
+
+async def fence(world: World, wipe: WipeRecord, domain: DomainFacts, plan: Plan) -> None:
+    """Step 2, first half: the fence file, autostart off, marked, and only then FENCED."""
+    await fencing.put(world, wipe.uuid, plan, domain)
+    await world.milestones.reached("fence-put", wipe.id)
+    await world.hypervisor.set_autostart(wipe.uuid, on=False)
+    await world.milestones.reached("autostart-off", wipe.id)
+    await world.ledger.mark(wipe.uuid, fenced=True, reason="wipe")
+
+
+async def stop(world: World, wipe: WipeRecord) -> None:
+    """Step 2, second half: off, gracefully within the policy's time, called off at once when the decision is not WIPE any more (I7)."""
+    invariants.fence_stands(await world.fences.standing(), wipe.uuid)
+    facts = await world.ledger.facts(wipe.uuid, world.clock.now())
+    policy = deciding.policy_of(world, facts) if facts else None
+
+    async def recall() -> None:
+        await still_due(world, wipe.uuid)
+        await world.milestones.reached("stopping", wipe.id)
+
+    await stopping.stop(world, wipe.uuid, patience=policy.stop_timeout if policy else Policy().stop_timeout, recall=recall)
+
+
+async def call_off(world: World, wipe: WipeRecord, decision: Decision) -> Ending:
+    """The way back from anywhere before the last word.
+
+    Held or protected, or the domain vanished: the wipe ends, what was fenced stays fenced and off. Not confirmed (clock, feed, breaker): the wipe
+    waits as it is. Renewed, or not due any more: everything is given back. Idempotent: repeated from the start after a crash.
+    """
+    if wipe.step in COMMITTED_STEPS:
+        raise InvariantError("I7", "a wipe cannot be called off after its last word")
+    if decision.action is Action.NONE and decision.state is State.DUE:
+        return Ending.WAITING
+    if decision.action is not Action.FENCE and decision.state is not State.VANISHED:
+        await give_back(world, wipe)
+    await world.ledger.note(
+        "called-off",
+        {"wipe_id": wipe.id, "uuid": wipe.uuid, "at_step": str(wipe.step), "reasons": [reason.code for reason in decision.reasons]},
+        world.clock.now(),
+    )
+    await cancel(world, wipe)
+    return Ending.CANCELLED
+
+
+async def give_back(world: World, wipe: WipeRecord) -> None:
+    """Lift the fence, restore autostart, start the domain again if it had been running. Only what this wipe may have done: after its intent."""
+    if wipe.plan is None:
+        return
+    phone = await world.ledger.phone(wipe.uuid)
+    if phone is not None and phone.suspended:
+        return
+    await fencing.lift(world, wipe.uuid, reason="called-off")
+    await world.milestones.reached("fence-lifted", wipe.id)
+    domain = await world.hypervisor.domain(wipe.uuid)
+    if domain is None:
+        return
+    if wipe.was_autostart and not domain.autostart:
+        await world.hypervisor.set_autostart(wipe.uuid, on=True)
+    if wipe.was_running and domain.state is DomainState.SHUTOFF:
+        await world.hypervisor.start(wipe.uuid)
+    await world.milestones.reached("given-back", wipe.id)
+
+
+async def cancel(world: World, wipe: WipeRecord) -> None:
+    """The end of a wipe that was called off or whose domain vanished."""
+    await world.ledger.finish(wipe.id, WipeStep.CANCELLED, world.clock.now())
+    await world.ledger.touch(wipe.uuid)
+    world.announcer.step(wipe.id, WipeStep.CANCELLED)
+    await world.milestones.reached(WipeStep.CANCELLED, wipe.id)
+
+
+def refreshed(plan: Plan, inventory: Inventory, untouched: frozenset[str]) -> Plan:
+    """The plan with today's filesystem facts for artefacts that no attempt has overwritten: a host that was changed (another mount option) may prove
+    today what it could not before. Device and inode must be the same; all else stays frozen."""
+    seen = {found.layer.identity: found.layer for found in inventory.artefacts if found.layer.identity is not None}
+    steps = []
+    for step in plan.steps:
+        layer = seen.get(step.identity)
+        if step.artefact_id in untouched and layer is not None and layer.filesystem is not None and layer.extents is not None:
+            steps.append(replace(step, filesystem=layer.filesystem, extents=layer.extents))
+        else:
+            steps.append(step)
+    return replace(plan, steps=tuple(steps))

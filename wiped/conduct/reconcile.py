@@ -1,0 +1,283 @@
+"""The sweep: what the host is, what the feed says, what each phone's decision is now, and what follows. Level-triggered: a missed event costs time, never
+a phone. One phone's failure never stops another's turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+import structlog
+
+from wiped.conduct import deciding, fencing, stopping
+from wiped.conduct.endings import CalledOffError, Ending, GoneError
+from wiped.conduct.execute import Executor
+from wiped.conduct.preparing import look
+from wiped.conduct.schedule import Kind, Work, WorkQueue
+from wiped.conduct.world import World
+from wiped.decide.snapshot import instant
+from wiped.errors import HelperError, HypervisorError, LedgerError, RefusedError, StorageError, TransientError, WipedError
+from wiped.model.inventory import DomainFacts, DomainState
+from wiped.model.outcome import ReasonCode
+from wiped.model.plan import Plan
+from wiped.model.records import COMMITTED_STEPS, Trigger, WipeRecord, WipeStep
+from wiped.model.subscription import Action, Decision, LifecycleFacts, State
+
+_log = structlog.get_logger(__name__)
+
+_OFF = frozenset({DomainState.SHUTOFF, DomainState.UNKNOWN})
+#: States of a phone whose time has not come: a fence that stands from an earlier time is lifted.
+_LIFTABLE = frozenset({State.ACTIVE, State.NOTICE, State.GRACE})
+
+
+class Reconciler:
+    """Sweeps the host and fills the work queue. `sweep` may be called from anywhere at any time: sweeps run one after the other."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._executor = Executor(world)
+        self._sweeping = asyncio.Lock()
+        self._offset: float | None = None
+        self._domains: dict[str, DomainFacts] = {}
+        self.queue = WorkQueue(clock=world.clock, parallel=world.rules.parallel_wipes, do=self._do, give_up=self._give_up, devices=self._devices)
+
+    async def sweep(self) -> None:
+        """One look at everything. Never raises for what the world does wrong: it is logged, and the next sweep looks again."""
+        async with self._sweeping:
+            try:
+                await self._look_at_host()
+                await self._look_at_feed()
+                now = self._world.clock.now()
+                for uuid in await self._world.ledger.due_for_decision(now):
+                    await self._guarded(uuid)
+                await self._queue_unfinished()
+                await self._mend_fences()
+                self._world.conditions.last_sweep_at = now
+            except LedgerError as error:
+                _log.error("the ledger cannot be used: nothing new is begun", code=error.code, detail=str(error))
+            except WipedError as error:
+                _log.error("sweep failed", code=error.code, detail=str(error))
+
+    async def decide_now(self, uuid: str) -> None:
+        """Decide one phone out of turn (something about it was just recorded)."""
+        async with self._sweeping:
+            await self._guarded(uuid)
+            await self._queue_unfinished()
+
+    async def submit_again(self, wipe_id: str) -> None:
+        """Run an unfinished wipe now, whatever its back-off says."""
+        wipe = await self._world.ledger.wipe(wipe_id)
+        if wipe is not None:
+            self.queue.submit(self._work(wipe, None, None), at_once=True)
+
+    async def next_instant(self) -> datetime | None:
+        """When the next sweep has something new to find: the next change of a phone, or the next attempt of a quarantined wipe."""
+        retries = [wipe.retry_at for wipe in await self._world.ledger.wipes(unfinished=True) if wipe.retry_at is not None]
+        change = await self._world.ledger.next_instant()
+        return min([*retries, *([change] if change is not None else [])], default=None)
+
+    # -- the host as a whole
+    async def _look_at_host(self) -> None:
+        world = self._world
+        await self._check_clock()
+        try:
+            domains = await world.hypervisor.domains()
+        except HypervisorError as error:
+            _log.warning("libvirt does not answer: going on with what is known", detail=str(error))
+            return
+        await world.ledger.see_domains(domains, world.clock.now())
+        self._domains = {domain.uuid: domain for domain in domains}
+
+    async def _look_at_feed(self) -> None:
+        try:
+            self._world.conditions.feed = await self._world.feed.poll()
+        except WipedError as error:
+            _log.error("the feed failed", code=error.code, detail=str(error))
+
+    async def _check_clock(self) -> None:
+        """Realtime must walk with boottime; a difference of more than `max_clock_step` since the daemon started makes every conclusion from time suspect,
+        until they agree again."""
+        world = self._world
+        offset = world.clock.now().timestamp() - world.clock.boottime()
+        if self._offset is None:
+            self._offset = offset
+            before = world.conditions.clock_suspect
+        else:
+            step = offset - self._offset
+            before = "" if abs(step) <= world.safety.max_clock_step else f"the clock was stepped by {step:.0f} s"
+        if before != world.conditions.clock_suspect:
+            world.conditions.clock_suspect = before
+            _log.error("clock suspect", reason=before) if before else _log.info("clock trusted again")
+            await world.ledger.note("clock", {"suspect": bool(before)}, world.clock.now())
+            for phone in await world.ledger.phones((State.DUE,)):
+                await world.ledger.touch(phone.uuid)
+
+    # -- one phone
+    async def _guarded(self, uuid: str) -> None:
+        try:
+            await self._decide(uuid)
+        except LedgerError:
+            raise
+        except WipedError as error:
+            _log.error("phone could not be decided", uuid=uuid, code=error.code, detail=str(error))
+        except Exception:
+            _log.exception("phone could not be decided", uuid=uuid)
+
+    async def _decide(self, uuid: str) -> None:
+        world = self._world
+        found = await deciding.fresh(world, uuid)
+        if found is None:
+            return
+        facts, decision = found
+        await world.ledger.conclude(uuid, decision, world.clock.now())
+        unfinished = next((wipe for wipe in await world.ledger.wipes(uuid, unfinished=True)), None)
+        if decision.action is Action.WIPE:
+            wipe = unfinished or await self._begin(facts, decision)
+            self.queue.submit(self._work(wipe, facts, decision))
+        elif unfinished is not None and unfinished.step not in COMMITTED_STEPS:
+            self.queue.submit(self._work(unfinished, facts, decision), at_once=True)
+        elif decision.action is Action.FENCE and unfinished is None:
+            if not facts.fenced or self._running(uuid):
+                self.queue.submit(Work(Kind.FENCE, uuid))
+        elif decision.action is Action.NONE and decision.state in _LIFTABLE and facts.fenced and not facts.suspended and unfinished is None:
+            self.queue.submit(Work(Kind.LIFT, uuid))
+
+    def _running(self, uuid: str) -> bool:
+        domain = self._domains.get(uuid)
+        return domain is not None and domain.state not in _OFF
+
+    async def _begin(self, facts: LifecycleFacts, decision: Decision) -> WipeRecord:
+        world = self._world
+        term = facts.subscription
+        request = next((item for item in facts.requests if item.kind == decision.trigger), None)
+        trigger = Trigger(
+            kind=decision.trigger or "expiry",
+            ground=decision.ground,
+            reference=request.reference if request else "",
+            expired_at=instant(term.expires_at) if term else "",
+            policy=term.policy if term else "",
+            operator=(request.operator if request else "") or "daemon",
+        )
+        wipe = await world.ledger.begin_wipe(facts.uuid, world.randomness.identifier(), trigger, world.clock.now())
+        world.announcer.step(wipe.id, wipe.step)
+        await world.milestones.reached(wipe.step, wipe.id)
+        return wipe
+
+    @staticmethod
+    def _work(wipe: WipeRecord, facts: LifecycleFacts | None, decision: Decision | None) -> Work:
+        term = facts.subscription if facts else None
+        return Work(
+            Kind.WIPE,
+            wipe.uuid,
+            wipe.id,
+            begun=wipe.step in COMMITTED_STEPS,
+            minor=bool(term and term.minor),
+            due_at=decision.due_at if decision else None,
+        )
+
+    async def _queue_unfinished(self) -> None:
+        """Every unfinished wipe whose turn it is belongs into the queue: this is the whole of *resume after a crash*."""
+        now = self._world.clock.now()
+        for wipe in await self._world.ledger.wipes(unfinished=True):
+            if wipe.step is WipeStep.QUARANTINED and (wipe.retry_at is None or now < wipe.retry_at):
+                continue
+            phone = await self._world.ledger.phone(wipe.uuid)
+            work = Work(
+                Kind.WIPE,
+                wipe.uuid,
+                wipe.id,
+                begun=wipe.step in COMMITTED_STEPS,
+                minor=phone is not None and "minor" in phone.flags,
+                due_at=phone.due_at if phone else None,
+            )
+            self.queue.submit(work)
+
+    async def _mend_fences(self) -> None:
+        """I6 by looking: a fenced phone that runs is stopped again; a fence that the ledger knows and the disk does not is put up again."""
+        standing = await self._world.fences.standing()
+        for uuid in standing:
+            if self._running(uuid) and not self.queue.busy_with(uuid):
+                _log.error("a fenced phone is running: is the libvirt hook loaded?", uuid=uuid)
+                await self._world.ledger.touch(uuid)
+                if not await self._world.ledger.wipes(uuid, unfinished=True):
+                    await self._guarded(uuid)
+
+    async def heal(self) -> None:
+        """Housekeeping: fences that should stand and do not (a restored disk, a hand) are put up again, by UUID at least."""
+        standing = await self._world.fences.standing()
+        for phone in await self._world.ledger.phones():
+            if phone.fenced and phone.uuid not in standing and not self.queue.busy_with(phone.uuid):
+                _log.error("a fence is missing and is put up again", uuid=phone.uuid)
+                wipes = await self._world.ledger.wipes(phone.uuid, unfinished=True)
+                await fencing.put(self._world, phone.uuid, wipes[0].plan if wipes else None, self._domains.get(phone.uuid))
+
+    # -- what the queue does
+    async def _do(self, work: Work) -> Ending | None:
+        if work.kind is Kind.WIPE:
+            return await self._executor.run(work.wipe_id)
+        if work.kind is Kind.FENCE:
+            await self._fence(work.uuid)
+        else:
+            await self._lift(work.uuid)
+        return None
+
+    async def _fence(self, uuid: str) -> None:
+        """Action FENCE: stop and fence, keep the data. Autostart is left alone: the hook vetoes it, and nothing has to be given back later."""
+        world = self._world
+
+        async def still_so() -> None:
+            found = await deciding.fresh(world, uuid)
+            if found is None or found[1].action is not Action.FENCE:
+                raise CalledOffError(found[1]) if found else GoneError(uuid)
+
+        try:
+            await still_so()
+            plan, domain = await self._own_files(uuid)
+            await fencing.put(world, uuid, plan, domain)
+            await world.ledger.mark(uuid, fenced=True, reason="kept")
+            found = await deciding.fresh(world, uuid)
+            policy = deciding.policy_of(world, found[0]) if found else None
+            await stopping.stop(world, uuid, patience=policy.stop_timeout if policy else 60, recall=still_so)
+        except (CalledOffError, GoneError):
+            await world.ledger.touch(uuid)
+        except RefusedError as error:
+            _log.warning("fenced, but not stopped", uuid=uuid, codes=list(error.codes), detail=str(error))
+            world.announcer.refused(error.codes)
+
+    async def _own_files(self, uuid: str) -> tuple[Plan | None, DomainFacts | None]:
+        phone = await self._world.ledger.phone(uuid)
+        try:
+            domain, _, plan = await look(self._world, uuid, phone.generation if phone else 0)
+        except (HelperError, StorageError, RefusedError) as error:
+            _log.warning("fenced by UUID only: its files could not be looked at", uuid=uuid, code=error.code, detail=str(error))
+            return None, self._domains.get(uuid)
+        return plan, domain
+
+    async def _lift(self, uuid: str) -> None:
+        found = await deciding.fresh(self._world, uuid)
+        if found is None:
+            return
+        facts, decision = found
+        if decision.action is Action.NONE and decision.state in _LIFTABLE and not facts.suspended:
+            await fencing.lift(self._world, uuid, reason="not-due")
+
+    async def _give_up(self, work: Work, error: TransientError) -> None:
+        wipe = await self._world.ledger.wipe(work.wipe_id)
+        if wipe is None or wipe.step not in COMMITTED_STEPS or wipe.step in {WipeStep.JUDGED, WipeStep.RELEASED, WipeStep.QUARANTINED}:
+            return
+        reason = error.reason if isinstance(error, StorageError) else ReasonCode.IO_ERROR
+        await self._executor.give_up(wipe.id, reason)
+
+    async def _devices(self, work: Work) -> frozenset[int]:
+        """On which devices a phone's artefacts lie; empty if that cannot be found out."""
+        try:
+            wipe = await self._world.ledger.wipe(work.wipe_id)
+            if wipe is not None and wipe.plan is not None:
+                return frozenset(step.identity.device for step in wipe.plan.steps)
+            domain = self._domains.get(work.uuid)
+            if domain is None:
+                return frozenset()
+            inventory = await self._world.observer.survey(domain, (), with_extents=False)
+        except WipedError:
+            return frozenset()
+        return frozenset(f.layer.identity.device for f in inventory.artefacts if f.layer.identity is not None and not f.retain_reason)

@@ -1,0 +1,64 @@
+"""The ports that one daemon conducts, in one bundle, and the few conditions that hold for the whole host."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from wiped.model.policy import Policy, Safety, StorageRules
+from wiped.model.subscription import FeedStatus
+from wiped.ports import Announcer, Clock, Eraser, Feed, Fences, Hypervisor, Ledger, Milestones, Observer, Randomness, Signer
+
+#: How long the eraser's locks are asked for before an image counts as in use (a killed eraser finishes its I/O first), and the pause between, seconds.
+LOCK_PATIENCE = 30.0
+LOCK_PAUSE = 1.0
+#: How often a stopping domain and the decision behind it are looked at again, seconds.
+STOP_PAUSE = 1.0
+#: How long a domain that was destroyed may take to be gone, seconds.
+GONE_PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who signs: this host."""
+
+    host: str
+    residency: str
+    version: str
+
+
+@dataclass(slots=True)
+class Conditions:
+    """What is so for the whole host right now; written by the sweep, read by every decision."""
+
+    feed: FeedStatus = field(default_factory=lambda: FeedStatus(complete_at=None))
+    clock_suspect: str = ""
+    """"" or why the clock cannot be trusted."""
+    breaker_open: bool = False
+    helper_fault: str = ""
+    """"" or what the observer answered last instead of a survey."""
+    last_sweep_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside that `conduct` may touch. `pause` waits for that many seconds (asyncio.sleep; tests move their clock instead)."""
+
+    clock: Clock
+    randomness: Randomness
+    hypervisor: Hypervisor
+    fences: Fences
+    observer: Observer
+    eraser: Eraser
+    feed: Feed
+    ledger: Ledger
+    signer: Signer
+    milestones: Milestones
+    announcer: Announcer
+    policies: Mapping[str, Policy]
+    safety: Safety
+    rules: StorageRules
+    issuer: Issuer
+    pause: Callable[[float], Awaitable[None]]
+    conditions: Conditions = field(default_factory=Conditions)
