@@ -27,6 +27,7 @@ def _check(value: Any, where: str) -> Any:
         for key in value:
             if not isinstance(key, str):
                 raise InputError("keys must be text", where=where)
+            _check(key, f"{where} (a key)")
         return {str(key): _check(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [_check(item, f"{where}[{index}]") for index, item in enumerate(value)]
@@ -36,10 +37,14 @@ def _check(value: Any, where: str) -> Any:
 def canonical_bytes(value: Any) -> bytes:
     """The one byte form of `value`, UTF-8.
 
-    Raises InputError for floats, bytes, non-text keys and lone surrogates, naming the place.
+    Raises InputError for floats, bytes, non-text keys and lone surrogates, naming the place, and for what is nested or long beyond Python's limits.
     """
-    checked = _check(value, "$")
-    return json.dumps(checked, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
+    try:
+        checked = _check(value, "$")
+        text = json.dumps(checked, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (RecursionError, ValueError) as error:
+        raise InputError("is nested too deep, or holds a number too long") from error
+    return text.encode("utf-8")
 
 
 def digest(value: Any) -> str:
@@ -63,7 +68,7 @@ def parse_canonical(data: bytes, *, what: str = "document") -> Any:
 
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=no_duplicates)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, a number of thousands of digits, nested without end
         raise InputError("is not JSON in UTF-8", where=what) from error
     if canonical_bytes(value) != data:
         raise InputError("is not in canonical form", where=what)
