@@ -1,0 +1,120 @@
+"""Removing one proven artefact: rename, truncate, unlink, sync the directory (PHYSICS 2, step 6), and what counts as proof (I3).
+
+Each step can be the last one before a crash: the file is then found under its rename target, or not at all. A name is unlinked only while our inode
+stands under it. The kernel has no *unlink this inode*: between the last look and the unlink lies an instant in which whoever may write the
+directory could put another file under the random name; that is seen afterwards and told.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from typing import Final
+
+from wiped.errors import RefusedError, StorageError
+from wiped.model.inventory import FileIdentity
+from wiped.model.outcome import Evidence, Via
+from wiped.model.plan import RefusalCode
+from wiped.storage.extents import read_extents
+from wiped.storage.kernel import identity_of, translated
+from wiped.storage.paths import SafeFile
+
+_RENAME_NOREPLACE: Final = 1
+_VIAS: Final = frozenset(str(via) for via in Via)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def evidence_faults(evidence: Evidence, artefact_id: str, map_digest: str, mapped_bytes: int, *, sampling: bool) -> tuple[str, ...]:
+    """Why this evidence does not allow removing the artefact whose map has `map_digest` and `mapped_bytes`; () if it does (I3).
+
+    `sampling`: root's configuration allows sampled verification.
+    """
+    faults = []
+    if evidence.artefact_id != artefact_id:
+        faults.append("it is another artefact's")
+    if evidence.reasons:
+        faults.append("it has reasons against it")
+    if evidence.via not in _VIAS:
+        faults.append("it does not say how it was read back")
+    if evidence.mismatches != 0:
+        faults.append("blocks differed")
+    if not map_digest or evidence.map_digest != map_digest:
+        faults.append("it is about other ranges")
+    if evidence.sampled and not sampling:
+        faults.append("it is a sample, and the configuration asks for everything")
+    if evidence.bytes_verified < (min(1, mapped_bytes) if evidence.sampled else mapped_bytes):
+        faults.append("it covers too few bytes")
+    return tuple(faults)
+
+
+def still_as_proven(file: SafeFile, map_digest: str, *, renamed: bool) -> int:
+    """The mapped bytes of the file, whose map must still be the proven one; 0 for a renamed file that was truncated already.
+
+    Raises RefusedError (drift), StorageError.
+    """
+    extents = read_extents(file.fd)
+    if renamed and extents.count == 0 and os.fstat(file.fd).st_size == 0:
+        return 0
+    if extents.digest != map_digest:
+        raise RefusedError("the file lies elsewhere than when it was proven", codes=[RefusalCode.DRIFT])
+    return extents.bytes
+
+
+def remove(file: SafeFile, rename_to: str, *, renamed: bool) -> None:
+    """Remove the open, locked, proven file from its directory; `renamed`: it already stands under `rename_to`. Its descriptors stay open.
+
+    Raises RefusedError (hard-link; identity-changed when another file took its place: that one is put back), StorageError. After an error
+    the file is complete under its old or its new name, or at worst truncated under the new one; removing again is safe.
+    """
+    identity = file.identity
+    file.check(identity)
+    if not renamed:
+        _rename(file, file.name, rename_to)
+        if _identity_at(file, rename_to) != identity:
+            _put_back(file, rename_to)
+        file.name = rename_to
+    file.check(identity)
+    try:
+        os.ftruncate(file.fd, 0)
+        if _identity_at(file, rename_to) != identity:
+            raise RefusedError("another file stands under the name that was to be removed", codes=[RefusalCode.IDENTITY_CHANGED])
+        os.unlink(rename_to, dir_fd=file.dir_fd)
+        os.fsync(file.dir_fd)
+        left = os.fstat(file.fd).st_nlink
+    except OSError as error:
+        raise translated(error, "removing an artefact") from error
+    if left != 0:
+        raise RefusedError("somebody interfered while the artefact was removed: it still has a name elsewhere", codes=[RefusalCode.IDENTITY_CHANGED])
+
+
+def _rename(file: SafeFile, old: str, new: str) -> None:
+    """renameat2(2) within the directory, never onto an existing name. Raises RefusedError (identity-changed), StorageError."""
+    result = _libc.renameat2(file.dir_fd, os.fsencode(old), file.dir_fd, os.fsencode(new), _RENAME_NOREPLACE)
+    if result == 0:
+        return
+    number = ctypes.get_errno()
+    if number == errno.EEXIST:
+        raise RefusedError("something stands under the name to rename to", codes=[RefusalCode.IDENTITY_CHANGED])
+    raise translated(OSError(number, os.strerror(number)), "renaming an artefact")
+
+
+def _put_back(file: SafeFile, rename_to: str) -> None:
+    """Another file was renamed in ours' stead: give it its name again, and refuse."""
+    detail = "another file had taken the artefact's name"
+    try:
+        _rename(file, rename_to, file.name)
+        detail += " and keeps it"
+    except (RefusedError, StorageError):
+        detail += f"; it stands under {rename_to} now, since the name was taken once more"
+    raise RefusedError(detail, codes=[RefusalCode.IDENTITY_CHANGED])
+
+
+def _identity_at(file: SafeFile, name: str) -> FileIdentity | None:
+    try:
+        return identity_of(os.stat(name, dir_fd=file.dir_fd, follow_symlinks=False))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise translated(error, "looking at an artefact's name") from error
