@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.privatelibvirt import PrivateLibvirt
+from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
 
 HOOK = Path(__file__).parents[2] / "config" / "libvirt-hook"
 SEEN = "/run/wiped-hook-seen"
@@ -62,9 +62,7 @@ class Bench:
 
     def start(self, *sources: str | Path, identity: str = "", extra: str = "") -> subprocess.CompletedProcess[str]:
         """Try to create a transient guest with these sources (a path means file='path')."""
-        xml = domain(
-            "guest", identity or str(uuid.uuid4()), [f"file='{s}'" if isinstance(s, Path) else s for s in sources], extra
-        )
+        xml = domain("guest", identity or str(uuid.uuid4()), [f"file='{s}'" if isinstance(s, Path) else s for s in sources], extra)
         return self.libvirt.create(xml, check=False)
 
     def vetoed(self, *sources: str | Path, identity: str = "", extra: str = "") -> bool:
@@ -77,11 +75,31 @@ class Bench:
         return True
 
 
+def run_hook(libvirt: PrivateLibvirt, operation: str, xml: str) -> subprocess.CompletedProcess[str]:
+    """Run the hook as libvirt would, inside the namespace."""
+    return libvirt.run([HOOK, "guest", operation, "begin", "-"], stdin_text=xml, check=False)
+
+
+@pytest.fixture(scope="module")
+def hooked(module_libvirt: PrivateLibvirt) -> PrivateLibvirt:
+    """A private libvirt that has loaded the hook."""
+    module_libvirt.install_hook(HOOK)
+    return module_libvirt
+
+
 @pytest.fixture
-def bench(private_libvirt: PrivateLibvirt) -> Iterator[Bench]:
-    """The hook installed, and proven to be loaded by the proof that it leaves."""
-    private_libvirt.install_hook(HOOK)
-    return Bench(private_libvirt)
+def bench(hooked: PrivateLibvirt) -> Iterator[Bench]:
+    """A bench of its own for each test: afterwards no domain, pool, fence or image of it is left."""
+    bench = Bench(hooked)
+    yield bench
+    for name in hooked.virsh("list", "--all", "--name").stdout.split():
+        hooked.virsh("destroy", name, check=False)
+        hooked.virsh("undefine", name, "--managed-save", check=False)
+    for name in hooked.virsh("pool-list", "--all", "--name").stdout.split():
+        hooked.virsh("pool-destroy", name)
+    shutil.rmtree(hooked.path("/var/lib/wiped/fence"))
+    hooked.path("/var/lib/wiped/fence").mkdir()
+    shutil.rmtree(bench.directory)
 
 
 def test_unfenced_starts_and_each_line_of_a_fence_vetoes_alone(bench):
@@ -117,21 +135,42 @@ def test_vanished_path_is_vetoed_by_its_text(bench):
     assert bench.vetoed(bench.directory / "gone.raw")
 
 
-@pytest.mark.parametrize(
-    "name", ["a &'quoted\" <b>.raw", "söme näme.raw", "-e.raw", "back\\slash\\n.raw", "*", "100%s.raw", " x ", "\U0001f4f1"]
-)
-def test_awkward_names_are_recognised(bench, name):
-    """Names that XML escapes, shells split, or printf reads: recognised by text and by inode alike."""
+def escaped(path: Path) -> str:
+    """A <source> attribute as libvirt prints it."""
+    text = str(path)
+    for plain, code in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&apos;"), ('"', "&quot;")):
+        text = text.replace(plain, code)
+    return f"file='{text}'"
+
+
+def awkward(bench: Bench, name: str) -> tuple[Path, str]:
+    """An image of that name, and the inode line of it."""
     path = bench.directory / name
     shutil.copyfile(bench.image, path)
-    escaped = str(path)
-    for plain, code in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&apos;"), ('"', "&quot;")):
-        escaped = escaped.replace(plain, code)
-    assert not bench.vetoed(f"file='{escaped}'")
-    fence = bench.fence(f"path {path}", name="other")
-    assert bench.vetoed(f"file='{escaped}'")
-    fence.write_text(f"wiped-fence 1\ninode {path.stat().st_dev}:{path.stat().st_ino}\nend\n")
-    assert bench.vetoed(f"file='{escaped}'")
+    return path, f"inode {path.stat().st_dev}:{path.stat().st_ino}"
+
+
+@pytest.mark.parametrize("name", ["söme näme.raw", "-e.raw", "back\\slash\\n.raw", "*", "100%s.raw", " x ", "\U0001f4f1", "a=b,c;d|e", "&amp;lt;"])
+def test_awkward_names_are_recognised(bench, name):
+    """Names that XML escapes, shells split, or printf reads: recognised by text and by inode alike."""
+    path, inode = awkward(bench, name)
+    xml = domain("guest", str(uuid.uuid4()), [escaped(path)])
+    bench.fence(f"path {path}x", f"path {bench.directory}", bench.inode())
+    assert run_hook(bench.libvirt, "prepare", xml).returncode == 0
+    for line in (f"path {path}", inode):
+        bench.fence(line)
+        done = run_hook(bench.libvirt, "prepare", xml)
+        assert (done.returncode, done.stdout) == (1, ""), line
+        assert line in done.stderr
+
+
+def test_libvirts_own_escaping_is_understood(bench):
+    """The same through libvirtd, which writes the XML that the hook reads."""
+    path, inode = awkward(bench, "a &'quoted\" <b>\\n ü.raw")
+    assert not bench.vetoed(escaped(path))
+    for line in (f"path {path}", inode):
+        bench.fence(line)
+        assert bench.vetoed(escaped(path)), line
 
 
 def test_newline_in_a_path_is_recognised_by_inode(bench):
@@ -191,15 +230,20 @@ def test_damaged_fence_stops_its_phone_and_no_other(bench):
     """An empty, foreign or cut fence file vetoes the phone it is named after, and what its whole lines name."""
     neighbour = bench.new_image("neighbour.raw")
     fence = bench.fence()
+
+    def statuses(*sources: Path) -> list[int]:
+        xmls = [domain("guest", bench.uuid, [])]
+        xmls += [domain("guest", str(uuid.uuid4()), [f"file='{source}'"]) for source in sources]
+        return [run_hook(bench.libvirt, "prepare", xml).returncode for xml in xmls]
+
     for text in ("", "\0\0\0", "garbage\n", "wiped-fence 1\n", "wiped-fence 2\nend\n"):
         fence.write_text(text)
-        assert bench.vetoed(identity=bench.uuid), text
-        assert not bench.vetoed(neighbour), text
+        assert statuses(neighbour) == [1, 0], text
     fence.write_text(f"wiped-fence 1\npath {bench.image}\npath {neighbour}")  # cut within its last line
-    assert bench.vetoed(bench.image)
-    assert not bench.vetoed(neighbour)
+    assert statuses(bench.image, neighbour) == [1, 1, 0]
     fence.unlink()
     fence.mkdir()
+    assert statuses(neighbour) == [1, 0]
     assert bench.vetoed(identity=bench.uuid)
     assert not bench.vetoed(neighbour)
 
@@ -253,13 +297,8 @@ def test_proof_of_loading_names_the_running_libvirtd(bench):
     bench.libvirt.restart()  # the guest that runs is a `reconnect`
     second = running()
     assert second != first
-    assert seen.read_text() == second
+    wait_for(lambda: seen.read_text() == second, "the hook's reconnect")
     assert seen.stat().st_mode & 0o777 == 0o644
-
-
-def run_hook(libvirt: PrivateLibvirt, operation: str, xml: str) -> subprocess.CompletedProcess[str]:
-    """Run the hook as libvirt would, inside the namespace."""
-    return libvirt.run([HOOK, "guest", operation, "begin", "-"], stdin_text=xml, check=False)
 
 
 @pytest.mark.parametrize("operation", ["start", "started", "stopped", "release", "reconnect", "attach", "unknown", ""])

@@ -93,9 +93,7 @@ def test_killed_maker_leaves_nothing_but_a_directory_that_is_swept(private_mount
         f"lab.create('''{TINY.format(name='a')}''')\n"
         "print(lab.workdir, fs.device, *lab.pids(), flush=True); time.sleep(60)\n"
     )
-    maker = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
-    )
+    maker = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
     assert maker.stdout is not None
     workdir, device, *pids = maker.stdout.readline().split()
     assert len(pids) >= 4

@@ -41,6 +41,11 @@ cgroup_controllers = []
 stdio_handler = "logd"
 """
 HOOK_NAME = "50-wiped"
+CAPABILITIES = "/var/cache/libvirt/qemu/capabilities"
+
+# What a libvirtd of this process has learnt of QEMU, for the next one: saves half a second a lab. libvirt itself checks
+# that it still fits (emulator, libvirtd, kernel).
+_capabilities: dict[str, bytes] = {}
 
 
 class LabError(RuntimeError):
@@ -158,6 +163,8 @@ class PrivateLibvirt:
         """End every process inside, drop every mount, delete the scratch directory. Idempotent."""
         if self._init is not None:
             assert self._init.stdin is not None
+            if self.workdir != Path():
+                _capabilities.update({file.name: file.read_bytes() for file in self.path(CAPABILITIES).glob("*.xml")})
             pids = self.pids()
             self._init.stdin.close()  # process 1 ends, and the kernel ends the others before it is reaped
             try:
@@ -323,6 +330,10 @@ class PrivateLibvirt:
             Path(path).mkdir(parents=True, exist_ok=True)  # a mount point must exist; an empty one harms nobody
         for path in ("run/lock", "run/libvirt", "etc/libvirt/hooks", "var/lib/wiped/fence"):
             (root / path).mkdir(parents=True, exist_ok=True)
+        for name, content in _capabilities.items():
+            cached = root / CAPABILITIES.lstrip("/") / name
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            cached.write_bytes(content)
         (root / "etc/libvirt/libvirtd.conf").write_text(LIBVIRTD_CONF)
         (root / "etc/libvirt/qemu.conf").write_text(self._qemu_conf)
         (root / "etc/libvirt/virtlogd.conf").write_text('log_outputs = "2:stderr"\n')

@@ -53,9 +53,7 @@ class RawFilesystem:
     ``size`` in bytes. ``nodatacow``: the root directory gets ``chattr +C``, so files made in it are not copied on write.
     """
 
-    def __init__(
-        self, kind: str, image: Path, size: int = 0, *, mkfs_options: tuple[str, ...] = (), mount_options: str = ""
-    ) -> None:
+    def __init__(self, kind: str, image: Path, size: int = 0, *, mkfs_options: tuple[str, ...] = (), mount_options: str = "") -> None:
         self.kind = kind
         self.image = image
         self.device = ""
