@@ -32,6 +32,8 @@ FENCE_DIRECTORY = "/var/lib/wiped/fence"
 HOOK_DIRECTORY = "/etc/libvirt/hooks/qemu.d"
 #: Where the daemons that run hooks keep their process ids; the first that lives counts.
 PID_FILES = ("/run/libvirtd.pid", "/run/virtqemud.pid", "/run/libvirt/libvirtd.pid", "/run/libvirt/virtqemud.pid")
+#: Where the shipped hook leaves "<process id> <start time in ticks>" of the daemon that called it.
+SEEN_FILE = "/run/wiped-hook-seen"
 _DAEMONS = ("libvirtd", "virtqemud")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -59,13 +61,13 @@ class FenceFiles:
         hook_directory: str = HOOK_DIRECTORY,
         expected_hook: bytes | None = None,
         pid_files: Sequence[str] = PID_FILES,
-        proc: str = "/proc",
+        seen_file: str = SEEN_FILE,
     ) -> None:
         self._directory = directory
         self._hook_directory = hook_directory
         self._expected = expected_hook
         self._pid_files = tuple(pid_files)
-        self._proc = proc
+        self._seen_file = seen_file
 
     async def put(self, uuid: str, paths: Sequence[str], identities: Sequence[FileIdentity], volumes: Sequence[tuple[str, str]]) -> None:
         """See the port."""
@@ -82,7 +84,7 @@ class FenceFiles:
         return frozenset(found)
 
     async def hook_fault(self) -> str:
-        """See the port. A hook newer than libvirtd's start counts as not loaded: a SIGHUP since then leaves no trace."""
+        """See the port. Loaded is known by either: the running libvirtd has called the hook (its seen file), or it started after the hook was there."""
         return await asyncio.to_thread(self._hook_fault)
 
     def _put(self, uuid: str, content: bytes) -> None:
@@ -167,24 +169,33 @@ class FenceFiles:
                         return f"{path} is not the hook that this version ships: {fix}"
         except OSError as error:
             return f"cannot read {path}: {error.strerror}"
-        started = self._daemon_started()
-        if started is not None and started < status.st_ctime:
-            return f"{path} is newer than the running libvirtd, so it is not known to be loaded: restart libvirtd"
+        daemon = self._daemon()
+        if daemon is None or self._has_called(*daemon):
+            return ""  # none runs: it will look for hooks when it starts
+        started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + daemon[1] / os.sysconf("SC_CLK_TCK")
+        if started < status.st_ctime:
+            # A SIGHUP leaves no trace but the hook's own, which comes with the next start or stop of a domain.
+            return f"{path} is newer than the running libvirtd, and not known to be loaded: restart or reload libvirtd, then start any domain"
         return ""
 
-    def _daemon_started(self) -> float | None:
-        """When the running libvirtd (or virtqemud) started, seconds since the epoch; None while none runs: it will load the hook when it starts."""
+    def _daemon(self) -> tuple[int, int] | None:
+        """Process id and start (clock ticks since boot) of the running libvirtd or virtqemud."""
         for pid_file in self._pid_files:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 with open(pid_file, encoding="ascii") as file:
                     pid = int(file.read(32))
-                with open(f"{self._proc}/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
                     name, _, fields = file.read().partition("(")[2].rpartition(")")
-                if name not in _DAEMONS:
-                    continue  # a stale pid file
-                ticks = int(fields.split()[19])
-                return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+                if name in _DAEMONS:  # else the pid file is a stale one
+                    return pid, int(fields.split()[19])
         return None
+
+    def _has_called(self, pid: int, ticks: int) -> bool:
+        try:
+            with open(self._seen_file, encoding="ascii", errors="replace") as file:
+                return file.read(64).split() == [str(pid), str(ticks)]
+        except OSError:
+            return False
 
 
 def _checked(uuid: str) -> str:

@@ -1,0 +1,114 @@
+"""Blocking calls: bounded in time and in number, and never in the way of the loop or of the end."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from wiped.errors import HypervisorError
+from wiped.virt.calls import BoundedCalls
+from wiped.virt.hints import LIMIT, Bell
+
+
+async def test_result_and_exception_come_back() -> None:
+    """What the function returns or raises."""
+    calls = BoundedCalls()
+    assert await calls.run(lambda: 7, seconds=1, what="seven") == 7
+    with pytest.raises(ZeroDivisionError):
+        await calls.run(lambda: 1 // 0, seconds=1, what="nothing")
+
+
+async def test_stuck_calls_are_given_up_then_refused_and_come_back() -> None:
+    """After `stuck_limit` calls that did not return, the next is refused at once; when they return, calls work again."""
+    calls, free = BoundedCalls(threads=4, stuck_limit=2), threading.Event()
+    for _ in range(2):
+        with pytest.raises(HypervisorError, match="no answer within"):
+            await calls.run(free.wait, seconds=0.05, what="hang")
+    assert calls.stuck == 2
+    began = time.monotonic()
+    with pytest.raises(HypervisorError, match="2 calls are still waiting"):
+        await calls.run(lambda: 1, seconds=5, what="next")
+    assert time.monotonic() - began < 0.05
+    free.set()
+    while calls.stuck:
+        await asyncio.sleep(0.01)
+    assert await calls.run(lambda: 1, seconds=1, what="again") == 1
+
+
+async def test_no_more_threads_than_allowed() -> None:
+    """The call beyond the last thread waits its turn, within its own bound."""
+    calls, free, running = BoundedCalls(threads=2, stuck_limit=2), threading.Event(), []
+
+    def work() -> int:
+        running.append(threading.current_thread())
+        free.wait()
+        return len(running)
+
+    tasks = [asyncio.create_task(calls.run(work, seconds=5, what="work")) for _ in range(5)]
+    await asyncio.sleep(0.1)
+    assert len(running) == 2
+    with pytest.raises(HypervisorError, match="every call is waiting"):
+        await calls.run(work, seconds=0.05, what="late")
+    free.set()
+    assert len(await asyncio.gather(*tasks)) == 5
+
+
+async def test_a_cancelled_wait_keeps_its_place_until_the_thread_returns() -> None:
+    """Cancelling does not stop a thread, so its place is not given away."""
+    calls, free = BoundedCalls(threads=1, stuck_limit=1), threading.Event()
+    task = asyncio.create_task(calls.run(free.wait, seconds=5, what="hang"))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.wait({task})
+    assert calls.stuck == 1
+    with pytest.raises(HypervisorError):
+        await calls.run(lambda: 1, seconds=0.05, what="next")
+    free.set()
+    while calls.stuck:
+        await asyncio.sleep(0.01)
+
+
+def test_a_hung_call_does_not_keep_the_process_from_ending() -> None:
+    """The interpreter ends with a call that will never return."""
+    program = """
+import asyncio, threading
+from wiped.errors import HypervisorError
+from wiped.virt.calls import BoundedCalls
+async def main():
+    try:
+        await BoundedCalls().run(threading.Event().wait, seconds=0.05, what="hang")
+    except HypervisorError:
+        print("given up")
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+    assert (done.stdout, done.stderr) == ("given up\n", "")
+
+
+async def test_hints_are_bounded_and_each_once() -> None:
+    """The same UUID waits once; too many, or a resync, become one "look at everything"."""
+    bell = Bell()
+    hints = bell.listen()
+    for uuid in ("a", "b", "a"):
+        bell.ring(uuid)
+    assert [await anext(hints), await anext(hints)] == ["a", "b"]
+    for number in range(LIMIT + 10):
+        bell.ring(str(number))
+    assert await anext(hints) == ""
+    bell.ring("after")
+    assert await anext(hints) == "after"
+
+
+async def test_every_listener_hears() -> None:
+    """Two listeners each get the hint; one that has gone is forgotten."""
+    bell = Bell()
+    first, second = bell.listen(), bell.listen()
+    bell.ring("a")
+    assert (await anext(first), await anext(second)) == ("a", "a")
+    del first
+    assert len(bell._listeners) == 1
