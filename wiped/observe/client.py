@@ -17,6 +17,8 @@ from wiped.wire.messages import EvidenceFound, Failure, Message, Progress, Range
 
 #: An observer that says nothing for so long is given up. A survey or a map writes dirty pages out first, and says nothing meanwhile.
 SILENCE_SECONDS = 300.0
+#: An observer writes nothing, so one that does not end by itself is not waited for as an eraser is.
+FAREWELL_SECONDS = 5.0
 
 
 class ObserverProcess:
@@ -109,7 +111,7 @@ class ObserverProcess:
             await self._keep(link)
 
     async def _connect(self) -> Link:
-        return await connect("observer", socket_path=self._socket_path, config=self._config, command=self._command)
+        return await connect("observer", socket_path=self._socket_path, config=self._config, command=self._command, farewell=FAREWELL_SECONDS)
 
     async def _keep(self, link: Link) -> None:
         if self._closed:
