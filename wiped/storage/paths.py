@@ -2,6 +2,7 @@
 
 Every open goes through `openat2` (kernel 5.6), relative to a descriptor of the root. A file is first opened with O_PATH (which touches nothing,
 not even a FIFO or a tape), looked at, and only then opened for real through `/proc/self/fd`, which is the very inode that was looked at.
+O_NOFOLLOW is left out on purpose: with it the kernel would hand out the link itself (O_PATH) instead of refusing it as RESOLVE_NO_SYMLINKS does.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def open_root(path: str) -> int:
     if not os.path.isabs(path):
         raise RefusedError(f"{path}: a root must be an absolute path", codes=[RefusalCode.OUTSIDE_ROOTS])
     try:
-        return openat2(-100, path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, _STRAIGHT)
+        return openat2(-100, path, os.O_PATH | os.O_DIRECTORY, _STRAIGHT)
     except OSError as error:
         raise translated(error, path) from error
 
@@ -60,11 +61,13 @@ def open_beneath(root: str, path: str, flags: int, *, cross_mounts: bool = False
     point between root and file is refused (outside-roots) unless `cross_mounts`: a bind mount shows files of elsewhere.
     Raises RefusedError (symlink, outside-roots, not-regular, unreadable, in-use), StorageError (vanished, io-error).
     """
+    if flags & (os.O_CREAT | os.O_TRUNC | os.O_EXCL):
+        raise ValueError("this door neither creates nor truncates")
     relative = relative_to_root(root, path)
     resolve = _BENEATH | (0 if cross_mounts else RESOLVE_NO_XDEV)
     root_fd = open_root(root)
     try:
-        return _open_from(root_fd, relative, path, flags, resolve)
+        return _open_from(root_fd, relative, path, flags & ~os.O_NOFOLLOW, resolve)
     finally:
         os.close(root_fd)
 
@@ -72,8 +75,8 @@ def open_beneath(root: str, path: str, flags: int, *, cross_mounts: bool = False
 def _open_from(dir_fd: int, relative: str, path: str, flags: int, resolve: int) -> int:
     try:
         if flags & (os.O_PATH | os.O_DIRECTORY):
-            return openat2(dir_fd, relative, flags | os.O_NOFOLLOW | (0 if flags & os.O_PATH else os.O_NONBLOCK), resolve)
-        looked_at = openat2(dir_fd, relative, os.O_PATH | os.O_NOFOLLOW, resolve)
+            return openat2(dir_fd, relative, flags | (0 if flags & os.O_PATH else os.O_NONBLOCK), resolve)
+        looked_at = openat2(dir_fd, relative, os.O_PATH, resolve)
     except OSError as error:
         raise translated(error, path) from error
     try:
@@ -98,7 +101,7 @@ def reopen(looked_at: int, flags: int, path: str) -> int:
 def open_straight(path: str) -> int:
     """An O_PATH descriptor of whatever stands at an absolute path, with no symbolic link on the way (for looking; it is below no root)."""
     try:
-        return openat2(-100, path, os.O_PATH | os.O_NOFOLLOW, _STRAIGHT)
+        return openat2(-100, path, os.O_PATH, _STRAIGHT)
     except OSError as error:
         raise translated(error, path) from error
 

@@ -1,0 +1,1 @@
+"""Tests of the kernel's door that need neither root nor libvirt."""

@@ -1,0 +1,56 @@
+"""What is said of filesystems without making any: the cautious answer wherever something cannot be known."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from wiped.model.inventory import FilesystemFacts
+from wiped.storage.filesystems import filesystem_facts, open_block_device, provability_reasons
+
+
+@pytest.mark.parametrize(
+    ("facts", "reasons"),
+    [
+        (FilesystemFacts("ext4"), ()),
+        (FilesystemFacts("ext3"), ()),
+        (FilesystemFacts("xfs"), ()),
+        (FilesystemFacts("btrfs", cow=True), ("cow-filesystem",)),
+        (FilesystemFacts("btrfs", cow=False), ()),
+        (FilesystemFacts("zfs", cow=True), ("cow-filesystem",)),
+        (FilesystemFacts("ext4", data_journal=True), ("journaled-data",)),
+        (FilesystemFacts("nfs4", local=False), ("opaque-storage",)),
+        (FilesystemFacts("fuse.sshfs", local=False), ("opaque-storage",)),
+        (FilesystemFacts("overlay", local=False), ("opaque-storage",)),
+        (FilesystemFacts("tmpfs"), ("opaque-storage",)),
+        (FilesystemFacts("vfat"), ("opaque-storage",)),
+        (FilesystemFacts("unheard-of"), ("opaque-storage",)),
+        (FilesystemFacts("unknown", local=False), ("opaque-storage",)),
+    ],
+)
+def test_provability(facts: FilesystemFacts, reasons: tuple[str, ...]) -> None:
+    """Only filesystems that are known to overwrite in place need no reason."""
+    assert provability_reasons(facts) == reasons
+
+
+@pytest.mark.parametrize(("path", "fs_type", "local"), [("/proc/self/stat", "proc", False), ("/dev/shm", "tmpfs", True)])
+def test_facts_of_special_filesystems(path: str, fs_type: str, local: bool) -> None:
+    """The type is that of the mount, by any kind of descriptor."""
+    for flags in (os.O_RDONLY, os.O_PATH):
+        fd = os.open(path, flags)
+        try:
+            facts = filesystem_facts(fd)
+        finally:
+            os.close(fd)
+        assert (facts.fs_type, facts.local, provability_reasons(facts)) == (fs_type, local, ("opaque-storage",))
+
+
+def test_closed_descriptor() -> None:
+    """A descriptor that is none has an unknown filesystem, on which nothing can be proven."""
+    assert filesystem_facts(1 << 20) == FilesystemFacts(fs_type="unknown", local=False)
+
+
+def test_anonymous_device() -> None:
+    """A filesystem without a device of its own (major 0) has none to open."""
+    assert open_block_device(os.stat("/proc").st_dev) is None
