@@ -1,0 +1,76 @@
+"""What the faces ask of the daemon: implemented by `conduct.service.Service`, faked in tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+from wiped.model.plan import Plan
+from wiped.model.records import AuditEntry, CertificateRecord, PhoneRecord, WipeRecord
+from wiped.model.status import Explanation, HostStatus, WipeAsked, WipeNews
+from wiped.model.subscription import Subscription, SubscriptionRecord
+
+
+class ServicePort(Protocol):
+    """Every method raises errors of `wiped.errors` only. `operator` is the authenticated staff identity for the audit log; `uuid` is a phone's."""
+
+    async def status(self) -> HostStatus:
+        """The host at a glance."""
+
+    async def phones(self, states: Sequence[str] = ()) -> tuple[PhoneRecord, ...]:
+        """All phones, or those in `states`."""
+
+    async def resolve(self, phone: str) -> PhoneRecord:
+        """The phone with this UUID or name. NotFoundError for none, and for several, with the candidates."""
+
+    async def explain(self, uuid: str) -> Explanation:
+        """State, next change, every reason."""
+
+    async def plan(self, uuid: str) -> Plan:
+        """What would be destroyed, kept and refused, as of now. Changes nothing."""
+
+    async def set_subscription(self, record: SubscriptionRecord, *, operator: str) -> Subscription:
+        """Bind or renew one phone's term. Idempotent."""
+
+    async def import_subscriptions(self, records: Sequence[SubscriptionRecord], *, operator: str) -> tuple[Subscription, ...]:
+        """All or nothing. Idempotent."""
+
+    async def subscriptions(self) -> tuple[Subscription, ...]:
+        """All current terms."""
+
+    async def request_wipe(self, uuid: str, *, reason: str, ticket: str, confirm: str, operator: str) -> WipeAsked:
+        """A manual wipe. RefusedError with every code that stands against it."""
+
+    async def wipes(self, uuid: str = "") -> tuple[WipeRecord, ...]:
+        """Wipes, newest first; of one phone, or all."""
+
+    async def quarantine(self) -> tuple[WipeRecord, ...]:
+        """Wipes that wait in quarantine, oldest first."""
+
+    async def wipe(self, wipe_id: str) -> WipeRecord:
+        """One wipe. NotFoundError."""
+
+    def events(self, wipe_id: str) -> AsyncIterator[WipeNews]:
+        """The step it is at, then news until its end; of an ended one, its end at once. NotFoundError."""
+
+    async def certificate(self, certificate_id: str) -> CertificateRecord:
+        """One envelope, by its id or its wipe's. NotFoundError."""
+
+    async def audit(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        """Entries with seq > `after`, in order."""
+
+    async def retry(self, uuid: str, *, operator: str) -> WipeRecord:
+        """Try a quarantined phone again now. RefusedError or NotFoundError where there is nothing to retry."""
+
+    async def readiness(self) -> dict[str, str]:
+        """What keeps the promise from being kept now: name -> "" (good) or the fault. Names: libvirt, ledger, feed, helper, hook, clock."""
+
+    @property
+    def public_pem(self) -> bytes:
+        """The signing key's public half, PEM."""
+
+    async def replay(self, key: str, digest: str) -> dict[str, Any] | None:
+        """The remembered answer for an Idempotency-Key. InputError if the key came with another request."""
+
+    async def remember(self, key: str, digest: str, answer: dict[str, Any]) -> None:
+        """Remember an answer."""

@@ -1,0 +1,158 @@
+"""The API on its Unix socket: made with mode 0660 and the configured group, every call authenticated, authorised, bounded and answered as documented."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import grp
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from wiped.api.handlers import CALLER, MAX_IMPORT, OPERATIONS, Handlers, ParseImport
+from wiped.api.identity import Access, caller_of_request
+from wiped.api.openapi import Operation
+from wiped.api.port import ServicePort
+from wiped.api.problems import from_error, from_http, problem
+from wiped.errors import ConfigError, WipedError
+
+log = structlog.get_logger(room="api")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Everything that goes wrong becomes one problem document; what nobody expected is logged here and told to nobody."""
+    try:
+        return await handler(request)
+    except WipedError as error:
+        return from_error(error)
+    except web.HTTPException as error:
+        return from_http(error)
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        log.exception("a request failed unexpectedly", method=request.method, route=_route(request))
+        return problem(500, "unexpected", "an unexpected error; the daemon's log tells more")
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else ""
+
+
+def _guarded(operation: Operation, handler: Handler, access: Access) -> Handler:
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        caller = caller_of_request(request, access)
+        if operation.roles:
+            caller.require(*operation.roles)
+        request[CALLER] = caller
+        return await handler(request)
+
+    return guarded
+
+
+def make_application(service: ServicePort, access: Access, parse_import: ParseImport) -> web.Application:
+    """The routes of `OPERATIONS`."""
+    handlers = Handlers(service, parse_import)
+    application = web.Application(middlewares=[_answer_errors], client_max_size=MAX_IMPORT)
+    for operation in OPERATIONS:
+        path = operation.path.replace("{id}", "{id:[A-Za-z0-9-]{1,128}}").replace("{uuid}", "{uuid:[^/]{1,128}}")
+        application.router.add_route(operation.method, path, _guarded(operation, getattr(handlers, operation.name), access))
+    return application
+
+
+def open_socket(path: str, group: str) -> socket.socket:
+    """A listening Unix socket at `path`, mode 0660 and `group` ("" or unknown: the daemon's own). Raises ConfigError where something else is there.
+
+    A dead predecessor's socket is replaced; one that still answers is another daemon, and an error.
+    """
+    directory = os.path.dirname(path)
+    try:
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(os.lstat(path).st_mode):
+                raise _unusable(path, "is there already, and is no socket")
+            with socket.socket(socket.AF_UNIX) as probe:
+                try:
+                    probe.connect(path)
+                except ConnectionRefusedError:
+                    os.unlink(path)
+                else:
+                    raise _unusable(path, "another daemon answers there")
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        # Nobody but us can connect between bind and chmod.
+        before = os.umask(0o177)
+        try:
+            server.bind(path)
+        finally:
+            os.umask(before)
+        gid = _gid(group)
+        if gid is not None:
+            os.chown(path, -1, gid)
+            os.chmod(path, 0o660)
+        server.listen(128)
+        server.setblocking(False)
+    except OSError as error:
+        raise _unusable(path, error.strerror or "cannot be made") from error
+    return server
+
+
+def _gid(group: str) -> int | None:
+    if not group:
+        return os.getgid()
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        log.warning("there is no such group, so only the daemon's own user may use the API", group=group)
+        return None
+
+
+def _unusable(path: str, why: str) -> ConfigError:
+    return ConfigError(f"api.socket: {path!r}: {why}", faults=[("api.socket", f"{path!r}: {why}")])
+
+
+class ApiServer:
+    """The running API. `start` returns when it listens; `stop` lets running requests end."""
+
+    def __init__(self, service: ServicePort, *, path: str, group: str, access: Access, parse_import: ParseImport) -> None:
+        self._path = path
+        self._group = group
+        self._runner = web.AppRunner(
+            make_application(service, access, parse_import),
+            access_log=None,
+            handle_signals=False,
+            max_line_size=8_190,
+            max_field_size=8_190,
+            shutdown_timeout=5.0,
+            logger=_Quiet(),
+        )
+
+    async def start(self) -> None:
+        """Listen. Raises ConfigError when the socket cannot be had."""
+        listening = open_socket(self._path, self._group)
+        await self._runner.setup()
+        await web.SockSite(self._runner, listening).start()
+
+    async def stop(self) -> None:
+        """Stop listening, end streams, remove the socket. Idempotent."""
+        await self._runner.cleanup()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+
+
+class _Quiet:
+    """aiohttp's own logger would print raw request lines of broken clients; we tell only that it happened."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def say(*_args: Any, **_more: Any) -> None:
+            if name in {"error", "exception", "critical"}:
+                log.warning("a client broke the protocol, or went away")
+
+        return say
