@@ -180,8 +180,8 @@ class Attempt:
                 lambda progress: session.erase(step.artefact_id, record.seed.value, record.map_digest, self.plan.passes, progress),
                 eraser_pid=session.pid,
             )
-        except StorageError as error:
-            result = EraseResult(step.artefact_id, 0, self.plan.passes, record.map_digest, "", 0, (), (error.reason,), str(error))
+        except (StorageError, RefusedError) as error:
+            result = EraseResult(step.artefact_id, 0, self.plan.passes, record.map_digest, "", 0, (), (_reason(error),), str(error))
         await self._tell("overwritten", artefact_id=step.artefact_id)
         await self.world.ledger.record_erased(self.wipe.id, result)
         await self._tell("erased", artefact_id=step.artefact_id)
@@ -202,9 +202,8 @@ class Attempt:
         )
         try:
             evidence = await self._watched("read-back", step, lambda progress: self.world.observer.read_back(request, progress), eraser_pid=session.pid)
-        except StorageError as error:
-            reason = error.reason or str(ReasonCode.READBACK_IMPOSSIBLE)
-            evidence = Evidence(step.artefact_id, "", 0, 0, "", reasons=(reason,), detail=str(error))
+        except (StorageError, RefusedError) as error:
+            evidence = Evidence(step.artefact_id, "", 0, 0, "", reasons=(_reason(error),), detail=str(error))
         await self._tell("looked-at", artefact_id=step.artefact_id)
         sampled_unasked = evidence.sampled and self.plan.verify == "full"
         proven = not artefact_proven(step, record.result, evidence) and not sampled_unasked
@@ -226,7 +225,11 @@ class Attempt:
         if status != "missing":
             if record.evidence is None:
                 raise InvariantError("I3", f"{step.artefact_id} has no evidence")
-            await session.remove(step.artefact_id, record.evidence)
+            try:
+                await session.remove(step.artefact_id, record.evidence)
+            except RefusedError as error:
+                # After the last word nothing is called off: it is tried again, and judged as it is when that does not help.
+                raise StorageError(f"the eraser refused to remove a proven artefact: {error}") from error
         await self._tell("unlinked", artefact_id=step.artefact_id)
         await self.world.ledger.record_removed(self.wipe.id, step.artefact_id)
         await self._tell("removed", artefact_id=step.artefact_id)
@@ -270,6 +273,13 @@ class Attempt:
             if not task.done():
                 task.cancel()
                 await asyncio.wait([task])
+
+
+def _reason(error: StorageError | RefusedError) -> str:
+    """The reason code for what an artefact met after the last word."""
+    if isinstance(error, StorageError):
+        return error.reason or str(ReasonCode.IO_ERROR)
+    return str(ReasonCode.IMAGE_IN_USE if RefusalCode.IN_USE in error.codes else ReasonCode.READBACK_IMPOSSIBLE)
 
 
 def _less_provable(planned: Plan, seen: Plan) -> list[Refusal]:

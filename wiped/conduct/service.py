@@ -100,17 +100,17 @@ class Service:
             raise InputError(f"no such state: {', '.join(unknown)}; states are {', '.join(State)}", where="state")
         return await self._world.ledger.phones(states)
 
-    async def resolve(self, phone: str) -> PhoneRecord:
+    async def resolve(self, name: str) -> PhoneRecord:
         """A phone by UUID (in any spelling) or exact name. Raises NotFoundError; for an ambiguous name with the candidates."""
         try:
-            uuid = str(UUID(phone))
+            uuid = str(UUID(name))
         except ValueError:
             pass
         else:
             found = await self._world.ledger.phone(uuid)
             if found is not None:
                 return found
-        named = await self._world.ledger.find_phones(phone)
+        named = await self._world.ledger.find_phones(name)
         present = [item for item in named if item.present] or list(named)
         if not present:
             raise NotFoundError("no such phone; give its UUID or its exact name", where="phone")
@@ -186,13 +186,12 @@ class Service:
         """Audit entries with seq > `after`."""
         return await self._world.ledger.audit(after=after, limit=limit)
 
-    @property
-    def public_pem(self) -> bytes:
+    def public_key(self) -> bytes:
         """The public key that verifies this host's certificates, PEM."""
         return self._world.signer.public_pem
 
     async def readiness(self) -> dict[str, str]:
-        """What the daemon needs, and what is wrong with it ("" when nothing is): libvirt, ledger, feed, helper, hook, clock."""
+        """What the daemon needs, and what is wrong with it ("" when nothing is): libvirt, ledger, feed, helpers, hook, clock."""
         conditions, world = self._world.conditions, self._world
         answered = conditions.feed.complete_at
         stale = answered is None or (world.clock.now() - answered).total_seconds() > world.safety.feed_max_age
@@ -200,7 +199,7 @@ class Service:
             "libvirt": "" if world.hypervisor.connected else "no connection to libvirt; it is tried again",
             "ledger": "",
             "feed": "the feed has given no complete answer within its maximum age" if stale else "",
-            "helper": conditions.helper_fault,
+            "helpers": conditions.helper_fault,
             "hook": await world.fences.hook_fault(),
             "clock": conditions.clock_suspect,
         }
@@ -211,13 +210,16 @@ class Service:
         return faults
 
     # -- changing
-    async def set_subscription(self, record: SubscriptionRecord, *, operator: str) -> Subscription:
+    async def set_subscription(self, record: SubscriptionRecord, operator: str) -> Subscription:
         """Record one term. Raises InputError, RefusedError(generation-occupied | subscription-renewed | needs-approval)."""
-        recorded = await self.import_subscriptions((record,), operator=operator, source="local")
+        recorded = await self._record((record,), operator, "local")
         return recorded[0]
 
-    async def import_subscriptions(self, records: Sequence[SubscriptionRecord], *, operator: str, source: str = "import") -> tuple[Subscription, ...]:
+    async def import_subscriptions(self, records: Sequence[SubscriptionRecord], operator: str) -> tuple[Subscription, ...]:
         """Record many terms, all or none. Raises as `set_subscription`."""
+        return await self._record(records, operator, "import")
+
+    async def _record(self, records: Sequence[SubscriptionRecord], operator: str, source: str) -> tuple[Subscription, ...]:
         unknown = sorted({record.policy for record in records} - set(self._world.policies))
         if unknown:
             raise InputError(f"no such policy in the configuration: {', '.join(unknown)}", where="policy")
@@ -227,8 +229,8 @@ class Service:
             self._hub.refused(error.codes)
             self._nudge()
             raise
-        for record in recorded[:1] if len(recorded) == 1 else ():
-            await self._reconciler.decide_now(record.uuid)
+        if len(recorded) == 1:
+            await self._reconciler.decide_now(recorded[0].uuid)
         self._nudge()
         return recorded
 
@@ -250,7 +252,7 @@ class Service:
             return WipeAsked("", known[0], decision)
         if known and known[0].step in COMMITTED_STEPS and known[0].step not in FINAL_STEPS:
             if known[0].step is WipeStep.QUARANTINED:
-                return WipeAsked("", await self.retry(uuid, operator=operator), decision)
+                return WipeAsked("", await self.retry(uuid, operator), decision)
             return WipeAsked("", known[0], decision)
         codes = _refusals(decision)
         if codes:
@@ -264,7 +266,7 @@ class Service:
         running = next((wipe for wipe in after.wipes if wipe.step not in FINAL_STEPS), None)
         return WipeAsked(request.id, running, after.decision)
 
-    async def retry(self, uuid: str, *, operator: str) -> WipeRecord:
+    async def retry(self, uuid: str, operator: str) -> WipeRecord:
         """Try a quarantined wipe again now. Raises InputError where none waits."""
         waiting = next((wipe for wipe in await self._world.ledger.wipes(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
         if waiting is None:

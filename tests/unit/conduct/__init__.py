@@ -1,0 +1,1 @@
+"""Tests of the conducting room: on fakes whose bytes show what went wrong."""
