@@ -36,7 +36,7 @@ def survey(domain: DomainFacts, others: Sequence[DomainFacts], rules: StorageRul
     look.plain_files()
     look.managed_save()
     look.unsupported()
-    reach = Reach((other for other in others if other.uuid != domain.uuid), directories)
+    reach = Reach(domain.uuid, others, directories)
     artefacts = tuple(
         # A lock that was seen tells nothing here: it is the running phone's own, or already our eraser's. The eraser finds strangers out (`in-use`).
         replace(found, layer=replace(found.layer, in_use=False), owners=tuple(sorted({domain.uuid} | reach.owners(found.layer))))

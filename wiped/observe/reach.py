@@ -8,21 +8,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 
+from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import DomainFacts, FileIdentity, ImageLayer, LibvirtDirectories
+from wiped.observe.saved import read_saved_domain
 from wiped.storage.chain import Reached, names_reached
+from wiped.storage.paths import open_beneath
 
 
 class Reach:
-    """The owners of files, from the facts of domains."""
+    """The owners of files, from the facts of every domain but `uuid`, and from the saved states that stand in libvirt's directory."""
 
-    def __init__(self, domains: Iterable[DomainFacts], directories: LibvirtDirectories) -> None:
+    def __init__(self, uuid: str, domains: Iterable[DomainFacts], directories: LibvirtDirectories) -> None:
         self._paths: dict[str, set[str]] = {}
         self._identities: dict[FileIdentity, set[str]] = {}
         self._shared: dict[str, set[str]] = {}
         self._walked: dict[tuple[str, str], Reached] = {}
         self._listed: dict[str, tuple[str, ...]] = {}
-        for domain in domains:
-            self._add(domain, directories)
+        for domain in (*domains, *saved_domains(directories)):
+            if domain.uuid != uuid:
+                self._add(domain, directories)
 
     def owners(self, layer: ImageLayer) -> frozenset[str]:
         """UUIDs of the domains that reach `layer`."""
@@ -40,6 +44,8 @@ class Reach:
         for disk in domain.disks:
             if disk.location.startswith("/"):
                 self._note(domain.uuid, disk.location, disk.format)
+            if disk.type == "dir":
+                self._share(domain.uuid, disk.location)
         plain = [domain.nvram, *domain.former_nvram, *domain.snapshot_memory_files]
         for log in domain.console_logs:
             plain += [log, *rotated_logs(log, self._list)]
@@ -49,8 +55,11 @@ class Reach:
             if path.startswith("/"):
                 self._note(domain.uuid, path, "raw")
         for directory in domain.shared_directories:
-            for path in _spellings(directory):
-                self._shared.setdefault(path, set()).add(domain.uuid)
+            self._share(domain.uuid, directory)
+
+    def _share(self, uuid: str, directory: str) -> None:
+        for path in _spellings(directory):
+            self._shared.setdefault(path, set()).add(uuid)
 
     def _list(self, directory: str) -> tuple[str, ...]:
         if directory not in self._listed:
@@ -73,6 +82,23 @@ def saved_state_path(name: str, directories: LibvirtDirectories) -> str:
     if not name or "/" in name or "\0" in name:
         return ""
     return f"{directories.state}/save/{name}.save"
+
+
+def saved_domains(directories: LibvirtDirectories) -> Iterator[DomainFacts]:
+    """The domains inside libvirt's saved states: a restore goes by their XML, which may name more than the definition. One that cannot be read or
+    understood tells nothing here (it may be half wiped)."""
+    for name in list_names(f"{directories.state}/save"):
+        path = f"{directories.state}/save/{name}"
+        if not name.endswith(".save"):
+            continue
+        try:
+            fd = open_beneath(directories.state, path, os.O_RDONLY, cross_mounts=True)
+            try:
+                yield read_saved_domain(fd)
+            finally:
+                os.close(fd)
+        except (InputError, OSError, RefusedError, StorageError):
+            continue
 
 
 def rotated_logs(log: str, listing: Callable[[str], Iterable[str]]) -> Iterator[str]:

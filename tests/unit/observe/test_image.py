@@ -268,6 +268,22 @@ def test_owners_by_path_identity_and_chain(places: Places) -> None:
     assert shared(disk(f"{places.images}/../images/./a.raw")) == {"a.raw"}
 
 
+def test_owners_by_a_saved_state(places: Places) -> None:
+    """A disk that was attached to another running phone is known from nowhere but that phone's saved state: it is that phone's."""
+    hot = places.raw("hot.raw")
+    disks = f"<disk type='file' device='disk'><source file='{hot}'/><target dev='vdb'/></disk>"
+    places.raw("state/save/neighbour.save", saved_state(OTHER, name="neighbour", disks=disks))
+    places.raw("state/save/broken.save", b"LibvirtQemudSave")
+    (found,) = places.look(phone(disk(hot))).artefacts
+    assert found.owners == (ME, OTHER)
+
+
+def test_owners_by_a_directory_that_is_a_disk(places: Places) -> None:
+    """A disk of type dir shows everything beneath it to its guest."""
+    (found,) = places.look(phone(disk(places.raw("a.raw"))), neighbour(DiskSource("vda", "dir", str(places.images), "raw"))).artefacts
+    assert found.owners == (ME, OTHER)
+
+
 def test_image_of_another_that_is_missing(places: Places) -> None:
     """A missing image of another domain still counts by its path: it may come back."""
     missing = places.images / "gone.raw"
