@@ -114,7 +114,7 @@ class Observer(Protocol):
         """Everything that one phone reaches on this host."""
 
     async def ranges(self, location: str, identity: FileIdentity) -> tuple[tuple[bytes, ...], str]:
-        """The extent map of a file as compact blobs, and its digest."""
+        """The extent map of a file as compact blobs, and its digest. Raises RefusedError too, when another file stands at `location` now."""
 
     async def read_back(self, request: ReadBack, progress: Callable[[int, int], None]) -> Evidence:
         """Read an erased artefact back from the device. `progress(done, total)` in bytes."""

@@ -22,6 +22,8 @@ from wiped.storage.paths import open_beneath
 
 #: Why media is kept (FoundArtefact.retain_reason).
 READ_ONLY_MEDIA = "read-only-media"
+#: So many unreadable images of others are named.
+MAX_UNCLEAR = 5
 _ABSENT = (RefusalCode.MISSING, ReasonCode.VANISHED)
 _FILES = ("file", "volume")
 
@@ -37,6 +39,7 @@ def survey(domain: DomainFacts, others: Sequence[DomainFacts], rules: StorageRul
     look.managed_save()
     look.unsupported()
     reach = Reach(domain.uuid, others, directories)
+    look.unclear(reach)
     artefacts = tuple(
         # A lock that was seen tells nothing here: it is the running phone's own, or already our eraser's. The eraser finds strangers out (`in-use`).
         replace(found, layer=replace(found.layer, in_use=False), owners=tuple(sorted({domain.uuid} | reach.owners(found.layer))))
@@ -186,6 +189,11 @@ class _Survey:
         for disk in saved.disks:
             if not _is_medium(disk) and disk.location and _plain(disk.location) not in known:
                 self._problem(RefusalCode.UNSUPPORTED_ARTEFACT, disk.location, "a disk that only the saved state names (it was attached to the running phone)")
+
+    def unclear(self, reach: Reach) -> None:
+        """Images of others that cannot be read: the eraser would refuse everything because of them, so the phone is better not stopped at all."""
+        for path, reason in list(reach.unclear.items())[:MAX_UNCLEAR]:
+            self._problem(RefusalCode.UNREADABLE, path, reason)
 
     def unsupported(self) -> None:
         """Places of data that this version does not reach."""

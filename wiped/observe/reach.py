@@ -24,6 +24,8 @@ class Reach:
         self._shared: dict[str, set[str]] = {}
         self._walked: dict[tuple[str, str], Reached] = {}
         self._listed: dict[str, tuple[str, ...]] = {}
+        #: (image of another domain, why it cannot be followed to its end): whatever lies beneath may be any file, so nothing is safe to erase.
+        self.unclear: dict[str, str] = {}
         for domain in (*domains, *saved_domains(directories)):
             if domain.uuid != uuid:
                 self._add(domain, directories)
@@ -71,6 +73,8 @@ class Reach:
         if (path, fmt) not in self._walked:
             self._walked[path, fmt] = names_reached(path, fmt)
         reached = self._walked[path, fmt]
+        if reached.incomplete:
+            self.unclear.setdefault(path, f"domain {uuid} reaches something here that cannot be followed to its end: {reached.reason}")
         for name in reached.paths | {path}:
             self._paths.setdefault(name, set()).add(uuid)
         for identity in reached.identities:

@@ -291,6 +291,14 @@ def test_image_of_another_that_is_missing(places: Places) -> None:
     assert (found.layer.problem, found.owners) == ("missing", (ME, OTHER))
 
 
+def test_image_of_another_that_cannot_be_understood(places: Places) -> None:
+    """What a neighbour reaches is not known: any file may be beneath, so the survey says `unreadable` rather than let the phone be stopped."""
+    broken = places.raw("broken.qcow2", b"QFI\xfb" + bytes(4096))
+    inventory = places.look(phone(disk(places.raw("a.raw"))), neighbour(disk(broken, "qcow2")))
+    assert codes(inventory) == [("unreadable", "broken.qcow2")]
+    assert places.look(phone(disk(places.raw("a.raw"))), neighbour(disk(broken, "raw"))).problems == ()
+
+
 def test_this_phone_among_the_others(places: Places) -> None:
     """The phone's own facts among the others make no second owner."""
     domain = phone(disk(places.raw("a.raw")))
