@@ -11,9 +11,11 @@ from pathlib import Path
 import libvirt as libvirt_python
 import pytest
 
+from tests.lab import images
+from tests.lab.guest import Disk, Load, domain_xml, wait_ready
 from tests.lab.mounts import SCRATCH_BASE, mount_points, sweep_stale
-from tests.lab.privatelibvirt import PrivateLibvirt, alive, wait_for
-from tests.lab.rawdevice import KINDS, Markers
+from tests.lab.privatelibvirt import LabError, PrivateLibvirt, alive, wait_for
+from tests.lab.rawdevice import KINDS, Markers, marked_blocks, occurrences
 
 TINY = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory>
 <os><type arch='x86_64' machine='q35'>hvm</type></os><devices><serial type='pty'/></devices></domain>"""
@@ -110,3 +112,59 @@ def test_killed_maker_leaves_nothing_but_a_directory_that_is_swept(private_mount
     wait_for(lambda: sweep_stale() or not Path(workdir).exists(), "the directory swept")
     assert not Path(workdir).exists()
     assert mount_points(SCRATCH_BASE) == []
+
+
+def test_guest_leaves_its_secrets_everywhere(private_libvirt, markers):
+    """A real guest over a golden image leaves markers in overlay, saved memory, NVRAM and console log, none in the golden image."""
+    lab, work = private_libvirt, private_libvirt.workdir
+    golden = images.golden(work / "golden.qcow2")
+    before = images.digest(golden)
+    overlay = images.overlay(work / "phone.qcow2", golden)
+    nvram, log = "/var/lib/libvirt/qemu/nvram/phone_VARS.fd", "/var/log/libvirt/qemu/phone-console.log"
+    load = Load(markers, files=200, ram=200, console=5, efi=3)
+    lab.define(domain_xml("phone", disks=[Disk(overlay)], load=load, nvram=nvram, console_log=log))
+    assert markers.prefix.decode() not in lab.virsh("dumpxml", "phone").stdout
+    lab.virsh("start", "phone")
+    wait_ready(lab, log)
+    lab.virsh("managedsave", "phone")
+    assert marked_blocks(overlay, markers.prefix) >= 200
+    assert marked_blocks(lab.path("/var/lib/libvirt/qemu/save/phone.save"), markers.prefix) >= 400
+    assert occurrences(lab.path(nvram), markers.prefix) == 3
+    assert occurrences(lab.path(log), markers.prefix) == 5
+    assert images.digest(golden) == before
+    lab.virsh("start", "phone")
+    lab.virsh("shutdown", "phone")
+    wait_for(lambda: lab.state("phone") == "shut off", "a graceful shutdown")
+
+
+def test_guest_may_ignore_its_power_button(private_libvirt, markers):
+    """The hard stop has something to be tested on."""
+    log = "/var/log/libvirt/qemu/phone-console.log"
+    private_libvirt.create(domain_xml("phone", load=Load(markers, files=0, ram=0, console=0, ignore_shutdown=True), serial_file=log))
+    wait_ready(private_libvirt, log)
+
+    def ignored() -> bool:
+        private_libvirt.virsh("shutdown", "phone")
+        return "IGNORED" in private_libvirt.path(log).read_text()
+
+    wait_for(ignored, "the guest to see its power button", interval=0.3)
+    assert private_libvirt.state("phone") == "running"
+
+
+def test_images_hold_what_they_are_told_to(private_libvirt, markers):
+    """Offline markers reach qcow2 and raw, sparse and full; snapshots and chains are what they are called."""
+    work = private_libvirt.workdir
+    for name, fmt, options in (("a", "qcow2", ""), ("b", "raw", ""), ("c", "raw", "preallocation=full")):
+        path = images.create(work / name, 8 << 20, fmt, options=options)
+        images.write_markers(path, markers, 100, fmt, at_block=50)
+        assert marked_blocks(path, markers.prefix) == 100
+        assert (images.allocated(path) >= 8 << 20) == bool(options)
+    images.internal_snapshot(work / "a", "s")
+    images.write_markers(work / "a", Markers(), 100, at_block=50)
+    assert marked_blocks(work / "a", markers.prefix) == 100
+    private_libvirt.define(domain_xml("phone", disks=[Disk(work / "a")]))
+    chain = images.external_snapshots(private_libvirt, "phone", work, 3)
+    assert [path.exists() for path in chain] == [True] * 3
+    assert str(chain[-1]) in private_libvirt.virsh("domblklist", "phone").stdout
+    with pytest.raises(LabError):
+        images.write_markers(work / "a", markers, 1, at_block=1 << 20)

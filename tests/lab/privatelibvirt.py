@@ -328,7 +328,7 @@ class PrivateLibvirt:
         for path in PRIVATE:
             (root / path.lstrip("/")).mkdir(parents=True, mode=0o755)
             Path(path).mkdir(parents=True, exist_ok=True)  # a mount point must exist; an empty one harms nobody
-        for path in ("run/lock", "run/libvirt", "etc/libvirt/hooks", "var/lib/wiped/fence"):
+        for path in ("run/lock", "run/libvirt", "etc/libvirt/hooks", "var/log/libvirt/qemu", "var/lib/wiped/fence"):
             (root / path).mkdir(parents=True, exist_ok=True)
         for name, content in _capabilities.items():
             cached = root / CAPABILITIES.lstrip("/") / name
