@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import struct
 
 import pytest
@@ -74,7 +75,7 @@ def test_logical_stretches_cover_the_same_bytes(made: ExtentMap) -> None:
     """What is written covers what is mapped: same sum, no overlap, no gapless neighbours left apart."""
     stretches = list(made.iter_logical())
     assert sum(length for _, length in stretches) == made.bytes
-    assert all(start + length < following for (start, length), (following, _) in zip(stretches, stretches[1:], strict=False))
+    assert all(start + length < following for (start, length), (following, _) in itertools.pairwise(stretches))
 
 
 @given(some.binary(max_size=200))

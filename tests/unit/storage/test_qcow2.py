@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -93,10 +94,8 @@ def test_unsound_headers(data: bytes) -> None:
 @example(qcow2())
 def test_any_bytes(data: bytes) -> None:
     """Arbitrary bytes give a header or InputError, whatever they are."""
-    try:
+    with contextlib.suppress(InputError):
         parse_qcow2_header(data)
-    except InputError:
-        pass
 
 
 @given(some.data())
