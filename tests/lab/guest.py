@@ -124,7 +124,7 @@ def domain_xml(
     if load is not None:
         boot = boot or boot_files()
     firmware = f"<loader readonly='yes' type='pflash'>{OVMF_CODE}</loader><nvram template='{OVMF_VARS}'>{nvram}</nvram>" if nvram else ""
-    words = f"console=ttyS0 quiet panic=-1 {load.command_line("/dev/vda" if disks else "") if load else ''}"
+    words = f"console=ttyS0 quiet panic=-1 {load.command_line('/dev/vda' if disks else '') if load else ''}"
     kernel = f"<kernel>{boot.kernel}</kernel><initrd>{boot.initrd}</initrd><cmdline>{words}</cmdline>" if boot else ""
     if serial_file:
         serial = f"<serial type='file'><source path={quoteattr(str(serial_file))}/><target port='0'/></serial>"
