@@ -84,7 +84,8 @@ class Host:
 
     def _read_once(self, domain: Any, volumes: Volumes) -> DomainFacts:
         api = self.api
-        state = _STATES.get(domain.state(0)[0], DomainState.UNKNOWN)
+        number, reason = domain.state(0)
+        state = _STATES.get(number, DomainState.UNKNOWN)
         active, persistent = bool(domain.isActive()), bool(domain.isPersistent())
         if active and state is DomainState.SHUTOFF:  # it was started between the two questions
             state = DomainState.RUNNING
@@ -102,7 +103,7 @@ class Host:
             state=state,
             persistent=persistent,
             autostart=persistent and bool(domain.autostart()),
-            job=self._job(domain) if active else JobKind.NONE,
+            job=self._job(domain, reason, state) if active else JobKind.NONE,
             has_managed_save=bool(domain.hasManagedSaveImage(0)),
             disks=tuple(volumes.resolved(disk) for disk in facts.disks),
         )
@@ -115,13 +116,27 @@ class Host:
                 return []
             raise
 
-    def _job(self, domain: Any) -> JobKind:
+    def _job(self, domain: Any, reason: int, state: DomainState) -> JobKind:
+        """The long job that runs, OTHER where the emulator's monitor is held and nobody can tell.
+
+        jobStats waits 30 s for a monitor that hangs, so that one frozen phone would blind us to all the others: `controlInfo`, which waits for nothing,
+        is asked first. `reason` is libvirt's for `state`.
+        """
         api = self.api
+        if state is DomainState.PAUSED and reason == api.VIR_DOMAIN_PAUSED_SAVE:
+            return JobKind.SAVE
+        if state is DomainState.PAUSED and reason == api.VIR_DOMAIN_PAUSED_MIGRATION:
+            return JobKind.MIGRATION
         try:
+            if self._occupied(domain):
+                return JobKind.OTHER
             job = domain.jobStats(0)
         except api.libvirtError as error:
+            code = error.get_error_code()
+            if code == api.VIR_ERR_OPERATION_TIMEOUT:
+                return JobKind.OTHER
             # Between two calls it stopped (a job needs a running domain), or the driver has no jobs.
-            if error.get_error_code() in (api.VIR_ERR_OPERATION_INVALID, api.VIR_ERR_NO_SUPPORT):
+            if code in (api.VIR_ERR_OPERATION_INVALID, api.VIR_ERR_NO_SUPPORT):
                 return JobKind.NONE
             raise
         if job.get("type", api.VIR_DOMAIN_JOB_NONE) == api.VIR_DOMAIN_JOB_NONE:
@@ -132,6 +147,14 @@ class Host:
             api.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT: JobKind.MIGRATION,
         }
         return kinds.get(job.get("operation", 0), JobKind.OTHER)
+
+    def _occupied(self, domain: Any) -> bool:
+        """Whether the monitor is held, and not for a moment only (an ordinary question takes milliseconds)."""
+        for pause in (0.0, 0.02, 0.1, 0.3):
+            time.sleep(pause)
+            if domain.controlInfo(0)[0] == self.api.VIR_DOMAIN_CONTROL_OK:
+                return False
+        return True
 
     # -- moving
 
