@@ -1,0 +1,436 @@
+"""The port `Ledger` over SQLite: each method is one transaction, with its audit entries in it, synced when the call returns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol, Self, TypeVar
+
+from sqlalchemy import Connection, delete, select, text, update
+
+from wiped.attest.chain import Head
+from wiped.errors import ConfigError, InputError, LedgerError, NotFoundError
+from wiped.model.inventory import DomainFacts
+from wiped.model.outcome import EraseResult, Evidence
+from wiped.model.plan import Plan, RefusalCode
+from wiped.model.records import ArtefactRecord, AuditEntry, CertificateRecord, PhoneRecord, Trigger, WipeRecord, WipeStep
+from wiped.model.subscription import AccountReference, Decision, Hold, LifecycleFacts, Subscription, SubscriptionRecord, WipeRequest
+from wiped.ports import Clock, Pseudonyms, Signer
+from wiped.record import auditlog, phones, terms, wipes
+from wiped.record.database import Database
+from wiped.record.migrate import FILE_NAME, migrate
+from wiped.record.rows import certificate_of, hold_of, phone_of, subscription_of
+from wiped.record.schema import answers, certificates, holds, requests, sealed_notes, subscriptions
+from wiped.record.schema import phones as phone_table
+
+_T = TypeVar("_T")
+#: How long an answer is remembered for its Idempotency-Key.
+_REMEMBERED = timedelta(days=7)
+_OWN_NOTES = "phone:"
+
+
+class Vault(Pseudonyms, Protocol):
+    """Pseudonyms, and the sealing of free text under their keys (`salts.SaltFile`)."""
+
+    async def seal(self, pseudonym: str, words: str) -> bytes:
+        """`words` sealed under the slot's key."""
+
+    async def unseal(self, pseudonym: str, sealed: bytes) -> str:
+        """The words again. Raises NotFoundError when the slot was destroyed."""
+
+    async def knows(self, pseudonyms: Sequence[str]) -> frozenset[str]:
+        """Those of `pseudonyms` that have a slot."""
+
+
+class SqlLedger:
+    """The memory of one host. Open it with `open`, end it with `close` (or as an async context)."""
+
+    def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
+        self._db = database
+        self._vault = vault
+        self._clock = clock
+        # How often a phone had been touched when the oldest facts that no decision has concluded yet were read.
+        self._read_at: dict[str, int] = {}
+
+    @classmethod
+    async def open(cls, state_dir: str, pseudonyms: Vault, clock: Clock) -> Self:
+        """Open (making or migrating) the ledger in `state_dir`.
+
+        Raises LedgerVersionError (a newer program's ledger, untouched), LedgerError (cannot be read or written), ConfigError (pseudonyms in the ledger
+        have no slot in the salt file: it was lost or damaged, restore it).
+        """
+        path = os.path.join(state_dir, FILE_NAME)
+        try:
+            os.makedirs(state_dir, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise LedgerError(f"the state directory {state_dir} cannot be made: {error.strerror}") from error
+        migrate(path)
+        ledger = cls(Database(path), pseudonyms, clock)
+        try:
+            await ledger._check_salts()
+        except BaseException:
+            await ledger.close()
+            raise
+        return ledger
+
+    async def close(self) -> None:
+        """End all connections. Idempotent."""
+        await self._db.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _check_salts(self) -> None:
+        def referred(connection: Connection) -> list[str]:
+            return list(connection.execute(select(subscriptions.c.account).distinct()).scalars())
+
+        accounts = await self._db.read(referred)
+        lost = set(accounts) - await self._vault.knows(accounts)
+        if lost:
+            raise ConfigError(
+                f"the salt file does not hold the slots of {len(lost)} of {len(accounts)} pseudonyms in the ledger: it was lost, replaced or damaged; "
+                "restore the file that belongs to this ledger",
+                faults=[("host.state_dir", "salt file and ledger do not belong together")],
+            )
+
+    # -- phones and subscriptions
+    async def see_domains(self, domains: Sequence[DomainFacts], now: datetime) -> None:
+        """See `ports.Ledger`."""
+        await self._db.write(lambda c: phones.see_domains(c, domains, now))
+
+    async def phones(self, states: Sequence[str] = ()) -> tuple[PhoneRecord, ...]:
+        """See `ports.Ledger`."""
+        return await self._db.read(lambda c: phones.all_phones(c, states))
+
+    async def phone(self, uuid: str) -> PhoneRecord | None:
+        """See `ports.Ledger`."""
+        row = await self._db.read(lambda c: phones.row_of(c, uuid))
+        return None if row is None else phone_of(row)
+
+    async def find_phones(self, name: str) -> tuple[PhoneRecord, ...]:
+        """See `ports.Ledger`."""
+        return await self._db.read(lambda c: phones.named(c, name))
+
+    async def record_subscriptions(
+        self, records: Sequence[SubscriptionRecord], now: datetime, *, source: str, operator: str
+    ) -> tuple[Subscription, ...]:  # fmt: skip
+        """See `ports.Ledger`; the rules are in `terms`. Raises InputError for a batch that cannot be meant, also RefusedError(needs-approval) where one
+        person alone would bring the end of a running term forward."""
+        terms.check(records)
+        async with self._db.turn():
+            before = await self._db.read(lambda c: [terms.standing(c, record.uuid) for record in records])
+            moves: list[tuple[terms.Standing, SubscriptionRecord, terms.Change]] = []
+            refused: list[tuple[str, RefusalCode]] = []
+            for stand, record in zip(before, records, strict=True):
+                same = stand.last is not None and stand.last.account in await self._vault.find(record.account, (stand.generation,))
+                found = terms.weigh(stand, record, same_account=same, source=source, now=now)
+                if isinstance(found, RefusalCode):
+                    refused.append((record.uuid, found))
+                else:
+                    moves.append((stand, record, found))
+            if refused:
+                occupied = [uuid for uuid, code in refused if code is RefusalCode.GENERATION_OCCUPIED]
+                if occupied:
+                    await self._db.write_in_turn(lambda c: terms.mark_occupied(c, occupied, now, source=source, operator=operator))
+                raise terms.refusal(refused)
+            if all(change is terms.Change.NOTHING and not stand.occupied for stand, _, change in moves):
+                return tuple(stand.last for stand, _, _ in moves if stand.last is not None)
+            # Slots are on disk before the ledger refers to them.
+            ready = [terms.Move(stand, record, change, await self._account(stand, record, change)) for stand, record, change in moves]
+            return await self._db.write_in_turn(lambda c: terms.apply(c, ready, now, source=source, operator=operator))
+
+    async def _account(self, stand: terms.Standing, record: SubscriptionRecord, change: terms.Change) -> str:
+        if stand.last is not None and change is not terms.Change.BEGIN:
+            return stand.last.account
+        return await self._vault.pseudonym(record.account, stand.generation + 1)
+
+    async def subscription(self, uuid: str) -> Subscription | None:
+        """See `ports.Ledger`. Of a phone that stands at the end of a generation, the term that ended."""
+
+        def look(connection: Connection) -> Subscription | None:
+            phone = phones.row_of(connection, uuid)
+            return None if phone is None else phones.current_term(connection, phone)
+
+        return await self._db.read(look)
+
+    async def subscriptions(self) -> tuple[Subscription, ...]:
+        """See `ports.Ledger`: terms that have not ended, by UUID."""
+        query = select(subscriptions).where(subscriptions.c.ended_at.is_(None)).order_by(subscriptions.c.uuid)
+        return await self._db.read(lambda c: tuple(subscription_of(row) for row in c.execute(query)))
+
+    async def due_for_decision(self, now: datetime) -> tuple[str, ...]:
+        """See `ports.Ledger`."""
+        return await self._db.read(lambda c: phones.due_for_decision(c, now))
+
+    async def next_instant(self) -> datetime | None:
+        """See `ports.Ledger`."""
+        return await self._db.read(phones.next_instant)
+
+    async def facts(self, uuid: str, now: datetime) -> LifecycleFacts | None:
+        """See `ports.Ledger`."""
+        found = await self._db.read(lambda c: phones.facts(c, uuid, now))
+        if found is None:
+            return None
+        self._read_at.setdefault(uuid, found[1])
+        return found[0]
+
+    async def conclude(self, uuid: str, decision: Decision, now: datetime) -> None:
+        """See `ports.Ledger`. What was recorded since the facts were read makes the phone wait for another decision; a state that a wipe has set since
+        stands."""
+        touches = self._read_at.pop(uuid, None)
+        await self._db.write(lambda c: phones.conclude(c, uuid, decision, now, touches=touches))
+
+    async def touch(self, uuid: str) -> None:
+        """See `ports.Ledger`."""
+        await self._db.write(lambda c: phones.touch(c, uuid))
+
+    async def mark(self, uuid: str, *, fenced: bool | None = None, suspended: bool | None = None, protected: bool | None = None,
+                   refusals: Sequence[str] | None = None, reason: str = "", operator: str = "daemon") -> None:  # fmt: skip
+        """See `ports.Ledger`. The daemon's `reason` is a code and goes into the audit log; a person's words are sealed."""
+        now = self._clock.now()
+        wanted: dict[str, Any] = {"fenced": fenced, "suspended": suspended, "protected": protected}
+        values = {key: value for key, value in wanted.items() if value is not None}
+        if refusals is not None:
+            values["refusals"] = list(dict.fromkeys(str(code) for code in refusals))
+        row = await self._db.read(lambda c: phones.known(c, uuid))
+        person = operator != "daemon"
+        sealed = await self._seal(row.uuid, row.generation, reason) if person and reason else None
+
+        def change(connection: Connection) -> None:
+            phone = phones.known(connection, uuid)
+            news = {key: value for key, value in values.items() if getattr(phone, key) != value}
+            if not news:
+                return
+            connection.execute(update(phone_table).where(phone_table.c.uuid == uuid).values(**news, touches=phone_table.c.touches + 1))
+            if sealed:
+                _keep_note(connection, uuid, "marked", "", sealed)
+            auditlog.append(connection, "marked", {"uuid": uuid, **news, "cause": "" if person else reason, "operator": operator}, now)
+
+        await self._db.write(change)
+
+    async def add_request(self, uuid: str, request: WipeRequest, *, reference: str, reason: str, operator: str) -> None:
+        """See `ports.Ledger`."""
+        now = self._clock.now()
+        row = await self._db.read(lambda c: phones.known(c, uuid))
+        sealed = await self._seal(uuid, row.generation, reason) if reason else None
+
+        def change(connection: Connection) -> None:
+            phone = phones.known(connection, uuid)
+            connection.execute(
+                requests.insert().values(
+                    id=request.id,
+                    uuid=uuid,
+                    generation=phone.generation,
+                    kind=request.kind,
+                    ground=request.ground,
+                    requested_at=request.requested_at,
+                    approved=request.approved,
+                    reference=reference,
+                    operator=operator,
+                )
+            )
+            if sealed:
+                _keep_note(connection, uuid, "request", request.id, sealed)
+            phones.touch(connection, uuid)
+            body = {"id": request.id, "uuid": uuid, "generation": phone.generation, "request": request.kind, "ground": request.ground, "operator": operator}
+            auditlog.append(connection, "request", body, now)
+
+        await self._db.write(change)
+
+    async def reason(self, about: str) -> str:
+        """The words that were given with a request (by its id), unsealed; "" when there were none. Raises NotFoundError when the account was anonymised."""
+        query = select(sealed_notes).where(sealed_notes.c.about == about).order_by(sealed_notes.c.id.desc()).limit(1)
+        row = await self._db.read(lambda c: c.execute(query).first())
+        return "" if row is None else await self._vault.unseal(row.pseudonym, row.sealed)
+
+    async def _seal(self, uuid: str, generation: int, words: str) -> tuple[str, bytes]:
+        """Under the account's slot; a phone that is nobody's has a slot of its own."""
+        term = await self.subscription(uuid)
+        slot = term.account if term else await self._vault.pseudonym(AccountReference(_OWN_NOTES + uuid), generation)
+        return slot, await self._vault.seal(slot, words)
+
+    async def add_hold(self, hold: Hold, now: datetime, operator: str) -> None:
+        """See `ports.Ledger`."""
+
+        def change(connection: Connection) -> None:
+            connection.execute(
+                holds.insert().values(
+                    id=hold.id, uuid=hold.uuid, account=hold.account, ground=hold.ground, until=hold.until, added_at=now, operator=operator
+                )
+            )
+            _touch_held(connection, hold)
+            body = {"id": hold.id, "uuid": hold.uuid, "account": hold.account, "ground": hold.ground, "until": hold.until, "operator": operator}
+            auditlog.append(connection, "hold", body, now)
+
+        await self._db.write(change)
+
+    async def release_hold(self, hold_id: str, now: datetime, operator: str) -> None:
+        """See `ports.Ledger`. Raises NotFoundError for one that is not in force."""
+
+        def change(connection: Connection) -> None:
+            row = connection.execute(select(holds).where(holds.c.id == hold_id, holds.c.released_at.is_(None))).first()
+            if row is None:
+                raise NotFoundError(f"no hold {hold_id} is in force", where="hold")
+            connection.execute(update(holds).where(holds.c.id == hold_id).values(released_at=now))
+            _touch_held(connection, hold_of(row))
+            auditlog.append(connection, "hold-released", {"id": hold_id, "uuid": row.uuid, "account": row.account, "operator": operator}, now)
+
+        await self._db.write(change)
+
+    async def holds(self) -> tuple[Hold, ...]:
+        """See `ports.Ledger`."""
+        now = self._clock.now()
+        query = select(holds).where(text("released_at IS NULL")).order_by(holds.c.added_at)
+        found = await self._db.read(lambda c: tuple(hold_of(row) for row in c.execute(query)))
+        return tuple(hold for hold in found if hold.until is None or now < hold.until)
+
+    # -- wipes
+    async def begin_wipe(self, uuid: str, wipe_id: str, trigger: Trigger, now: datetime) -> WipeRecord:
+        """See `ports.Ledger`."""
+        return await self._db.write(lambda c: wipes.begin(c, uuid, wipe_id, trigger, now))
+
+    async def record_intent(self, wipe_id: str, plan: Plan, snapshot: dict[str, Any], artefacts: Sequence[ArtefactRecord], *,
+                            was_running: bool, was_autostart: bool, now: datetime) -> None:  # fmt: skip
+        """See `ports.Ledger`. Raises InvariantError (I1) once the last word is spoken."""
+        flags = {"was_running": was_running, "was_autostart": was_autostart}
+        await self._db.write(lambda c: wipes.record_intent(c, wipe_id, plan, snapshot, artefacts, now=now, **flags))
+
+    async def save_ranges(self, wipe_id: str, artefact_id: str, blobs: Sequence[bytes], map_digest: str) -> None:
+        """See `ports.Ledger`."""
+        await self._db.write(lambda c: wipes.save_ranges(c, wipe_id, artefact_id, blobs, map_digest))
+
+    async def saved_ranges(self, wipe_id: str, artefact_id: str) -> tuple[bytes, ...]:
+        """The blobs that `save_ranges` recorded; () when the wipe is over."""
+        return await self._db.read(lambda c: wipes.saved_ranges(c, wipe_id, artefact_id))
+
+    async def advance(self, wipe_id: str, step: WipeStep, now: datetime, **detail: Any) -> None:
+        """See `ports.Ledger`."""
+        await self._db.write(lambda c: wipes.advance(c, wipe_id, step, now, detail))
+
+    async def last_word(self, wipe_id: str, now: datetime, decide: Callable[[LifecycleFacts], Decision]) -> Decision:
+        """See `ports.Ledger`."""
+        return await self._db.write(lambda c: wipes.last_word(c, wipe_id, now, decide))
+
+    async def record_erased(self, wipe_id: str, result: EraseResult) -> None:
+        """See `ports.Ledger`."""
+        now = self._clock.now()
+        await self._db.write(lambda c: wipes.record_erased(c, wipe_id, result, now))
+
+    async def record_evidence(self, wipe_id: str, evidence: Evidence, *, proven: bool) -> None:
+        """See `ports.Ledger`."""
+        now = self._clock.now()
+        await self._db.write(lambda c: wipes.record_evidence(c, wipe_id, evidence, now, proven=proven))
+
+    async def record_removed(self, wipe_id: str, artefact_id: str) -> None:
+        """See `ports.Ledger`."""
+        now = self._clock.now()
+        await self._db.write(lambda c: wipes.record_removed(c, wipe_id, artefact_id, now))
+
+    async def judge(self, wipe_id: str, *, outcome: str, reasons: Sequence[str], residuals: Sequence[str],
+                    certificate: CertificateRecord | None, now: datetime, retry_at: datetime | None) -> None:  # fmt: skip
+        """See `ports.Ledger`."""
+
+        def change(connection: Connection) -> None:
+            wipes.judge(
+                connection,
+                wipe_id,
+                outcome=outcome,
+                reasons=reasons,
+                residuals=residuals,
+                certificate=certificate,
+                now=now,
+                retry_at=retry_at,
+            )
+
+        await self._db.write(change)
+
+    async def finish(self, wipe_id: str, step: WipeStep, now: datetime) -> None:
+        """See `ports.Ledger`."""
+        await self._db.write(lambda c: wipes.finish(c, wipe_id, step, now))
+
+    async def retry_now(self, wipe_id: str, now: datetime, operator: str) -> None:
+        """See `ports.Ledger`."""
+        await self._db.write(lambda c: wipes.retry_now(c, wipe_id, now, operator))
+
+    async def wipe(self, wipe_id: str) -> WipeRecord | None:
+        """See `ports.Ledger`."""
+        return await self._db.read(lambda c: wipes.wipe(c, wipe_id))
+
+    async def wipes(self, uuid: str = "", *, unfinished: bool = False) -> tuple[WipeRecord, ...]:
+        """See `ports.Ledger`."""
+        return await self._db.read(lambda c: wipes.all_wipes(c, uuid, unfinished=unfinished))
+
+    # -- proofs
+    async def certificate(self, certificate_id: str) -> CertificateRecord | None:
+        """See `ports.Ledger`."""
+
+        def look(connection: Connection) -> CertificateRecord | None:
+            row = connection.execute(select(certificates).where(certificates.c.id == certificate_id)).first()
+            if row is None:
+                newest = (certificates.c.issued_at.desc(), certificates.c.id.desc())
+                row = connection.execute(select(certificates).where(certificates.c.wipe_id == certificate_id).order_by(*newest).limit(1)).first()
+            return None if row is None else certificate_of(row)
+
+        return await self._db.read(look)
+
+    async def audit(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        """See `ports.Ledger`."""
+        return await self._db.read(lambda c: auditlog.entries(c, after=after, limit=limit))
+
+    async def verify_audit(self) -> Head:
+        """Follow the whole chain; its head. Raises VerificationError."""
+        return await self._db.read_in_thread(auditlog.verify)
+
+    async def export_audit(self, directory: str, signer: Signer) -> Head:
+        """Write the log, the public key and a signed head into `directory`, for `wipectl audit verify DIR`."""
+        now = self._clock.now()
+        public_pem = signer.public_pem
+
+        def look(connection: Connection) -> Head:
+            return auditlog.write_export(directory, lambda after: auditlog.entries(connection, after=after, limit=1_000), signer, public_pem, now)
+
+        return await self._db.read_in_thread(look)
+
+    async def note(self, kind: str, body: dict[str, Any], now: datetime) -> AuditEntry:
+        """See `ports.Ledger`."""
+        return await self._db.write(lambda c: auditlog.append(c, kind, body, now))
+
+    async def counts(self) -> dict[str, int]:
+        """See `ports.Ledger`."""
+        return await self._db.read(phones.counts)
+
+    async def replay(self, key: str, digest: str) -> dict[str, Any] | None:
+        """See `ports.Ledger`."""
+        row = await self._db.read(lambda c: c.execute(select(answers).where(answers.c.key == key)).first())
+        if row is None:
+            return None
+        if row.digest != digest:
+            raise InputError("this key came before with another request", where="Idempotency-Key")
+        answer: dict[str, Any] = row.answer
+        return answer
+
+    async def remember(self, key: str, digest: str, answer: dict[str, Any], now: datetime) -> None:
+        """See `ports.Ledger`. Answers older than seven days are forgotten."""
+
+        def change(connection: Connection) -> None:
+            connection.execute(delete(answers).where(answers.c.at < now - _REMEMBERED))
+            connection.execute(answers.insert().prefix_with("OR REPLACE").values(key=key, digest=digest, answer=answer, at=now))
+
+        await self._db.write(change)
+
+
+def _keep_note(connection: Connection, uuid: str, kind: str, about: str, sealed: tuple[str, bytes]) -> None:
+    connection.execute(sealed_notes.insert().values(uuid=uuid, kind=kind, about=about, pseudonym=sealed[0], sealed=sealed[1]))
+
+
+def _touch_held(connection: Connection, hold: Hold) -> None:
+    """Let every phone that a hold reaches be decided again."""
+    uuids = {hold.uuid} - {""}
+    if hold.account:
+        uuids |= set(connection.execute(select(subscriptions.c.uuid).where(subscriptions.c.account == hold.account)).scalars())
+    for uuid in uuids:
+        phones.touch(connection, uuid)

@@ -1,0 +1,240 @@
+"""The tables of the ledger (SQLAlchemy Core). `migrations/` makes them; a test keeps the two equal.
+
+Instants are texts of one form that sort as instants do; structured values are JSON texts; secrets and sealed texts are bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from wiped.model.instants import instant_text, parse_instant
+
+metadata = MetaData()
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime as sortable text."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """To text."""
+        return None if value is None else instant_text(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From text."""
+        return None if value is None else parse_instant(value)
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value as ASCII text: file names that are not UTF-8 (lone surrogates) survive it."""
+
+    impl = Text()
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """To text."""
+        return None if value is None else json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """From text."""
+        return None if value is None else json.loads(value)
+
+
+phones = Table(
+    "phones",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("present", Boolean, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("flags", Json, nullable=False),
+    Column("protected", Boolean, nullable=False),
+    Column("suspended", Boolean, nullable=False),
+    Column("fenced", Boolean, nullable=False),
+    Column("occupied", Boolean, nullable=False),
+    Column("refusals", Json, nullable=False),
+    Column("reasons", Json, nullable=False),
+    Column("next_at", Instant),
+    Column("next_state", String(16)),
+    Column("due_at", Instant),
+    Column("notices_sent", Json, nullable=False),
+    # A phone waits for a decision while these two differ.
+    Column("touches", Integer, nullable=False),
+    Column("decided", Integer, nullable=False),
+    Index("phones_next_at", "next_at"),
+    Index("phones_waiting", "uuid", sqlite_where=text("touches <> decided")),
+    Index("phones_name", "name"),
+    Index("phones_state", "state"),
+)
+
+#: One row a generation; `ended_at` is set when the generation was released, recycled or disposed of.
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("uuid", ForeignKey("phones.uuid"), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("subscription_id", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("first_recorded_at", Instant, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("minor", Boolean, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("ended_at", Instant),
+    Index("subscriptions_account", "account"),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("uuid", ForeignKey("phones.uuid"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("ground", Text, nullable=False),
+    Column("requested_at", Instant, nullable=False),
+    Column("approved", Boolean, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("closed_at", Instant),
+    Index("requests_phone", "uuid", "generation"),
+)
+
+#: Free text that people wrote, sealed under the key of the account's slot in the salt file.
+sealed_notes = Table(
+    "sealed_notes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", ForeignKey("phones.uuid"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("pseudonym", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("sealed_notes_about", "about"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("uuid", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("ground", Text, nullable=False),
+    Column("until", Instant),
+    Column("added_at", Instant, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("released_at", Instant),
+    Index("holds_in_force", "uuid", "account", sqlite_where=text("released_at IS NULL")),
+)
+
+wipes = Table(
+    "wipes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("uuid", ForeignKey("phones.uuid"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("step", String(16), nullable=False),
+    Column("trigger", Json, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("plan", Json),
+    Column("snapshot", Json),
+    Column("snapshot_digest", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("reasons", Json, nullable=False),
+    Column("residuals", Json, nullable=False),
+    Column("certificate_id", Text, nullable=False),
+    Column("finished_at", Instant),
+    Column("retry_at", Instant),
+    Column("was_running", Boolean, nullable=False),
+    Column("was_autostart", Boolean, nullable=False),
+    Index("wipes_phone", "uuid", "started_at"),
+    # A second unfinished wipe of one phone cannot exist, whatever the code above does.
+    Index("wipes_unfinished", "uuid", unique=True, sqlite_where=text("step NOT IN ('released', 'cancelled')")),
+)
+
+artefacts = Table(
+    "artefacts",
+    metadata,
+    Column("wipe_id", ForeignKey("wipes.id"), primary_key=True),
+    Column("artefact_id", Text, primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("location", Json, nullable=False),
+    Column("rename_to", Text, nullable=False),
+    Column("seed", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("map_digest", Text, nullable=False),
+    Column("result", Json),
+    Column("evidence", Json),
+)
+
+#: The physical ranges of an artefact, as chunks of `storage.extents.ExtentMap.to_blobs()`; deleted when the wipe is over.
+ranges = Table(
+    "ranges",
+    metadata,
+    Column("wipe_id", ForeignKey("wipes.id"), primary_key=True),
+    Column("artefact_id", Text, primary_key=True),
+    Column("chunk", Integer, primary_key=True),
+    Column("blob", LargeBinary, nullable=False),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("wipe_id", ForeignKey("wipes.id"), nullable=False),
+    Column("uuid", String(36), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("issued_at", Instant, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Index("certificates_wipe", "wipe_id", "issued_at"),
+)
+
+#: Append-only: triggers of the database refuse UPDATE and DELETE. `at` and `body` are kept as the very texts that were hashed.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("at", String(27), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("answer", Json, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("answers_at", "at"),
+)

@@ -1,0 +1,392 @@
+"""What the ledger knows of wipes. Functions run within a transaction and take its connection.
+
+The invariants that a memory can keep are kept here too: nothing but `last_word` writes ERASING (I7), results need it (I1), a removal needs PROVEN (I3),
+`clear` and `purge` need every artefact proven (I4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, text, update
+
+from wiped.errors import InvariantError, NotFoundError
+from wiped.model.canonical import digest
+from wiped.model.outcome import EraseResult, Evidence, Outcome
+from wiped.model.plan import Plan
+from wiped.model.records import COMMITTED_STEPS, FINAL_STEPS, ArtefactRecord, ArtefactState, CertificateRecord, Trigger, WipeRecord, WipeStep
+from wiped.model.subscription import Action, Decision, LifecycleFacts, State
+from wiped.record import auditlog
+from wiped.record.phones import facts, known, set_state
+from wiped.record.rows import AnyRow, artefact_of, evidence_value, plan_value, result_value, trigger_value, wipe_of
+from wiped.record.schema import artefacts, certificates, phones, ranges, requests, subscriptions, wipes
+
+_UNFINISHED = text("step NOT IN ('released', 'cancelled')")
+_DONE = frozenset({ArtefactState.PROVEN, ArtefactState.REMOVED})
+#: Steps within a committed attempt, which `advance` may write.
+_AFTER_LAST_WORD = frozenset({WipeStep.VERIFYING, WipeStep.REMOVING})
+_BEFORE_LAST_WORD = frozenset({WipeStep.QUEUED, WipeStep.INTENT, WipeStep.FENCED, WipeStep.STOPPED, WipeStep.LOCKED, WipeStep.REOBSERVED})
+#: Steps of an attempt that is under way past its last word.
+_HANDS = frozenset({WipeStep.ERASING, *_AFTER_LAST_WORD})
+
+
+def row_of(connection: Connection, wipe_id: str) -> AnyRow:
+    """The row of one wipe; raises NotFoundError."""
+    row = connection.execute(select(wipes).where(wipes.c.id == wipe_id)).first()
+    if row is None:
+        raise NotFoundError(f"no wipe {wipe_id} is recorded", where="wipe")
+    return row
+
+
+def _with_artefacts(connection: Connection, rows: Sequence[AnyRow]) -> tuple[WipeRecord, ...]:
+    if not rows:
+        return ()
+    found: dict[str, list[ArtefactRecord]] = {row.id: [] for row in rows}
+    query = select(artefacts).order_by(artefacts.c.wipe_id, artefacts.c.place)
+    if len(rows) <= 500:  # beyond that one pass over the table is cheaper than so many bound names
+        query = query.where(artefacts.c.wipe_id.in_(found))
+    for row in connection.execute(query):
+        if row.wipe_id in found:
+            found[row.wipe_id].append(artefact_of(row))
+    return tuple(wipe_of(row, tuple(found[row.id])) for row in rows)
+
+
+def wipe(connection: Connection, wipe_id: str) -> WipeRecord | None:
+    """One wipe with its artefacts."""
+    found = _with_artefacts(connection, connection.execute(select(wipes).where(wipes.c.id == wipe_id)).all())
+    return found[0] if found else None
+
+
+def all_wipes(connection: Connection, uuid: str, *, unfinished: bool) -> tuple[WipeRecord, ...]:
+    """`Ledger.wipes`."""
+    query = select(wipes)
+    if uuid:
+        query = query.where(wipes.c.uuid == uuid)
+    query = query.where(_UNFINISHED).order_by(wipes.c.started_at, wipes.c.id) if unfinished else query.order_by(wipes.c.started_at.desc(), wipes.c.id.desc())
+    return _with_artefacts(connection, connection.execute(query).all())
+
+
+def begin(connection: Connection, uuid: str, wipe_id: str, trigger: Trigger, now: datetime) -> WipeRecord:
+    """`Ledger.begin_wipe`."""
+    existing = connection.execute(select(wipes.c.id).where(wipes.c.uuid == uuid, _UNFINISHED)).scalar()
+    if existing is None:
+        phone = known(connection, uuid)
+        connection.execute(
+            wipes.insert().values(
+                id=wipe_id,
+                uuid=uuid,
+                name=phone.name,
+                generation=phone.generation,
+                step=str(WipeStep.QUEUED),
+                trigger=trigger_value(trigger),
+                started_at=now,
+                snapshot_digest="",
+                attempt=1,
+                outcome="",
+                reasons=[],
+                residuals=[],
+                certificate_id="",
+                was_running=False,
+                was_autostart=False,
+            )
+        )
+        body = {"wipe_id": wipe_id, "uuid": uuid, "generation": phone.generation, "trigger": trigger.kind, "ground": trigger.ground}
+        auditlog.append(connection, "wipe-begun", {**body, "operator": trigger.operator, "approver": trigger.approver}, now)
+        existing = wipe_id
+    found = wipe(connection, existing)
+    assert found is not None
+    return found
+
+
+def record_intent(
+    connection: Connection,
+    wipe_id: str,
+    plan: Plan,
+    snapshot: dict[str, Any],
+    records: Sequence[ArtefactRecord],
+    *,
+    was_running: bool,
+    was_autostart: bool,
+    now: datetime,
+) -> None:
+    """`Ledger.record_intent` (I1)."""
+    row = row_of(connection, wipe_id)
+    if row.step in COMMITTED_STEPS or row.step in FINAL_STEPS:
+        raise InvariantError("I1", f"the intent of a wipe at {row.step} is frozen")
+    if plan.refusals:
+        raise InvariantError("I5", "a plan with refusals is never an intent")
+    if plan.uuid != row.uuid or plan.generation != row.generation:
+        raise InvariantError("I1", "the plan is another phone's or another generation's")
+    if {record.artefact_id for record in records} != {step.artefact_id for step in plan.steps}:
+        raise InvariantError("I1", "the intent is not about exactly the plan's artefacts")
+    connection.execute(delete(ranges).where(ranges.c.wipe_id == wipe_id))
+    connection.execute(delete(artefacts).where(artefacts.c.wipe_id == wipe_id))
+    if records:
+        connection.execute(artefacts.insert(), [_artefact_values(wipe_id, place, record) for place, record in enumerate(records)])
+    snapshot_digest = digest(snapshot)
+    connection.execute(
+        update(wipes)
+        .where(wipes.c.id == wipe_id)
+        .values(
+            step=str(WipeStep.INTENT),
+            plan=plan_value(plan),
+            snapshot=snapshot,
+            snapshot_digest=snapshot_digest,
+            was_running=was_running,
+            was_autostart=was_autostart,
+        )
+    )
+    body = {"wipe_id": wipe_id, "uuid": row.uuid, "plan_fingerprint": plan.fingerprint, "snapshot_sha256": snapshot_digest, "artefacts": len(records)}
+    auditlog.append(connection, "intent", body, now)
+
+
+def _artefact_values(wipe_id: str, place: int, record: ArtefactRecord) -> dict[str, Any]:
+    return {
+        "wipe_id": wipe_id,
+        "artefact_id": record.artefact_id,
+        "place": place,
+        "kind": str(record.kind),
+        "location": record.location,
+        "rename_to": record.rename_to,
+        "seed": record.seed.value,
+        "state": str(record.state),
+        "map_digest": record.map_digest,
+        "result": result_value(record.result) if record.result else None,
+        "evidence": evidence_value(record.evidence) if record.evidence else None,
+    }
+
+
+def _artefact(connection: Connection, wipe_id: str, artefact_id: str) -> AnyRow:
+    row = connection.execute(select(artefacts).where(artefacts.c.wipe_id == wipe_id, artefacts.c.artefact_id == artefact_id)).first()
+    if row is None:
+        raise InvariantError("I1", f"artefact {artefact_id} is in no intent")
+    return row
+
+
+def _change_artefact(connection: Connection, wipe_id: str, artefact_id: str, **values: Any) -> None:
+    connection.execute(update(artefacts).where(artefacts.c.wipe_id == wipe_id, artefacts.c.artefact_id == artefact_id).values(**values))
+
+
+def save_ranges(connection: Connection, wipe_id: str, artefact_id: str, blobs: Sequence[bytes], map_digest: str) -> None:
+    """`Ledger.save_ranges`; never again once the artefact was overwritten: its ranges are what the read-back must find."""
+    if _artefact(connection, wipe_id, artefact_id).state not in {ArtefactState.PENDING, ArtefactState.LEFT}:
+        raise InvariantError("I1", f"artefact {artefact_id} was overwritten: its ranges are frozen")
+    connection.execute(delete(ranges).where(ranges.c.wipe_id == wipe_id, ranges.c.artefact_id == artefact_id))
+    if blobs:
+        rows = [{"wipe_id": wipe_id, "artefact_id": artefact_id, "chunk": chunk, "blob": bytes(blob)} for chunk, blob in enumerate(blobs)]
+        connection.execute(ranges.insert(), rows)
+    _change_artefact(connection, wipe_id, artefact_id, map_digest=map_digest)
+
+
+def saved_ranges(connection: Connection, wipe_id: str, artefact_id: str) -> tuple[bytes, ...]:
+    """The chunks that `save_ranges` wrote, in order; () when the wipe is over."""
+    query = select(ranges.c.blob).where(ranges.c.wipe_id == wipe_id, ranges.c.artefact_id == artefact_id).order_by(ranges.c.chunk)
+    return tuple(connection.execute(query).scalars())
+
+
+def advance(connection: Connection, wipe_id: str, step: WipeStep, now: datetime, detail: dict[str, Any]) -> None:
+    """`Ledger.advance`. A step before the last word, told again by a resumed attempt, is audited and changes nothing."""
+    row = row_of(connection, wipe_id)
+    if step not in _BEFORE_LAST_WORD and step not in _AFTER_LAST_WORD:
+        raise InvariantError("I7", f"{step} is not written by advance")
+    if row.step in FINAL_STEPS:
+        raise InvariantError("I8", f"the wipe ended at {row.step}")
+    if step in _AFTER_LAST_WORD:
+        if row.step not in _HANDS:
+            raise InvariantError("I7", f"{step} at {row.step}: the last word was not spoken")
+        set_state(connection, row.uuid, State.VERIFYING, now)
+    if step in _AFTER_LAST_WORD or row.step not in COMMITTED_STEPS:
+        connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(step=str(step)))
+    auditlog.append(connection, "step", {**detail, "wipe_id": wipe_id, "uuid": row.uuid, "step": str(step), "attempt": row.attempt}, now)
+
+
+def last_word(connection: Connection, wipe_id: str, now: datetime, decide: Callable[[LifecycleFacts], Decision]) -> Decision:
+    """`Ledger.last_word` (I7): whatever was recorded before this transaction is in the facts."""
+    row = row_of(connection, wipe_id)
+    if row.plan is None or not row.snapshot_digest:
+        raise InvariantError("I1", "the last word without an intent")
+    if row.step in FINAL_STEPS or row.step == WipeStep.JUDGED:
+        raise InvariantError("I7", f"the last word of a wipe at {row.step}")
+    found = facts(connection, row.uuid, now)
+    if found is None or found[0].generation != row.generation:
+        raise InvariantError("I7", "the phone is not in this wipe's generation any more")
+    decision = decide(found[0])
+    spoken = decision.action is Action.WIPE
+    if spoken:
+        again = row.step == WipeStep.QUARANTINED
+        connection.execute(
+            update(wipes)
+            .where(wipes.c.id == wipe_id)
+            .values(step=str(WipeStep.ERASING), attempt=row.attempt + 1 if again else row.attempt, retry_at=None, finished_at=None)
+        )
+        set_state(connection, row.uuid, State.ERASING, now)
+    codes = [reason.code for reason in decision.reasons]
+    auditlog.append(connection, "last-word", {"wipe_id": wipe_id, "uuid": row.uuid, "erase": spoken, "state": str(decision.state), "codes": codes}, now)
+    return decision
+
+
+def _in_hands(connection: Connection, wipe_id: str) -> AnyRow:
+    row = row_of(connection, wipe_id)
+    if row.step not in _HANDS:
+        raise InvariantError("I7", f"a result for a wipe at {row.step}: its last word was not spoken")
+    return row
+
+
+def record_erased(connection: Connection, wipe_id: str, result: EraseResult, now: datetime) -> None:
+    """`Ledger.record_erased`. A result with reasons leaves the artefact unproven, in place."""
+    row = _in_hands(connection, wipe_id)
+    if _artefact(connection, wipe_id, result.artefact_id).state in _DONE:
+        raise InvariantError("I3", f"artefact {result.artefact_id} was proven already")
+    state = ArtefactState.LEFT if result.reasons else ArtefactState.ERASED
+    _change_artefact(connection, wipe_id, result.artefact_id, state=str(state), result=result_value(result), evidence=None)
+    body = {
+        "wipe_id": wipe_id,
+        "uuid": row.uuid,
+        "artefact_id": result.artefact_id,
+        "bytes": result.bytes_overwritten,
+        "map_digest": result.digest_after,
+        "reasons": list(result.reasons),
+    }
+    auditlog.append(connection, "erased", body, now)
+
+
+def record_evidence(connection: Connection, wipe_id: str, evidence: Evidence, now: datetime, *, proven: bool) -> None:
+    """`Ledger.record_evidence`."""
+    row = _in_hands(connection, wipe_id)
+    if proven and (_artefact(connection, wipe_id, evidence.artefact_id).state != ArtefactState.ERASED or evidence.mismatches or evidence.reasons):
+        raise InvariantError("I3", f"artefact {evidence.artefact_id} cannot be proven by this")
+    state = ArtefactState.PROVEN if proven else ArtefactState.LEFT
+    _change_artefact(connection, wipe_id, evidence.artefact_id, state=str(state), evidence=evidence_value(evidence))
+    body = {
+        "wipe_id": wipe_id,
+        "uuid": row.uuid,
+        "artefact_id": evidence.artefact_id,
+        "via": evidence.via,
+        "bytes": evidence.bytes_verified,
+        "mismatches": evidence.mismatches,
+        "proven": proven,
+        "reasons": list(evidence.reasons),
+    }
+    auditlog.append(connection, "evidence", body, now)
+
+
+def record_removed(connection: Connection, wipe_id: str, artefact_id: str, now: datetime) -> None:
+    """`Ledger.record_removed` (I3). Idempotent."""
+    row = _in_hands(connection, wipe_id)
+    state = _artefact(connection, wipe_id, artefact_id).state
+    if state not in _DONE:
+        raise InvariantError("I3", f"artefact {artefact_id} was removed while {state}")
+    if state != ArtefactState.REMOVED:
+        _change_artefact(connection, wipe_id, artefact_id, state=str(ArtefactState.REMOVED))
+        auditlog.append(connection, "removed", {"wipe_id": wipe_id, "uuid": row.uuid, "artefact_id": artefact_id}, now)
+
+
+def judge(
+    connection: Connection,
+    wipe_id: str,
+    *,
+    outcome: str,
+    reasons: Sequence[str],
+    residuals: Sequence[str],
+    certificate: CertificateRecord | None,
+    now: datetime,
+    retry_at: datetime | None,
+) -> None:
+    """`Ledger.judge` (I4)."""
+    row = row_of(connection, wipe_id)
+    if row.step not in _HANDS and row.step != WipeStep.QUARANTINED:
+        raise InvariantError("I4", f"a verdict on a wipe at {row.step}")
+    good = outcome != Outcome.NOT_SANITIZED
+    own = artefacts.c.wipe_id == wipe_id
+    if good:
+        if outcome not in set(Outcome) or reasons or certificate is None or certificate.kind != "certificate":
+            raise InvariantError("I4", "a good outcome needs a certificate and no reasons")
+        states = connection.execute(select(artefacts.c.state).where(own)).scalars().all()
+        if not states or any(state not in _DONE for state in states):
+            raise InvariantError("I4", f"an artefact is not proven, the phone cannot be {outcome}")
+    else:
+        connection.execute(update(artefacts).where(own, artefacts.c.state.not_in([str(state) for state in _DONE])).values(state=str(ArtefactState.LEFT)))
+    if certificate is not None:
+        connection.execute(
+            certificates.insert().values(
+                id=certificate.id,
+                wipe_id=wipe_id,
+                uuid=row.uuid,
+                kind=certificate.kind,
+                issued_at=certificate.issued_at,
+                envelope=certificate.envelope,
+            )
+        )
+    connection.execute(
+        update(wipes)
+        .where(wipes.c.id == wipe_id)
+        .values(
+            step=str(WipeStep.JUDGED if good else WipeStep.QUARANTINED),
+            outcome=str(outcome),
+            reasons=[str(reason) for reason in reasons],
+            residuals=[str(residual) for residual in residuals],
+            certificate_id=certificate.id if certificate else row.certificate_id,
+            finished_at=now,
+            retry_at=None if good else retry_at,
+            # An attempt that ended before its own last word is one more attempt.
+            attempt=row.attempt + 1 if row.step == WipeStep.QUARANTINED else row.attempt,
+        )
+    )
+    set_state(connection, row.uuid, State.WIPED if good else State.QUARANTINED, now)
+    body = {
+        "wipe_id": wipe_id,
+        "uuid": row.uuid,
+        "generation": row.generation,
+        "outcome": str(outcome),
+        "reasons": list(reasons),
+        "residuals": list(residuals),
+        "certificate_id": certificate.id if certificate else "",
+        "certificate_sha256": _sha256(certificate.envelope) if certificate else "",
+    }
+    auditlog.append(connection, "judged", body, now)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def finish(connection: Connection, wipe_id: str, step: WipeStep, now: datetime) -> None:
+    """`Ledger.finish`."""
+    row = row_of(connection, wipe_id)
+    if step not in FINAL_STEPS:
+        raise InvariantError("I8", f"{step} is no end")
+    if row.step == step:
+        return
+    if step is WipeStep.RELEASED and row.step != WipeStep.JUDGED:
+        raise InvariantError("I3", f"a wipe at {row.step} cannot be released")
+    if step is WipeStep.CANCELLED and (row.step in COMMITTED_STEPS or row.step in FINAL_STEPS):
+        raise InvariantError("I7", f"a wipe at {row.step} cannot be cancelled")
+    finished_at = now if row.finished_at is None else row.finished_at
+    connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(step=str(step), finished_at=finished_at, retry_at=None))
+    connection.execute(delete(ranges).where(ranges.c.wipe_id == wipe_id))
+    if step is WipeStep.RELEASED:
+        _end_generation(connection, row, now)
+    connection.execute(update(phones).where(phones.c.uuid == row.uuid).values(touches=phones.c.touches + 1))
+    auditlog.append(connection, "finished", {"wipe_id": wipe_id, "uuid": row.uuid, "generation": row.generation, "step": str(step)}, now)
+
+
+def _end_generation(connection: Connection, row: AnyRow, now: datetime) -> None:
+    own = (subscriptions.c.uuid == row.uuid, subscriptions.c.generation == row.generation)
+    connection.execute(update(subscriptions).where(*own).values(ended_at=now))
+    connection.execute(
+        update(requests).where(requests.c.uuid == row.uuid, requests.c.generation == row.generation, requests.c.closed_at.is_(None)).values(closed_at=now)
+    )
+    connection.execute(update(phones).where(phones.c.uuid == row.uuid).values(fenced=False, suspended=False, refusals=[]))
+    set_state(connection, row.uuid, State.RELEASED, now)
+
+
+def retry_now(connection: Connection, wipe_id: str, now: datetime, operator: str) -> None:
+    """`Ledger.retry_now`."""
+    row = row_of(connection, wipe_id)
+    if row.step != WipeStep.QUARANTINED:
+        raise NotFoundError(f"wipe {wipe_id} is not in quarantine", where="wipe")
+    connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(retry_at=now))
+    auditlog.append(connection, "retry", {"wipe_id": wipe_id, "uuid": row.uuid, "operator": operator}, now)
