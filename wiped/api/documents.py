@@ -65,9 +65,7 @@ class _In(BaseModel):
 class SubscriptionIn(_In):
     """Body of `PUT /v1/phones/{uuid}/subscription`; the same words as in an import file."""
 
-    account: Annotated[
-        SecretStr, Field(min_length=1, max_length=256, description="becomes a pseudonym at once, is never stored"), AfterValidator(_account)
-    ]
+    account: Annotated[SecretStr, Field(min_length=1, max_length=256, description="becomes a pseudonym at once, is never stored"), AfterValidator(_account)]
     subscription: Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
     starts: InstantIn
     expires: InstantIn

@@ -205,7 +205,21 @@ class Handlers:
         """Entries of the hash chain."""
         after = _number(request, "after", 0, 0, 2**62)
         limit = _number(request, "limit", 100, 1, MAX_AUDIT)
+        if "last" in request.query:
+            limit = _number(request, "last", 100, 1, MAX_AUDIT)
+            after = max(after, await self._head() - limit)
         return _items([shaping.audit_out(entry) for entry in await self._service.audit(after=after, limit=limit)])
+
+    async def _head(self) -> int:
+        """The seq of the last entry: entries are numbered without a gap, so a search by halves finds it."""
+        beyond = 1
+        while await self._service.audit(after=beyond - 1, limit=1):
+            beyond *= 2
+        low, high = beyond // 2, beyond
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if await self._service.audit(after=middle - 1, limit=1) else (low, middle)
+        return low
 
     # -- changing
     async def set_subscription(self, request: web.Request) -> web.Response:
@@ -296,7 +310,8 @@ OPERATIONS: tuple[Operation, ...] = (
               media="application/vnd.dsse.envelope.v1+json"),
     Operation("public_key", "GET", "/v1/key", "The public key that verifies this host's certificates, PEM", (), media="application/x-pem-file"),
     Operation("audit", "GET", "/v1/audit", "Entries of the audit log's hash chain, in order", _CHECK, doc.AuditOut, lists=True,
-              query=(("after", "integer", "only entries with a greater seq"), ("limit", "integer", "1 to 1000"))),
+              query=(("after", "integer", "only entries with a greater seq"), ("limit", "integer", "1 to 1000"),
+                     ("last", "integer", "the last so many, 1 to 1000"))),
     Operation("healthz", "GET", "/healthz", "Alive", ()),
     Operation("readyz", "GET", "/readyz", "libvirt, ledger, feed, helper, hook, clock; 503 where one is missing", (), doc.ReadyOut),
     Operation("openapi", "GET", "/openapi.json", "This description", ()),

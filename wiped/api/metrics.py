@@ -71,7 +71,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry(auto_describe=False)
         self._ticking = ticking
         self._steps: dict[str, tuple[str, float]] = {}
-        self._vanished_seen: int | None = None
+        self._counted: dict[str, set[tuple[str, str]]] = {}
 
         def gauge(name: str, labels: Sequence[str] = ()) -> Gauge:
             return Gauge(name, METRICS[name], labels, registry=registry)
@@ -82,9 +82,7 @@ class Metrics:
         self.phones = gauge("wiped_phones", ("state",))
         self.overdue = gauge("wiped_overdue_phones")
         self.oldest = gauge("wiped_oldest_overdue_seconds")
-        self.unreadable = Histogram(
-            "wiped_expiry_to_unreadable_seconds", METRICS["wiped_expiry_to_unreadable_seconds"], buckets=_UNREADABLE, registry=registry
-        )
+        self.unreadable = Histogram("wiped_expiry_to_unreadable_seconds", METRICS["wiped_expiry_to_unreadable_seconds"], buckets=_UNREADABLE, registry=registry)
         self.wipes = counter("wiped_wipes_total", ("outcome", "trigger"))
         self.duration = Histogram("wiped_wipe_duration_seconds", METRICS["wiped_wipe_duration_seconds"], ("phase",), buckets=_PHASE, registry=registry)
         self.overwritten = counter("wiped_bytes_overwritten_total")
@@ -140,12 +138,19 @@ class Metrics:
         self.wipes.labels(outcome=record.outcome or "unknown", trigger=record.trigger.kind).inc()
         if expiry_to_unreadable is not None and record.outcome != Outcome.NOT_SANITIZED:
             self.unreadable.observe(max(0.0, expiry_to_unreadable))
+        # A retry's record still holds what earlier attempts proved: each look at an artefact counts once.
+        counted = self._counted.setdefault(record.id, set())
         for artefact in record.artefacts:
-            if artefact.result is not None:
-                self.overwritten.inc(artefact.result.bytes_overwritten)
+            look = (artefact.artefact_id, artefact.evidence.started_at if artefact.evidence else "")
+            if artefact.result is None or look in counted:
+                continue
+            counted.add(look)
+            self.overwritten.inc(artefact.result.bytes_overwritten)
             if artefact.evidence is not None:
                 self.verified.inc(artefact.evidence.bytes_verified)
                 self.mismatches.inc(artefact.evidence.mismatches)
+        if record.outcome != Outcome.NOT_SANITIZED:
+            self._counted.pop(record.id, None)
 
     def refused(self, codes: Sequence[str]) -> None:
         """Guards said no."""

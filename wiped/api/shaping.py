@@ -156,9 +156,7 @@ def wipe_out(wipe: WipeRecord) -> WipeOut:
         id=wipe.id,
         phone=PhoneName(uuid=wipe.uuid, name=wipe.name, generation=wipe.generation),
         state=str(wipe.step),
-        trigger=TriggerOut(
-            kind=trigger.kind, ground=trigger.ground, reference=trigger.reference, operator=trigger.operator, approver=trigger.approver
-        ),
+        trigger=TriggerOut(kind=trigger.kind, ground=trigger.ground, reference=trigger.reference, operator=trigger.operator, approver=trigger.approver),
         outcome=wipe.outcome,
         reasons=list(wipe.reasons),
         residuals=list(wipe.residuals),

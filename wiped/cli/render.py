@@ -1,0 +1,148 @@
+"""Answers for people and scripts: tables on a terminal, one JSON or YAML document else. No name can bring a control character to the screen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import yaml
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+FORMATS = ("table", "json", "yaml")
+#: Where no terminal says how wide it is, nothing is cut or folded.
+_WIDE = 500
+
+_COLOURS = {
+    "active": "green", "clear": "green", "purge": "green", "released": "green", "proven": "green", "removed": "green",
+    "notice": "yellow", "grace": "yellow", "due": "yellow", "unbound": "yellow", "erasing": "cyan", "verifying": "cyan",
+    "quarantined": "red", "not-sanitized": "red", "vanished": "red", "left": "red",
+}  # fmt: skip
+
+
+def plain(value: Any) -> str:
+    """`value` as text in which nothing can move a cursor, hide, or reorder: control and format characters are escaped."""
+    text = "" if value is None else str(value)
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text)
+
+
+def size(count: int | None) -> str:
+    """Bytes for people."""
+    if not count:
+        return "0 B"
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return ""
+
+
+def span(seconds: int | float | None) -> str:
+    """Seconds for people: the two largest units."""
+    if seconds is None:
+        return "never"
+    rest = int(seconds)
+    parts: list[str] = []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, length)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])
+
+
+def moment(text: str | None, now: datetime | None = None) -> str:
+    """An instant and how far it is away."""
+    if not text:
+        return "-"
+    at = datetime.fromisoformat(text)
+    delta = (at - (now or datetime.now(UTC))).total_seconds()
+    away = f"in {span(delta)}" if delta >= 0 else f"{span(-delta)} ago"
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z ({away})"
+
+
+def word(value: Any) -> Text:
+    """A state or outcome in its colour."""
+    return Text(plain(value), style=_COLOURS.get(str(value), ""))
+
+
+def words(values: Iterable[Any]) -> str:
+    """A list in a cell."""
+    return ", ".join(plain(value) for value in values) or "-"
+
+
+def grid(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> RenderableType:
+    """A table with a row per thing; a sentence where there is none."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
+    return table if table.row_count else Text(empty)
+
+
+def facts(pairs: Iterable[tuple[str, Any]]) -> RenderableType:
+    """One thing: a line per fact."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, value if isinstance(value, Text) else Text(plain(value) or "-"))
+    return table
+
+
+def stack(*parts: RenderableType | None) -> RenderableType:
+    """One below the other."""
+    return Group(*(part for part in parts if part is not None))
+
+
+class Screen:
+    """Where answers and words go. `output`: table, json or yaml; in the last two only documents reach stdout."""
+
+    def __init__(self, output: str, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        self.output = output
+        self._out = sys.stdout if out is None else out
+        err = sys.stderr if err is None else err
+        self.console = self._console(self._out)
+        self.people = self._console(err)
+
+    @staticmethod
+    def _console(stream: TextIO) -> Console:
+        return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False, width=None if stream.isatty() else _WIDE)
+
+    def show(self, document: Any, table: RenderableType) -> None:
+        """One answer."""
+        if self.output == "json":
+            print(json.dumps(document, ensure_ascii=True), file=self._out, flush=True)
+        elif self.output == "yaml":
+            print(yaml.safe_dump(document, sort_keys=False, allow_unicode=False, explicit_start=True), end="", file=self._out, flush=True)
+        else:
+            self.console.print(table)
+
+    def raw(self, data: bytes) -> None:
+        """Bytes as they are: a byte more and a signature's form is another."""
+        buffer = getattr(self._out, "buffer", None)
+        if buffer is None:
+            self._out.write(data.decode())
+        else:
+            self._out.flush()
+            buffer.write(data)
+            buffer.flush()
+        if self._out.isatty():
+            print(file=self._out)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Words for people: stdout with a table, stderr with a document."""
+        (self.console if self.output == "table" else self.people).print(Text(plain(text), style=style))
+
+    def warn(self, text: str) -> None:
+        """Words for people on stderr, a line each."""
+        for line in text.splitlines() or [""]:
+            self.people.print(Text(plain(line)))
