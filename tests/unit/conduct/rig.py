@@ -145,6 +145,10 @@ class Rig:
                 return ending
         raise AssertionError("the wipe never ends")
 
+    async def cut(self) -> None:
+        """The power goes now."""
+        raise PowerCut("now")
+
     async def run(self, wipe_id: str) -> Ending:
         """One run on this daemon."""
         return await self.executor.run(wipe_id)

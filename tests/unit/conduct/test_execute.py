@@ -11,7 +11,7 @@ from tests.fakes.host import COW, EXT4
 from tests.unit.conduct.rig import PowerCut, Rig
 from wiped.attest.signing import open_envelope
 from wiped.conduct.endings import Ending
-from wiped.errors import HelperError, HypervisorError
+from wiped.errors import HelperError, HypervisorError, LedgerError
 from wiped.model.inventory import DomainState, JobKind
 from wiped.model.records import ArtefactState, WipeStep
 from wiped.model.subscription import Hold, State
@@ -560,3 +560,58 @@ async def test_sampled_evidence_is_no_proof_where_all_was_asked() -> None:
     rig.observer.read_back = sampled  # type: ignore[assignment,method-assign]
     assert await rig.run(wipe.id) is Ending.QUARANTINED
     assert "/phones/phone-1.qcow2" in rig.host.names
+
+
+async def test_a_phone_renewed_while_the_daemon_was_dead_runs_again_as_before() -> None:
+    """The power went after the stop; the renewal came; what it was before the *first* run (running, autostarting) is given back."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1, running=True)
+    wipe = await rig.begun(uuid)
+    await rig.reboot()
+    for step in ("stopped", "stopped"):
+        await rig.reboot()
+        rig.milestones.when[step] = rig.cut
+        with pytest.raises(PowerCut):
+            await rig.run(wipe.id)
+    assert not rig.host.running(uuid)
+    await rig.subscribe(uuid, seconds=86_400, number="s-2")
+    assert await rig.survive(wipe.id) is Ending.CANCELLED
+    await untouched(rig, uuid, "phone-1", 5)
+    facts = rig.host.domain(uuid)
+    assert facts is not None
+    assert (facts.state, facts.autostart, uuid in rig.host.fences) == (DomainState.RUNNING, True, False)
+
+
+async def test_an_image_that_vanishes_in_the_middle_is_never_called_clear() -> None:
+    """After the last word somebody deletes a half-wiped image by hand: vanished, quarantined, an incident; the rest is still wiped."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    wipe = await rig.begun(uuid)
+    rig.eraser.dies_after = 3
+    with pytest.raises(HelperError):
+        await rig.run(wipe.id)
+    del rig.host.names["/phones/phone-1.qcow2"]
+    assert await rig.survive(wipe.id) is Ending.QUARANTINED
+    found = await rig.wipe_of(uuid)
+    assert found.reasons == ("vanished",)
+    assert [c.kind for c in rig.ledger.certificates] == ["incident"]  # type: ignore[attr-defined]
+    assert rig.host.remains("SECRET of phone-1 nvram") == 0
+
+
+async def test_a_full_disk_under_the_ledger_changes_nothing_more() -> None:
+    """The ledger cannot be written from any step on: nothing is done that is not recorded; when there is room again the wipe ends well."""
+    for step in ("intent", "fenced", "stopped", "reobserved", "erasing", "overwritten", "looked-at", "unlinked", "verdict", "undefined"):
+        rig = Rig()
+        uuid = rig.host.add_phone(1, running=True)
+        wipe = await rig.begun(uuid)
+        await rig.reboot()
+
+        async def fill(rig: Rig = rig) -> None:
+            rig.ledger.full = True  # type: ignore[attr-defined]
+
+        rig.milestones.when[step] = fill
+        with pytest.raises(LedgerError):
+            await rig.run(wipe.id)
+        rig.ledger.full = False  # type: ignore[attr-defined]
+        assert await rig.survive(wipe.id) is Ending.RELEASED, step
+        await proven(rig, uuid, "phone-1")
