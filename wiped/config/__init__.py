@@ -7,14 +7,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wiped.config.storage import DEFAULT_PATH, load_storage_rules
 
 if TYPE_CHECKING:
     from wiped.config.settings import Settings
 
-__all__ = ["DEFAULT_PATH", "load", "load_storage_rules"]
+__all__ = ["DEFAULT_PATH", "Settings", "load", "load_storage_rules"]
+
+
+def __getattr__(name: str) -> Any:
+    """`Settings` on demand (PEP 562): a helper that imports this package must not load pydantic for it."""
+    if name == "Settings":
+        from wiped.config.settings import Settings  # noqa: PLC0415 - see above
+
+        return Settings
+    raise AttributeError(name)
 
 
 def load(path: str = DEFAULT_PATH, environ: Mapping[str, str] | None = None) -> Settings:
