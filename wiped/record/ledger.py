@@ -7,22 +7,21 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, Self, TypeVar
 
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, delete, select
 
 from wiped.attest.chain import Head
-from wiped.errors import ConfigError, InputError, LedgerError, NotFoundError
+from wiped.errors import ConfigError, InputError, LedgerError
 from wiped.model.inventory import DomainFacts
 from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.plan import Plan, RefusalCode
 from wiped.model.records import ArtefactRecord, AuditEntry, CertificateRecord, PhoneRecord, Trigger, WipeRecord, WipeStep
 from wiped.model.subscription import AccountReference, Decision, Hold, LifecycleFacts, Subscription, SubscriptionRecord, WipeRequest
 from wiped.ports import Clock, Pseudonyms, Signer
-from wiped.record import auditlog, phones, terms, wipes
+from wiped.record import asks, auditlog, phones, terms, verdicts, wipes
 from wiped.record.database import Database
 from wiped.record.migrate import FILE_NAME, migrate
-from wiped.record.rows import certificate_of, hold_of, phone_of, subscription_of
-from wiped.record.schema import answers, certificates, holds, requests, sealed_notes, subscriptions
-from wiped.record.schema import phones as phone_table
+from wiped.record.rows import certificate_of, phone_of, subscription_of
+from wiped.record.schema import answers, certificates, subscriptions
 
 _T = TypeVar("_T")
 #: How long an answer is remembered for its Idempotency-Key.
@@ -198,95 +197,42 @@ class SqlLedger:
             values["refusals"] = list(dict.fromkeys(str(code) for code in refusals))
         row = await self._db.read(lambda c: phones.known(c, uuid))
         person = operator != "daemon"
-        sealed = await self._seal(row.uuid, row.generation, reason) if person and reason else None
-
-        def change(connection: Connection) -> None:
-            phone = phones.known(connection, uuid)
-            news = {key: value for key, value in values.items() if getattr(phone, key) != value}
-            if not news:
-                return
-            connection.execute(update(phone_table).where(phone_table.c.uuid == uuid).values(**news, touches=phone_table.c.touches + 1))
-            if sealed:
-                _keep_note(connection, uuid, "marked", "", sealed)
-            auditlog.append(connection, "marked", {"uuid": uuid, **news, "cause": "" if person else reason, "operator": operator}, now)
-
-        await self._db.write(change)
+        sealed = await self._seal(uuid, row.generation, reason) if person else None
+        cause = "" if person else reason
+        await self._db.write(lambda c: asks.mark(c, uuid, values, now, sealed=sealed, cause=cause, operator=operator))
 
     async def add_request(self, uuid: str, request: WipeRequest, *, reference: str, reason: str, operator: str) -> None:
         """See `ports.Ledger`."""
         now = self._clock.now()
         row = await self._db.read(lambda c: phones.known(c, uuid))
-        sealed = await self._seal(uuid, row.generation, reason) if reason else None
-
-        def change(connection: Connection) -> None:
-            phone = phones.known(connection, uuid)
-            connection.execute(
-                requests.insert().values(
-                    id=request.id,
-                    uuid=uuid,
-                    generation=phone.generation,
-                    kind=request.kind,
-                    ground=request.ground,
-                    requested_at=request.requested_at,
-                    approved=request.approved,
-                    reference=reference,
-                    operator=operator,
-                )
-            )
-            if sealed:
-                _keep_note(connection, uuid, "request", request.id, sealed)
-            phones.touch(connection, uuid)
-            body = {"id": request.id, "uuid": uuid, "generation": phone.generation, "request": request.kind, "ground": request.ground, "operator": operator}
-            auditlog.append(connection, "request", body, now)
-
-        await self._db.write(change)
+        sealed = await self._seal(uuid, row.generation, reason)
+        await self._db.write(lambda c: asks.add_request(c, uuid, request, now, reference=reference, sealed=sealed, operator=operator))
 
     async def reason(self, about: str) -> str:
         """The words that were given with a request (by its id), unsealed; "" when there were none. Raises NotFoundError when the account was anonymised."""
-        query = select(sealed_notes).where(sealed_notes.c.about == about).order_by(sealed_notes.c.id.desc()).limit(1)
-        row = await self._db.read(lambda c: c.execute(query).first())
-        return "" if row is None else await self._vault.unseal(row.pseudonym, row.sealed)
+        sealed = await self._db.read(lambda c: asks.note_about(c, about))
+        return "" if sealed is None else await self._vault.unseal(*sealed)
 
-    async def _seal(self, uuid: str, generation: int, words: str) -> tuple[str, bytes]:
+    async def _seal(self, uuid: str, generation: int, words: str) -> asks.Sealed:
         """Under the account's slot; a phone that is nobody's has a slot of its own."""
+        if not words:
+            return None
         term = await self.subscription(uuid)
         slot = term.account if term else await self._vault.pseudonym(AccountReference(_OWN_NOTES + uuid), generation)
         return slot, await self._vault.seal(slot, words)
 
     async def add_hold(self, hold: Hold, now: datetime, operator: str) -> None:
         """See `ports.Ledger`."""
-
-        def change(connection: Connection) -> None:
-            connection.execute(
-                holds.insert().values(
-                    id=hold.id, uuid=hold.uuid, account=hold.account, ground=hold.ground, until=hold.until, added_at=now, operator=operator
-                )
-            )
-            _touch_held(connection, hold)
-            body = {"id": hold.id, "uuid": hold.uuid, "account": hold.account, "ground": hold.ground, "until": hold.until, "operator": operator}
-            auditlog.append(connection, "hold", body, now)
-
-        await self._db.write(change)
+        await self._db.write(lambda c: asks.add_hold(c, hold, now, operator))
 
     async def release_hold(self, hold_id: str, now: datetime, operator: str) -> None:
         """See `ports.Ledger`. Raises NotFoundError for one that is not in force."""
-
-        def change(connection: Connection) -> None:
-            row = connection.execute(select(holds).where(holds.c.id == hold_id, holds.c.released_at.is_(None))).first()
-            if row is None:
-                raise NotFoundError(f"no hold {hold_id} is in force", where="hold")
-            connection.execute(update(holds).where(holds.c.id == hold_id).values(released_at=now))
-            _touch_held(connection, hold_of(row))
-            auditlog.append(connection, "hold-released", {"id": hold_id, "uuid": row.uuid, "account": row.account, "operator": operator}, now)
-
-        await self._db.write(change)
+        await self._db.write(lambda c: asks.release_hold(c, hold_id, now, operator))
 
     async def holds(self) -> tuple[Hold, ...]:
         """See `ports.Ledger`."""
         now = self._clock.now()
-        query = select(holds).where(text("released_at IS NULL")).order_by(holds.c.added_at)
-        found = await self._db.read(lambda c: tuple(hold_of(row) for row in c.execute(query)))
-        return tuple(hold for hold in found if hold.until is None or now < hold.until)
+        return await self._db.read(lambda c: asks.holds_in_force(c, now))
 
     # -- wipes
     async def begin_wipe(self, uuid: str, wipe_id: str, trigger: Trigger, now: datetime) -> WipeRecord:
@@ -333,28 +279,16 @@ class SqlLedger:
     async def judge(self, wipe_id: str, *, outcome: str, reasons: Sequence[str], residuals: Sequence[str],
                     certificate: CertificateRecord | None, now: datetime, retry_at: datetime | None) -> None:  # fmt: skip
         """See `ports.Ledger`."""
-
-        def change(connection: Connection) -> None:
-            wipes.judge(
-                connection,
-                wipe_id,
-                outcome=outcome,
-                reasons=reasons,
-                residuals=residuals,
-                certificate=certificate,
-                now=now,
-                retry_at=retry_at,
-            )
-
-        await self._db.write(change)
+        told = {"reasons": tuple(reasons), "residuals": tuple(residuals)}
+        await self._db.write(lambda c: verdicts.judge(c, wipe_id, outcome=outcome, certificate=certificate, now=now, retry_at=retry_at, **told))
 
     async def finish(self, wipe_id: str, step: WipeStep, now: datetime) -> None:
         """See `ports.Ledger`."""
-        await self._db.write(lambda c: wipes.finish(c, wipe_id, step, now))
+        await self._db.write(lambda c: verdicts.finish(c, wipe_id, step, now))
 
     async def retry_now(self, wipe_id: str, now: datetime, operator: str) -> None:
         """See `ports.Ledger`."""
-        await self._db.write(lambda c: wipes.retry_now(c, wipe_id, now, operator))
+        await self._db.write(lambda c: verdicts.retry_now(c, wipe_id, now, operator))
 
     async def wipe(self, wipe_id: str) -> WipeRecord | None:
         """See `ports.Ledger`."""
@@ -422,15 +356,3 @@ class SqlLedger:
 
         await self._db.write(change)
 
-
-def _keep_note(connection: Connection, uuid: str, kind: str, about: str, sealed: tuple[str, bytes]) -> None:
-    connection.execute(sealed_notes.insert().values(uuid=uuid, kind=kind, about=about, pseudonym=sealed[0], sealed=sealed[1]))
-
-
-def _touch_held(connection: Connection, hold: Hold) -> None:
-    """Let every phone that a hold reaches be decided again."""
-    uuids = {hold.uuid} - {""}
-    if hold.account:
-        uuids |= set(connection.execute(select(subscriptions.c.uuid).where(subscriptions.c.account == hold.account)).scalars())
-    for uuid in uuids:
-        phones.touch(connection, uuid)

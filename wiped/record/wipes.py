@@ -1,12 +1,11 @@
 """What the ledger knows of wipes. Functions run within a transaction and take its connection.
 
-The invariants that a memory can keep are kept here too: nothing but `last_word` writes ERASING (I7), results need it (I1), a removal needs PROVEN (I3),
-`clear` and `purge` need every artefact proven (I4).
+The invariants that a memory can keep are kept here too: nothing but `last_word` writes ERASING (I7), results need it (I1), a removal needs PROVEN (I3);
+how a wipe ends is in `verdicts`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -15,22 +14,23 @@ from sqlalchemy import Connection, delete, select, text, update
 
 from wiped.errors import InvariantError, NotFoundError
 from wiped.model.canonical import digest
-from wiped.model.outcome import EraseResult, Evidence, Outcome
+from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.plan import Plan
-from wiped.model.records import COMMITTED_STEPS, FINAL_STEPS, ArtefactRecord, ArtefactState, CertificateRecord, Trigger, WipeRecord, WipeStep
+from wiped.model.records import COMMITTED_STEPS, FINAL_STEPS, ArtefactRecord, ArtefactState, Trigger, WipeRecord, WipeStep
 from wiped.model.subscription import Action, Decision, LifecycleFacts, State
 from wiped.record import auditlog
 from wiped.record.phones import facts, known, set_state
 from wiped.record.rows import AnyRow, artefact_of, evidence_value, plan_value, result_value, trigger_value, wipe_of
-from wiped.record.schema import artefacts, certificates, phones, ranges, requests, subscriptions, wipes
+from wiped.record.schema import artefacts, ranges, wipes
 
 _UNFINISHED = text("step NOT IN ('released', 'cancelled')")
-_DONE = frozenset({ArtefactState.PROVEN, ArtefactState.REMOVED})
+#: An artefact's bytes are proven gone.
+DONE = frozenset({ArtefactState.PROVEN, ArtefactState.REMOVED})
 #: Steps within a committed attempt, which `advance` may write.
 _AFTER_LAST_WORD = frozenset({WipeStep.VERIFYING, WipeStep.REMOVING})
 _BEFORE_LAST_WORD = frozenset({WipeStep.QUEUED, WipeStep.INTENT, WipeStep.FENCED, WipeStep.STOPPED, WipeStep.LOCKED, WipeStep.REOBSERVED})
 #: Steps of an attempt that is under way past its last word.
-_HANDS = frozenset({WipeStep.ERASING, *_AFTER_LAST_WORD})
+HANDS = frozenset({WipeStep.ERASING, *_AFTER_LAST_WORD})
 
 
 def row_of(connection: Connection, wipe_id: str) -> AnyRow:
@@ -195,7 +195,7 @@ def advance(connection: Connection, wipe_id: str, step: WipeStep, now: datetime,
     if row.step in FINAL_STEPS:
         raise InvariantError("I8", f"the wipe ended at {row.step}")
     if step in _AFTER_LAST_WORD:
-        if row.step not in _HANDS:
+        if row.step not in HANDS:
             raise InvariantError("I7", f"{step} at {row.step}: the last word was not spoken")
         set_state(connection, row.uuid, State.VERIFYING, now)
     if step in _AFTER_LAST_WORD or row.step not in COMMITTED_STEPS:
@@ -230,7 +230,7 @@ def last_word(connection: Connection, wipe_id: str, now: datetime, decide: Calla
 
 def _in_hands(connection: Connection, wipe_id: str) -> AnyRow:
     row = row_of(connection, wipe_id)
-    if row.step not in _HANDS:
+    if row.step not in HANDS:
         raise InvariantError("I7", f"a result for a wipe at {row.step}: its last word was not spoken")
     return row
 
@@ -238,7 +238,7 @@ def _in_hands(connection: Connection, wipe_id: str) -> AnyRow:
 def record_erased(connection: Connection, wipe_id: str, result: EraseResult, now: datetime) -> None:
     """`Ledger.record_erased`. A result with reasons leaves the artefact unproven, in place."""
     row = _in_hands(connection, wipe_id)
-    if _artefact(connection, wipe_id, result.artefact_id).state in _DONE:
+    if _artefact(connection, wipe_id, result.artefact_id).state in DONE:
         raise InvariantError("I3", f"artefact {result.artefact_id} was proven already")
     state = ArtefactState.LEFT if result.reasons else ArtefactState.ERASED
     _change_artefact(connection, wipe_id, result.artefact_id, state=str(state), result=result_value(result), evidence=None)
@@ -277,116 +277,8 @@ def record_removed(connection: Connection, wipe_id: str, artefact_id: str, now: 
     """`Ledger.record_removed` (I3). Idempotent."""
     row = _in_hands(connection, wipe_id)
     state = _artefact(connection, wipe_id, artefact_id).state
-    if state not in _DONE:
+    if state not in DONE:
         raise InvariantError("I3", f"artefact {artefact_id} was removed while {state}")
     if state != ArtefactState.REMOVED:
         _change_artefact(connection, wipe_id, artefact_id, state=str(ArtefactState.REMOVED))
         auditlog.append(connection, "removed", {"wipe_id": wipe_id, "uuid": row.uuid, "artefact_id": artefact_id}, now)
-
-
-def judge(
-    connection: Connection,
-    wipe_id: str,
-    *,
-    outcome: str,
-    reasons: Sequence[str],
-    residuals: Sequence[str],
-    certificate: CertificateRecord | None,
-    now: datetime,
-    retry_at: datetime | None,
-) -> None:
-    """`Ledger.judge` (I4)."""
-    row = row_of(connection, wipe_id)
-    if row.step not in _HANDS and row.step != WipeStep.QUARANTINED:
-        raise InvariantError("I4", f"a verdict on a wipe at {row.step}")
-    good = outcome != Outcome.NOT_SANITIZED
-    own = artefacts.c.wipe_id == wipe_id
-    if good:
-        if outcome not in set(Outcome) or reasons or certificate is None or certificate.kind != "certificate":
-            raise InvariantError("I4", "a good outcome needs a certificate and no reasons")
-        states = connection.execute(select(artefacts.c.state).where(own)).scalars().all()
-        if not states or any(state not in _DONE for state in states):
-            raise InvariantError("I4", f"an artefact is not proven, the phone cannot be {outcome}")
-    else:
-        connection.execute(update(artefacts).where(own, artefacts.c.state.not_in([str(state) for state in _DONE])).values(state=str(ArtefactState.LEFT)))
-    if certificate is not None:
-        connection.execute(
-            certificates.insert().values(
-                id=certificate.id,
-                wipe_id=wipe_id,
-                uuid=row.uuid,
-                kind=certificate.kind,
-                issued_at=certificate.issued_at,
-                envelope=certificate.envelope,
-            )
-        )
-    connection.execute(
-        update(wipes)
-        .where(wipes.c.id == wipe_id)
-        .values(
-            step=str(WipeStep.JUDGED if good else WipeStep.QUARANTINED),
-            outcome=str(outcome),
-            reasons=[str(reason) for reason in reasons],
-            residuals=[str(residual) for residual in residuals],
-            certificate_id=certificate.id if certificate else row.certificate_id,
-            finished_at=now,
-            retry_at=None if good else retry_at,
-            # An attempt that ended before its own last word is one more attempt.
-            attempt=row.attempt + 1 if row.step == WipeStep.QUARANTINED else row.attempt,
-        )
-    )
-    set_state(connection, row.uuid, State.WIPED if good else State.QUARANTINED, now)
-    body = {
-        "wipe_id": wipe_id,
-        "uuid": row.uuid,
-        "generation": row.generation,
-        "outcome": str(outcome),
-        "reasons": list(reasons),
-        "residuals": list(residuals),
-        "certificate_id": certificate.id if certificate else "",
-        "certificate_sha256": _sha256(certificate.envelope) if certificate else "",
-    }
-    auditlog.append(connection, "judged", body, now)
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def finish(connection: Connection, wipe_id: str, step: WipeStep, now: datetime) -> None:
-    """`Ledger.finish`."""
-    row = row_of(connection, wipe_id)
-    if step not in FINAL_STEPS:
-        raise InvariantError("I8", f"{step} is no end")
-    if row.step == step:
-        return
-    if step is WipeStep.RELEASED and row.step != WipeStep.JUDGED:
-        raise InvariantError("I3", f"a wipe at {row.step} cannot be released")
-    if step is WipeStep.CANCELLED and (row.step in COMMITTED_STEPS or row.step in FINAL_STEPS):
-        raise InvariantError("I7", f"a wipe at {row.step} cannot be cancelled")
-    finished_at = now if row.finished_at is None else row.finished_at
-    connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(step=str(step), finished_at=finished_at, retry_at=None))
-    connection.execute(delete(ranges).where(ranges.c.wipe_id == wipe_id))
-    if step is WipeStep.RELEASED:
-        _end_generation(connection, row, now)
-    connection.execute(update(phones).where(phones.c.uuid == row.uuid).values(touches=phones.c.touches + 1))
-    auditlog.append(connection, "finished", {"wipe_id": wipe_id, "uuid": row.uuid, "generation": row.generation, "step": str(step)}, now)
-
-
-def _end_generation(connection: Connection, row: AnyRow, now: datetime) -> None:
-    own = (subscriptions.c.uuid == row.uuid, subscriptions.c.generation == row.generation)
-    connection.execute(update(subscriptions).where(*own).values(ended_at=now))
-    connection.execute(
-        update(requests).where(requests.c.uuid == row.uuid, requests.c.generation == row.generation, requests.c.closed_at.is_(None)).values(closed_at=now)
-    )
-    connection.execute(update(phones).where(phones.c.uuid == row.uuid).values(fenced=False, suspended=False, refusals=[]))
-    set_state(connection, row.uuid, State.RELEASED, now)
-
-
-def retry_now(connection: Connection, wipe_id: str, now: datetime, operator: str) -> None:
-    """`Ledger.retry_now`."""
-    row = row_of(connection, wipe_id)
-    if row.step != WipeStep.QUARANTINED:
-        raise NotFoundError(f"wipe {wipe_id} is not in quarantine", where="wipe")
-    connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(retry_at=now))
-    auditlog.append(connection, "retry", {"wipe_id": wipe_id, "uuid": row.uuid, "operator": operator}, now)

@@ -1,0 +1,84 @@
+"""What people ask of the ledger about a phone: requests, holds, marks, and the sealed words that came with them. Functions run within a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, text, update
+
+from wiped.errors import NotFoundError
+from wiped.model.subscription import Hold, WipeRequest
+from wiped.record import auditlog
+from wiped.record.phones import known, touch
+from wiped.record.rows import hold_of
+from wiped.record.schema import holds, phones, requests, sealed_notes, subscriptions
+
+#: A pseudonym and the words sealed under its key; None where no words were given.
+Sealed = tuple[str, bytes] | None
+
+
+def _keep_note(connection: Connection, uuid: str, kind: str, about: str, sealed: Sealed) -> None:
+    if sealed is not None:
+        connection.execute(sealed_notes.insert().values(uuid=uuid, kind=kind, about=about, pseudonym=sealed[0], sealed=sealed[1]))
+
+
+def note_about(connection: Connection, about: str) -> Sealed:
+    """The newest sealed words about a thing."""
+    row = connection.execute(select(sealed_notes).where(sealed_notes.c.about == about).order_by(sealed_notes.c.id.desc()).limit(1)).first()
+    return None if row is None else (row.pseudonym, row.sealed)
+
+
+def mark(connection: Connection, uuid: str, values: Mapping[str, Any], now: datetime, *, sealed: Sealed, cause: str, operator: str) -> None:
+    """`Ledger.mark`; `cause` is a code of the daemon's, "" for a person's."""
+    phone = known(connection, uuid)
+    news = {key: value for key, value in values.items() if getattr(phone, key) != value}
+    if not news:
+        return
+    connection.execute(update(phones).where(phones.c.uuid == uuid).values(**news, touches=phones.c.touches + 1))
+    _keep_note(connection, uuid, "marked", "", sealed)
+    auditlog.append(connection, "marked", {"uuid": uuid, **news, "cause": cause, "operator": operator}, now)
+
+
+def add_request(connection: Connection, uuid: str, request: WipeRequest, now: datetime, *, reference: str, sealed: Sealed, operator: str) -> None:
+    """`Ledger.add_request`."""
+    phone = known(connection, uuid)
+    values = {"id": request.id, "uuid": uuid, "generation": phone.generation, "kind": request.kind, "ground": request.ground, "operator": operator}
+    connection.execute(requests.insert().values(**values, requested_at=request.requested_at, approved=request.approved, reference=reference))
+    _keep_note(connection, uuid, "request", request.id, sealed)
+    touch(connection, uuid)
+    auditlog.append(connection, "request", values, now)
+
+
+def add_hold(connection: Connection, hold: Hold, now: datetime, operator: str) -> None:
+    """`Ledger.add_hold`."""
+    values = {"id": hold.id, "uuid": hold.uuid, "account": hold.account, "ground": hold.ground, "until": hold.until, "operator": operator}
+    connection.execute(holds.insert().values(**values, added_at=now))
+    _touch_held(connection, hold)
+    auditlog.append(connection, "hold", values, now)
+
+
+def release_hold(connection: Connection, hold_id: str, now: datetime, operator: str) -> None:
+    """`Ledger.release_hold`."""
+    row = connection.execute(select(holds).where(holds.c.id == hold_id, holds.c.released_at.is_(None))).first()
+    if row is None:
+        raise NotFoundError(f"no hold {hold_id} is in force", where="hold")
+    connection.execute(update(holds).where(holds.c.id == hold_id).values(released_at=now))
+    _touch_held(connection, hold_of(row))
+    auditlog.append(connection, "hold-released", {"id": hold_id, "uuid": row.uuid, "account": row.account, "operator": operator}, now)
+
+
+def holds_in_force(connection: Connection, now: datetime) -> tuple[Hold, ...]:
+    """`Ledger.holds`, oldest first."""
+    found = (hold_of(row) for row in connection.execute(select(holds).where(text("released_at IS NULL")).order_by(holds.c.added_at)))
+    return tuple(hold for hold in found if hold.until is None or now < hold.until)
+
+
+def _touch_held(connection: Connection, hold: Hold) -> None:
+    """Let every phone that a hold reaches be decided again."""
+    uuids = {hold.uuid} - {""}
+    if hold.account:
+        uuids |= set(connection.execute(select(subscriptions.c.uuid).where(subscriptions.c.account == hold.account)).scalars())
+    for uuid in uuids:
+        touch(connection, uuid)
