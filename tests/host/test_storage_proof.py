@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import subprocess
@@ -140,7 +141,8 @@ def test_block_device_is_not_there_for_btrfs(raw_fs: MakeFs) -> None:
 def test_unwritten_extents_hold_old_blocks(raw_fs: MakeFs, markers: Markers, kind: str) -> None:
     """Preallocation over somebody's freed blocks reads as zeros and holds his markers: they go with the wipe, exactly as many as it covers."""
     filesystem = raw_fs(kind)
-    assert (at := filesystem.mount_point) is not None
+    at = filesystem.mount_point
+    assert at is not None
     old, path = at / "old", at / "image"
     markers.write(old, 4096)
     with old.open("rb") as file:
@@ -149,7 +151,7 @@ def test_unwritten_extents_hold_old_blocks(raw_fs: MakeFs, markers: Markers, kin
     os.statvfs(at)  # lets XFS finish the removal, which it does later
     os.sync()
     with path.open("xb") as file:
-        with pytest.raises(OSError, match="fallocate"):  # until the filesystem is full
+        with contextlib.suppress(OSError):  # until the filesystem is full
             for offset in range(0, 1 << 40, MIB):
                 fallocate(file.fileno(), 0, offset, MIB)
         os.fsync(file.fileno())

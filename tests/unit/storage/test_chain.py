@@ -181,7 +181,9 @@ def test_things_that_are_no_files(pool: Path) -> None:
     assert problems(walk(pool / "fifo") + walk(pool, "qcow2") + walk("/dev/null", "raw")) == ["not-regular"] * 3
 
 
-@pytest.mark.parametrize(("fmt", "problem"), [("vmdk", "unsupported-artefact"), ("qed", "unsupported-artefact"), ("weird", "unsupported-artefact"), ("vdi", "")])
+@pytest.mark.parametrize(
+    ("fmt", "problem"), [("vmdk", "unsupported-artefact"), ("qed", "unsupported-artefact"), ("weird", "unsupported-artefact"), ("vdi", "")]
+)
 def test_other_formats(pool: Path, fmt: str, problem: str) -> None:
     """Formats that hold all in one file are opaque; those that can name others are not supported."""
     (pool / "disk").write_bytes(b"x" * 4096)
