@@ -199,7 +199,7 @@ class Handlers:
 
     async def public_key(self, _request: web.Request) -> web.Response:
         """The key that verifies this host's certificates."""
-        return web.Response(body=self._service.public_pem, content_type="application/x-pem-file")
+        return web.Response(body=self._service.public_key(), content_type="application/x-pem-file")
 
     async def audit(self, request: web.Request) -> web.Response:
         """Entries of the hash chain."""
@@ -313,6 +313,6 @@ OPERATIONS: tuple[Operation, ...] = (
               query=(("after", "integer", "only entries with a greater seq"), ("limit", "integer", "1 to 1000"),
                      ("last", "integer", "the last so many, 1 to 1000"))),
     Operation("healthz", "GET", "/healthz", "Alive", ()),
-    Operation("readyz", "GET", "/readyz", "libvirt, ledger, feed, helper, hook, clock; 503 where one is missing", (), doc.ReadyOut),
+    Operation("readyz", "GET", "/readyz", "libvirt, ledger, feed, helpers, hook, clock; 503 where one is missing", (), doc.ReadyOut),
     Operation("openapi", "GET", "/openapi.json", "This description", ()),
 )  # fmt: skip

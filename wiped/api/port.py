@@ -20,7 +20,7 @@ class ServicePort(Protocol):
     async def phones(self, states: Sequence[str] = ()) -> tuple[PhoneRecord, ...]:
         """All phones, or those in `states`."""
 
-    async def resolve(self, phone: str) -> PhoneRecord:
+    async def resolve(self, name: str) -> PhoneRecord:
         """The phone with this UUID or name. NotFoundError for none, and for several, with the candidates."""
 
     async def explain(self, uuid: str) -> Explanation:
@@ -29,10 +29,10 @@ class ServicePort(Protocol):
     async def plan(self, uuid: str) -> Plan:
         """What would be destroyed, kept and refused, as of now. Changes nothing."""
 
-    async def set_subscription(self, record: SubscriptionRecord, *, operator: str) -> Subscription:
+    async def set_subscription(self, record: SubscriptionRecord, operator: str) -> Subscription:
         """Bind or renew one phone's term. Idempotent."""
 
-    async def import_subscriptions(self, records: Sequence[SubscriptionRecord], *, operator: str) -> tuple[Subscription, ...]:
+    async def import_subscriptions(self, records: Sequence[SubscriptionRecord], operator: str) -> tuple[Subscription, ...]:
         """All or nothing. Idempotent."""
 
     async def subscriptions(self) -> tuple[Subscription, ...]:
@@ -59,14 +59,13 @@ class ServicePort(Protocol):
     async def audit(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
         """Entries with seq > `after`, in order."""
 
-    async def retry(self, uuid: str, *, operator: str) -> WipeRecord:
+    async def retry(self, uuid: str, operator: str) -> WipeRecord:
         """Try a quarantined phone again now. RefusedError or NotFoundError where there is nothing to retry."""
 
     async def readiness(self) -> dict[str, str]:
-        """What keeps the promise from being kept now: name -> "" (good) or the fault. Names: libvirt, ledger, feed, helper, hook, clock."""
+        """What keeps the promise from being kept now: name -> "" (good) or the fault. Names: libvirt, ledger, feed, helpers, hook, clock."""
 
-    @property
-    def public_pem(self) -> bytes:
+    def public_key(self) -> bytes:
         """The signing key's public half, PEM."""
 
     async def replay(self, key: str, digest: str) -> dict[str, Any] | None:

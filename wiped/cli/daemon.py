@@ -58,7 +58,7 @@ def _helper(program: str, config: str) -> int:
         if program == "eraser":
             from wiped.erase import eraser  # noqa: PLC0415 - the eraser's process never loads the eyes, nor the observer's the hands
 
-            eraser.serve(line, rules, LibvirtDirectories())
+            return eraser.serve(line, rules, LibvirtDirectories())
         else:
             from wiped.observe import observer  # noqa: PLC0415 - as above
 
