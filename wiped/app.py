@@ -1,0 +1,295 @@
+"""The composition root: the only place that builds concrete things and joins them. Real clock, real randomness, signals, named tasks, systemd.
+
+Every task is named and owned by one TaskGroup; one that ends early is an error. A stop (SIGTERM, SIGINT) ends them in order: faces first, then what begins
+new work, then running wipes (their erasers finish the I/O in flight; the ledger says where they are), then libvirt, then the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import structlog
+
+import wiped
+from wiped.api.identity import Access
+from wiped.api.metrics import Metrics, MetricsServer
+from wiped.api.server import ApiServer
+from wiped.attest.signing import Ed25519Signer, generate_key
+from wiped.conduct.announce import Hub
+from wiped.conduct.clockwork import Clockwork
+from wiped.conduct.reconcile import Reconciler
+from wiped.conduct.service import Service
+from wiped.conduct.world import Issuer, World
+from wiped.config import Settings
+from wiped.erase.client import EraserProcess
+from wiped.errors import ConfigError
+from wiped.observe.client import ObserverProcess
+from wiped.observe.feed.importing import parse_subscriptions
+from wiped.observe.feed.local import LocalFeed
+from wiped.ports import Clock, Eraser, Fences, Hypervisor, Ledger, Milestones, Observer
+from wiped.record.ledger import SqlLedger
+from wiped.record.salts import SaltFile
+from wiped.virt.connection import LibvirtHypervisor
+from wiped.virt.fence import FenceFiles
+
+_log = structlog.get_logger(room="daemon")
+
+#: The longest time between two sweeps, seconds; a shorter feed interval makes it shorter.
+SWEEP_AT_MOST = 30.0
+
+
+class SystemClock:
+    """Port Clock."""
+
+    def now(self) -> datetime:
+        """Now, UTC."""
+        return datetime.now(UTC)
+
+    def boottime(self) -> float:
+        """CLOCK_BOOTTIME, seconds."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class KernelRandomness:
+    """Port Randomness over getrandom(2)."""
+
+    def seed(self) -> bytes:
+        """32 bytes."""
+        return os.urandom(32)
+
+    def name(self) -> str:
+        """A dot name, so that nothing that lists images takes it for one."""
+        return ".wiped-" + os.urandom(16).hex()
+
+    def identifier(self) -> str:
+        """A UUIDv7 (RFC 9562 5.7): 48 bits of milliseconds, then random bits."""
+        value = (int(time.time() * 1000) & (2**48 - 1)) << 80 | int.from_bytes(os.urandom(10), "big")
+        value = value & ~(0xF << 76) | 7 << 76
+        return str(uuid.UUID(int=value & ~(3 << 62) | 2 << 62))
+
+
+class SilentMilestones:
+    """Port Milestones of the daemon: nobody listens."""
+
+    async def reached(self, step: str, wipe_id: str, **facts: Any) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a test may hand in instead of the real thing; None stands for the real thing."""
+
+    clock: Clock | None = None
+    milestones: Milestones | None = None
+    hypervisor: Hypervisor | None = None
+    fences: Fences | None = None
+    observer: Observer | None = None
+    eraser: Eraser | None = None
+    stop: asyncio.Event | None = None
+
+
+def notify(message: str) -> None:
+    """sd_notify(3): tell systemd, if it listens. Never raises."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
+        line.connect("\0" + address[1:] if address.startswith("@") else address)
+        line.sendall(message.encode())
+
+
+async def _watchdog() -> None:
+    """WATCHDOG=1 at half of systemd's interval, as long as the event loop turns."""
+    interval = int(os.environ.get("WATCHDOG_USEC", "0")) / 2_000_000
+    while True:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(interval if interval > 0 else 3_600)
+
+
+@contextlib.contextmanager
+def sole_instance(state_dir: str) -> Iterator[None]:
+    """The state directory (0700), ours alone while the context lasts. Raises ConfigError when another daemon has it or it cannot be made."""
+
+    def unusable(why: str) -> ConfigError:
+        return ConfigError(f"host.state_dir: {state_dir!r} {why}", faults=[("host.state_dir", why)])
+
+    try:
+        os.makedirs(state_dir, mode=0o700, exist_ok=True)
+        handle = os.open(os.path.join(state_dir, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise unusable(f"cannot be used: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise unusable("belongs to a daemon that runs already") from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def load_signer(settings: Settings) -> Ed25519Signer:
+    """The signing key: the configured file, else the systemd credential `signing-key`, else STATE_DIR/signing-key.pem, made on first run (0600, synced).
+
+    Raises ConfigError for a key that cannot be read or is none.
+    """
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    credential = os.path.join(credentials, "signing-key") if credentials else ""
+    own = os.path.join(settings.host.state_dir, "signing-key.pem")
+    path = settings.attest.signing_key_file or (credential if credential and os.path.exists(credential) else own)
+    try:
+        if path == own and not os.path.exists(own):
+            _write_new(own, generate_key())
+            _log.info("made a signing key", path=own)
+        with open(path, "rb") as file:
+            return Ed25519Signer(file.read())
+    except OSError as error:
+        why = f"{path!r} cannot be read: {error.strerror}"
+        raise ConfigError(f"attest.signing_key_file: {why}", faults=[("attest.signing_key_file", why)]) from error
+
+
+def _write_new(path: str, content: bytes) -> None:
+    """A new file, 0600, whole or absent after a crash."""
+    beside = path + ".new"
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with open(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(beside, path)
+    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+async def _before_last_entry(ledger: Ledger, clock: Clock) -> str:
+    """ "" or why the clock is suspect: it stands before the newest audit entry. Notes the daemon's start, which is also how the newest entry is found."""
+    now = clock.now()
+    started = await ledger.note("daemon-started", {"version": wiped.__version__}, now)
+    before = await ledger.audit(after=max(0, started.seq - 2), limit=1)
+    if before and before[0].seq < started.seq and datetime.fromisoformat(before[0].at) > now:
+        return f"it stands before the newest audit entry of {before[0].at}"
+    return ""
+
+
+async def _forever(name: str, work: Coroutine[Any, Any, None]) -> None:
+    await work
+    raise RuntimeError(f"the task {name} ended by itself")
+
+
+@contextlib.asynccontextmanager
+async def _ledger_of(settings: Settings, clock: Clock) -> AsyncIterator[SqlLedger]:
+    with contextlib.closing(SaltFile.open(settings.host.state_dir)) as salts:
+        async with await SqlLedger.open(settings.host.state_dir, salts, clock) as ledger:
+            yield ledger
+
+
+async def migrate(settings: Settings) -> str:
+    """Bring the ledger's schema to the current version; tells what was done. Raises ConfigError, LedgerVersionError, LedgerError."""
+    with sole_instance(settings.host.state_dir):
+        async with _ledger_of(settings, SystemClock()):
+            return "the ledger's schema is current"
+
+
+async def run(settings: Settings, *, parts: Parts | None = None) -> int:
+    """The daemon, until it is told to stop. Returns the exit code; raises ConfigError, LedgerError, or the group of what failed."""
+    given = parts or Parts()
+    clock = given.clock or SystemClock()
+    stop = given.stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with sole_instance(settings.host.state_dir):
+        async with contextlib.AsyncExitStack() as stack:
+            ledger = await stack.enter_async_context(_ledger_of(settings, clock))
+            await _conduct(settings, given, clock=clock, ledger=ledger, stop=stop, stack=stack)
+    return 0
+
+
+async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: SqlLedger, stop: asyncio.Event, stack: contextlib.AsyncExitStack) -> None:
+    rules = settings.storage_rules()
+    metrics = Metrics()
+    hub = Hub(clock, (metrics,))
+    libvirt = LibvirtHypervisor(settings.libvirt.uri) if given.hypervisor is None else None
+    hypervisor: Hypervisor = libvirt if given.hypervisor is None else given.hypervisor  # type: ignore[assignment]  # one of the two is there
+    observer = given.observer
+    if observer is None:
+        observer = await stack.enter_async_context(ObserverProcess(socket_path="", config=settings.path, parallel=rules.parallel_wipes))
+    world = World(
+        clock=clock,
+        randomness=KernelRandomness(),
+        hypervisor=hypervisor,
+        fences=given.fences or FenceFiles(),
+        observer=observer,
+        eraser=given.eraser or EraserProcess(config=settings.path),
+        feed=LocalFeed(clock),
+        ledger=ledger,
+        signer=load_signer(settings),
+        milestones=given.milestones or SilentMilestones(),
+        announcer=hub,
+        policies=settings.policies(),
+        safety=settings.safety(),
+        rules=rules,
+        issuer=Issuer(settings.host.name or socket.gethostname(), settings.host.residency, wiped.__version__),
+        pause=asyncio.sleep,
+    )
+    world.conditions.clock_suspect = await _before_last_entry(ledger, clock)
+    reconciler = Reconciler(world)
+    interval = min(SWEEP_AT_MOST, float(settings.feed.interval))
+    clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval)
+    service = Service(world, reconciler, hub, clockwork.nudge)
+    access = Access(settings.api.viewer_group, settings.api.operator_group, settings.api.approver_group, settings.api.auditor_group)
+    parse = partial(parse_import, policies=frozenset(world.policies))
+    api = ApiServer(service, path=settings.socket_path, group=settings.api.group, access=access, parse_import=parse)
+    address = settings.metrics.address
+    scraped = MetricsServer(metrics, service, address) if address is not None else None
+
+    async with asyncio.TaskGroup() as group:
+        tasks = {
+            name: group.create_task(_forever(name, work), name=name)
+            for name, work in (
+                ("hints", clockwork.listen()),
+                ("clockwork", clockwork.run()),
+                ("queue", reconciler.queue.run()),
+                ("watchdog", _watchdog()),
+                *((("libvirt", libvirt.run()),) if libvirt is not None else ()),
+            )
+        }
+        try:
+            await api.start()
+            if scraped is not None:
+                await scraped.start()
+            notify("READY=1\nSTATUS=watching")
+            _log.info("ready", socket=settings.socket_path, version=wiped.__version__)
+            await stop.wait()
+        finally:
+            notify("STOPPING=1")
+            _log.info("stopping")
+            if scraped is not None:
+                await scraped.stop()
+            await api.stop()
+            for task in tasks.values():
+                task.cancel()
+                await asyncio.wait([task])
+
+
+def parse_import(data: bytes, form: str, *, policies: frozenset[str]) -> Any:
+    """`parse_subscriptions` for the API, with the policies that exist."""
+    return parse_subscriptions(data, form=form, policies=policies)
+
+
+__all__ = ["KernelRandomness", "Parts", "SaltFile", "SilentMilestones", "SystemClock", "load_signer", "migrate", "notify", "run", "sole_instance"]
