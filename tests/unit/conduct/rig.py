@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -31,6 +33,8 @@ from wiped.model.policy import Policy, Safety, StorageRules
 from wiped.model.records import FINAL_STEPS, WipeRecord, WipeStep
 from wiped.model.subscription import AccountReference, Action, SubscriptionRecord
 from wiped.ports import Ledger
+from wiped.record.ledger import SqlLedger
+from wiped.record.salts import SaltFile
 
 _SIGNER = Ed25519Signer(generate_key())
 GRACE = 3600
@@ -152,6 +156,20 @@ class Rig:
     async def run(self, wipe_id: str) -> Ending:
         """One run on this daemon."""
         return await self.executor.run(wipe_id)
+
+    @staticmethod
+    @asynccontextmanager
+    async def on_disk(state_dir: str) -> AsyncIterator[Rig]:
+        """A rig over the real SQLite ledger and salt file."""
+        rig = Rig()
+        with ExitStack() as files:
+            salts = files.enter_context(closing(SaltFile.open(state_dir)))
+            rig.ledger = await SqlLedger.open(state_dir, salts, rig.clock)
+            try:
+                rig.boot()
+                yield rig
+            finally:
+                await rig.ledger.close()  # type: ignore[attr-defined]
 
     async def _witness(self, uuid: str, what: str, artefact_id: str) -> None:
         """Looks at the ledger and the host before each written block and each removal: the invariants, seen from outside."""
