@@ -1,0 +1,93 @@
+"""SIGKILL of daemon, eraser or observer at every named step: the next start ends in the same proven state, once."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.lab import images
+from tests.lab.privatelibvirt import wait_for
+from tests.lab.rawdevice import Markers
+from tests.lab.stage import Product, phone_with_disk
+
+BLOCKS = 512
+
+KILLS = [
+    ("intent", "daemon"),
+    ("fence-put", "daemon"),
+    ("autostart-off", "daemon"),
+    ("fenced", "daemon"),
+    ("stopped", "daemon"),
+    ("locked", "daemon"),
+    ("ranges-saved", "daemon"),
+    ("reobserved", "daemon"),
+    ("erasing", "daemon"),
+    ("erase-progress", "daemon"),
+    ("overwritten", "daemon"),
+    ("erased", "daemon"),
+    ("verifying", "daemon"),
+    ("read-back-progress", "daemon"),
+    ("looked-at", "daemon"),
+    ("read-back", "daemon"),
+    ("removing", "daemon"),
+    ("unlinked", "daemon"),
+    ("removed", "daemon"),
+    ("verdict", "daemon"),
+    ("undefined", "daemon"),
+    ("locked", "eraser"),
+    ("erasing", "eraser"),
+    ("erase-progress", "eraser"),
+    ("verifying", "eraser"),
+    ("read-back", "eraser"),
+    ("removed", "eraser"),
+    ("locked", "observer"),
+    ("erasing", "observer"),
+    ("verifying", "observer"),
+    ("read-back-progress", "observer"),
+]
+
+
+@pytest.fixture(scope="module")
+def golden(module_libvirt):
+    """A golden image that every phone here lies over."""
+    directory = module_libvirt.workdir / "golden"
+    directory.mkdir(exist_ok=True)
+    return images.golden(directory / "base.qcow2")
+
+
+@pytest.mark.parametrize(("step", "target"), KILLS, ids=[f"{target}-at-{step}" for step, target in KILLS])
+def test_killed_at_a_step(module_libvirt, golden, raw_fs, step, target, request):
+    """Killed at the step: a restart (or the daemon itself, if a helper died) ends `clear`, with one certificate, nothing on the raw device."""
+    libvirt = module_libvirt
+    phones = libvirt.workdir / f"phones-{target}-{step}"
+    phones.mkdir()
+    filesystem, markers = raw_fs("ext4", at=phones), Markers()
+    phone = phone_with_disk(libvirt, phones, name=f"{target}-{step}", markers=markers, blocks=BLOCKS, base=golden)
+    digest = images.digest(golden)
+    product = Product(libvirt, [phones], [golden.parent])
+    try:
+        product.start(sys.executable, "-m", "tests.lab.killing_daemon", step, target)
+        product.bind(phone.uuid)
+        if target == "daemon":
+            wait_for(lambda: product.process is not None and product.process.poll() is not None, f"the daemon to be killed at {step}", 60)
+            product.process = None
+            product.start()
+        wipe = product.wait_for_wipe(phone.uuid, ("released",), 120)
+        assert f"killing {target} [" in product.log.read_text()
+        assert f"killing {target} [] " not in product.log.read_text()
+        assert (wipe["outcome"], wipe["reasons"]) == ("clear", [])
+        assert len(product.wipes(phone.uuid)) == 1
+        certified = [entry for entry in product.ask("audit", "tail")["items"] if entry["kind"] == "certified" and entry["body"].get("wipe_id") == wipe["id"]]
+        assert len(certified) <= 1
+        assert not (product.state_dir / "fence" / phone.uuid).exists()
+        assert product.ctl("audit", "verify").returncode == 0
+    except BaseException:
+        print(product.log.read_text()[-8000:])
+        raise
+    finally:
+        product.stop()
+        product.log.unlink(missing_ok=True)
+    filesystem.unmount()
+    assert filesystem.count(markers.prefix) == 0
+    assert images.digest(golden) == digest

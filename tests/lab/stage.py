@@ -1,0 +1,255 @@
+"""The whole product on a private libvirt: the daemon as production runs it, `wipectl`, phones with marked storage, raw devices to search.
+
+Everything runs inside the private namespace, where `/etc/libvirt`, `/etc/wiped`, `/var/lib/libvirt` and `/var/lib/wiped` are the private ones.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.lab import images
+from tests.lab.privatelibvirt import LabProcess, PrivateLibvirt, wait_for
+from tests.lab.rawdevice import Markers
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SOCKET = "/run/wiped/api.sock"
+ACCOUNT = "alice.liddell@example.org"
+#: Steps at which a wipe stands still.
+ENDS = ("released", "quarantined", "cancelled")
+
+CONFIG = """
+[host]
+name = "lab-host"
+residency = "eu-lab"
+[libvirt]
+uri = "qemu:///system"
+[storage]
+roots = {roots}
+protected = {protected}
+[feed]
+kind = "local"
+interval = "1s"
+[policy.default]
+grace = "{grace}"
+notice = ["60s"]
+stop_timeout = "{stop_timeout}"
+minor_grace = "0s"
+deadline = "72h"
+[safety]
+settle = "1s"
+[api]
+socket = "{socket}"
+[metrics]
+listen = "127.0.0.1:{port}"
+"""
+
+
+def instant(at: datetime) -> str:
+    """RFC 3339 UTC."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def free_port() -> int:
+    """A TCP port on loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Product:
+    """The daemon with its configuration; a context manager that stops it. `hook` installs the libvirt hook first.
+
+    `roots` and `protected` must exist and be visible inside the namespace (beneath the libvirt's workdir).
+    """
+
+    def __init__(self, libvirt: PrivateLibvirt, roots: Sequence[Path], protected: Sequence[Path] = (), *, grace: str = "2s", stop_timeout: str = "10s",
+                 hook: bool = True) -> None:  # fmt: skip
+        self.libvirt = libvirt
+        self.port = free_port()
+        self.process: LabProcess | None = None
+        self.log = libvirt.workdir / "daemon.log"
+        text = CONFIG.format(
+            roots=json.dumps([str(root) for root in roots]),
+            protected=json.dumps([str(root) for root in protected]),
+            grace=grace,
+            stop_timeout=stop_timeout,
+            socket=SOCKET,
+            port=self.port,
+        )
+        config = libvirt.path("/etc/wiped/wiped.toml")
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text(text)
+        config.chmod(0o644)
+        if hook:
+            libvirt.install_hook(REPOSITORY / "config" / "libvirt-hook")
+
+    def __enter__(self) -> Product:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # -- the daemon
+    def start(self, *command: str, ready: bool = True) -> None:
+        """Start the daemon (or `command` in its stead) and wait until it answers on its socket."""
+        argv = command or (sys.executable, "-m", "wiped", "run")
+        with self.log.open("ab") as log:
+            self.process = self.libvirt.popen(argv, cwd=REPOSITORY, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        if ready:
+            wait_for(self._answers, f"the daemon to answer; its log ends:\n{self.log.read_text()[-3000:]}", 30)
+
+    def _answers(self) -> bool:
+        if self.process is not None and self.process.poll() is not None:
+            raise AssertionError(f"the daemon ended:\n{self.log.read_text()[-3000:]}")
+        return self.ctl("status", check=False).returncode == 0
+
+    def stop(self) -> int:
+        """SIGTERM, as systemd does; its exit status."""
+        if self.process is None:
+            return 0
+        status, self.process = self.process.terminate(60), None
+        return status
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.process is not None:
+            self.process.kill()
+            self.process = None
+
+    # -- its operator
+    def ctl(self, *words: str, check: bool = True, timeout: float = 120, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """`wipectl WORDS`, inside the namespace."""
+        argv = [sys.executable, "-m", "wiped.cli.main", "--socket", SOCKET, *words]
+        done = self.libvirt.run(argv, check=False, cwd=REPOSITORY, timeout=timeout, stdin_text=stdin)
+        if check and done.returncode != 0:
+            raise AssertionError(f"wipectl {' '.join(words)} -> {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log.read_text()[-3000:]}")
+        return done
+
+    def ask(self, *words: str, check: bool = True, **options: Any) -> Any:
+        """`wipectl --output json WORDS`, parsed."""
+        return json.loads(self.ctl("--output", "json", *words, check=check, **options).stdout)
+
+    def bind(self, phone: str, *, ends_in: float = 1.0, account: str = ACCOUNT, subscription: str = "") -> None:
+        """Record a term that began an hour ago and ends in `ends_in` seconds."""
+        now = datetime.now(UTC)
+        self.ctl(
+            "subscriptions", "set", phone, "--account", account, "--subscription", subscription or f"sub-{uuid.uuid4().hex[:8]}",
+            "--starts", instant(now - timedelta(hours=1)), "--expires", instant(now + timedelta(seconds=ends_in)),
+        )  # fmt: skip
+
+    def explain(self, phone: str) -> Any:
+        """`wipectl explain`, as JSON."""
+        return self.ask("explain", phone)
+
+    def wipes(self, phone: str) -> list[Any]:
+        """The wipes of a phone, newest first."""
+        return list(self.ask("wipes", "list", "--phone", phone)["items"])
+
+    def wait_for_wipe(self, phone: str, steps: Sequence[str] = ENDS, seconds: float = 90) -> Any:
+        """The phone's newest wipe, once it stands at one of `steps`."""
+
+        def there() -> Any:
+            found = self.wipes(phone)
+            return found[0] if found and found[0]["state"] in steps else None
+
+        try:
+            return wait_for(there, f"a wipe of {phone} to be {steps}", seconds, 0.3)
+        except BaseException:
+            print(self.log.read_text()[-6000:])
+            raise
+
+    def wait_for_state(self, phone: str, *states: str, seconds: float = 60) -> Any:
+        """`explain` of the phone, once its state is one of `states`."""
+
+        def there() -> Any:
+            found = self.explain(phone)
+            return found if found["state"] in states else None
+
+        return wait_for(there, f"{phone} to be {states}", seconds, 0.3)
+
+    def metrics(self) -> dict[str, float]:
+        """All samples of /metrics by name with labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line and not line.startswith("#")}
+
+    @property
+    def state_dir(self) -> Path:
+        """The daemon's state directory, as seen from outside."""
+        return self.libvirt.path("/var/lib/wiped")
+
+
+@dataclass
+class StagedPhone:
+    """A domain over `disks` ({target: (path, format)}), without a guest that boots (it runs the firmware and stops there)."""
+
+    libvirt: PrivateLibvirt
+    name: str
+    disks: dict[str, tuple[Path, str]]
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    console_log: Path | None = None
+    nvram: Path | None = None
+
+    @property
+    def xml(self) -> str:
+        """Its definition."""
+        return self.xml_as(self.uuid, self.name)
+
+    def xml_as(self, phone: str, name: str) -> str:
+        """The same disks under another UUID and name."""
+        disks = "".join(
+            f"<disk type='file' device='disk'><driver name='qemu' type='{fmt}'/><source file='{path}'/><target dev='{target}' bus='virtio'/></disk>"
+            for target, (path, fmt) in self.disks.items()
+        )
+        serial = f"<serial type='file'><source path='{self.console_log}'/></serial>" if self.console_log else ""
+        firmware = ""
+        if self.nvram:
+            firmware = f"<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader><nvram>{self.nvram}</nvram>"
+        return f"""<domain type='qemu'><name>{name}</name><uuid>{phone}</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu>
+<os><type arch='x86_64' machine='q35'>hvm</type>{firmware}</os><features><acpi/></features>
+<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>{disks}{serial}<memballoon model='none'/></devices></domain>"""
+
+    def define(self) -> StagedPhone:
+        """Define it; returns itself."""
+        self.libvirt.define(self.xml)
+        return self
+
+    @property
+    def state(self) -> str:
+        """libvirt's word for its state."""
+        return self.libvirt.state(self.uuid)
+
+    def exists(self) -> bool:
+        """Whether libvirt still has a domain with this UUID."""
+        return self.libvirt.virsh("domstate", self.uuid, check=False).returncode == 0
+
+
+def phone_with_disk(libvirt: PrivateLibvirt, directory: Path, *, name: str = "phone-1", fmt: str = "qcow2", markers: Markers | None = None,
+                    blocks: int = 512, base: Path | None = None, preallocate: bool = False, size: int = 64 * images.MIB) -> StagedPhone:  # fmt: skip
+    """A defined phone with one disk in `directory`, `blocks` marked blocks of 4 KiB written into it, over a golden `base` if given."""
+    directory.mkdir(parents=True, exist_ok=True)
+    disk = directory / f"{name}.{fmt}"
+    if base is not None:
+        images.overlay(disk, base)
+    else:
+        images.create(disk, size, fmt, options="preallocation=falloc" if preallocate else "")
+    if markers is not None:
+        images.write_markers(disk, markers, blocks, fmt)
+    return StagedPhone(libvirt, name, {"vda": (disk, fmt)}).define()
+
+
+def settle(seconds: float) -> None:
+    """Let the daemon make a few sweeps, where a test shows that something does *not* happen."""
+    time.sleep(seconds)
