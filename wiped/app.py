@@ -15,7 +15,7 @@ import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -205,9 +205,11 @@ async def migrate(settings: Settings) -> str:
             return "the ledger's schema is current"
 
 
-async def run(settings: Settings, *, parts: Parts | None = None) -> int:
+async def run(settings: Settings, *, milestones: Milestones | None = None, parts: Parts | None = None) -> int:
     """The daemon, until it is told to stop. Returns the exit code; raises ConfigError, LedgerError, or the group of what failed."""
     given = parts or Parts()
+    if milestones is not None:
+        given = replace(given, milestones=milestones)
     clock = given.clock or SystemClock()
     stop = given.stop or asyncio.Event()
     loop = asyncio.get_running_loop()
