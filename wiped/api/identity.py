@@ -5,8 +5,10 @@ uid 0 is nobody in particular (sudo merges people): it may operate and audit, ne
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import grp
+import os
 import pwd
 import socket
 import struct
@@ -21,6 +23,7 @@ from wiped.errors import NotAuthorisedError
 
 #: getsockopt(SOL_SOCKET, 59): the peer's supplementary groups (Linux 4.13); Python 3.11 does not name it.
 SO_PEERGROUPS = 59
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Role(StrEnum):
@@ -80,16 +83,18 @@ def _gid(group: str) -> int:
 
 
 def _peer_groups(sock: socket.socket | TransportSocket) -> tuple[int, ...]:
-    size = 256
+    """The peer's supplementary groups. Through libc, since Python's getsockopt gives at most 1,024 bytes and so 256 groups. Raises OSError."""
+    room = 64
     while True:
-        try:
-            raw = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, size * 4)
-        except OSError as error:
-            if error.errno == errno.ERANGE and size < 65_536:
-                size *= 2
-                continue
-            raise
-        return struct.unpack(f"{len(raw) // 4}I", raw)
+        groups = (ctypes.c_uint32 * room)()
+        length = ctypes.c_uint32(ctypes.sizeof(groups))
+        if _LIBC.getsockopt(sock.fileno(), socket.SOL_SOCKET, SO_PEERGROUPS, groups, ctypes.byref(length)) == 0:
+            return tuple(groups[: length.value // 4])
+        code = ctypes.get_errno()
+        # The kernel allows 65,536 groups (NGROUPS_MAX) and says how much room it wants.
+        if code != errno.ERANGE or room > 65_536:
+            raise OSError(code, os.strerror(code))
+        room = max(room * 2, length.value // 4)
 
 
 def caller_of(sock: socket.socket | TransportSocket, access: Access) -> Caller:

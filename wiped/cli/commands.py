@@ -130,9 +130,10 @@ async def wipe(ctx: Context, name: str, *, reason: str, ticket: str, confirm: st
     async with ctx.daemon() as client:
         phone = await client.phone(name)
         body = {"phone": phone["uuid"], "reason": reason, "ticket": ticket, "confirm": confirm}
+        before = {item["id"] for item in (await client.get("/v1/wipes", phone=phone["uuid"]))["items"]}
         asked = await client.send("POST", "/v1/wipes", body)
         if wait:
-            wipe_id = await wait_for_begin(client, screen, asked, phone["uuid"])
+            wipe_id = await wait_for_begin(client, screen, asked, phone["uuid"], before)
             return _ended(screen, await wait_until_rest(client, screen, wipe_id))
     screen.show(asked, tables.asked(asked))
     return 0

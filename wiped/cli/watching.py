@@ -90,8 +90,8 @@ async def wait(client: Client, screen: Screen, wipe_id: str) -> dict[str, Any]:
             await asyncio.sleep(PAUSE)
 
 
-async def wait_for_begin(client: Client, screen: Screen, asked: dict[str, Any], uuid: str) -> str:
-    """The id of the wipe that a request leads to: at once, or when the phone's time has come."""
+async def wait_for_begin(client: Client, screen: Screen, asked: dict[str, Any], uuid: str, before: set[str]) -> str:
+    """The id of the wipe that a request leads to: at once, or when the phone's time has come. `before`: wipes that the phone had already."""
     told = ""
     while not asked["id"]:
         upcoming = asked["next"] or {}
@@ -101,10 +101,6 @@ async def wait_for_begin(client: Client, screen: Screen, asked: dict[str, Any], 
             told = words
         await asyncio.sleep(PAUSE)
         explained = await client.get(f"/v1/phones/{uuid}/explain")
-        asked = {"id": explained["wipes"][0] if explained["wipes"] else "", "next": explained["next"]}
-        if asked["id"]:
-            newest = await client.get(f"/v1/wipes/{part(asked['id'])}")
-            # An older, called-off wipe is not the one that was asked for.
-            if newest["state"] == "cancelled":
-                asked["id"] = ""
+        begun = [wipe for wipe in explained["wipes"] if wipe not in before]
+        asked = {"id": begun[0] if begun else "", "next": explained["next"]}
     return str(asked["id"])
