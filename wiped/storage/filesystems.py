@@ -44,6 +44,7 @@ def filesystem_facts(fd: int) -> FilesystemFacts:
         options.append("inode:nodatacow")
     place = _block_device(mount)
     device, model, rotational = _describe(place)
+    options += [f"device:{word}" for word in device_layers(os.path.realpath(_sys_path(place)))] if place is not None else []
     return FilesystemFacts(
         fs_type=mount.fs_type,
         mount_options=tuple(options),
@@ -127,6 +128,22 @@ def _describe(device: tuple[int, int] | None) -> tuple[str, str, bool | None]:
     return name, _first_line(f"{disk}/device/model"), {"0": False, "1": True}.get(spinning)
 
 
+#: Device-mapper UUIDs that LVM gives to hidden parts, and what a volume standing on one is.
+_HIDDEN_PARTS: Final = {"-tpool": "thin-pool", "-real": "snapshot", "-cow": "snapshot"}
+
+
+def device_layers(base: str, depth: int = 8) -> tuple[str, ...]:
+    """`thin-pool`, `snapshot`: what the device at a sysfs directory stands on, however deep, that keeps old blocks when new ones are written."""
+    found = {word for suffix, word in _HIDDEN_PARTS.items() if _first_line(f"{base}/dm/uuid").endswith(suffix)}
+    try:
+        below = os.listdir(f"{base}/slaves") if depth else []
+    except OSError:
+        below = []
+    for name in below:
+        found.update(device_layers(os.path.realpath(f"{base}/slaves/{name}"), depth - 1))
+    return tuple(sorted(found))
+
+
 def _first_line(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as source:
@@ -139,6 +156,7 @@ def provability_reasons(facts: FilesystemFacts) -> tuple[str, ...]:
     """Reason codes for which nothing on this filesystem can be proven erased; () for ext2/3/4, XFS, and a nodatacow file on btrfs (whose extents
     must be unshared besides: `extents.stop_reasons`).
 
+    Below the filesystem, an LVM thin pool (`thin-pool`) or a snapshot of the volume (`copy-not-reached`) keeps what is overwritten above it.
     tmpfs and its like keep their bytes in memory and swap, which no read-back reaches: `opaque-storage`, as network filesystems, FUSE, overlays and
     whatever this program does not know.
     """
@@ -147,6 +165,10 @@ def provability_reasons(facts: FilesystemFacts) -> tuple[str, ...]:
         reasons.append(str(ReasonCode.COW_FILESYSTEM))
     if facts.data_journal:
         reasons.append(str(ReasonCode.JOURNALED_DATA))
+    if "device:thin-pool" in facts.mount_options:
+        reasons.append(str(ReasonCode.THIN_POOL))
+    if "device:snapshot" in facts.mount_options:
+        reasons.append(str(ReasonCode.COPY_NOT_REACHED))
     if not facts.local or (facts.fs_type not in _IN_PLACE and facts.fs_type not in _COPY_ON_WRITE):
         reasons.append(str(ReasonCode.OPAQUE_STORAGE))
     return tuple(reasons)

@@ -55,13 +55,13 @@ def read_mounts() -> dict[int, Mount]:
     return mounts
 
 
-def mount_of(fd: int) -> Mount | None:
-    """The mount that an open descriptor (O_PATH too) was opened through; None if this process cannot see it."""
+def mount_of(fd: int, mounts: dict[int, Mount] | None = None) -> Mount | None:
+    """The mount that an open descriptor (O_PATH too) was opened through; None if this process cannot see it. `mounts`: the table, if it is read already."""
     try:
         with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as source:
             for line in source:
                 if line.startswith("mnt_id:"):
-                    return read_mounts().get(int(line.split()[1]))
+                    return (read_mounts() if mounts is None else mounts).get(int(line.split()[1]))
     except OSError:
         pass
     return None
@@ -79,17 +79,20 @@ def containing_root(path: str, roots: Sequence[str]) -> str:
     own = {os.path.realpath(path), os.path.join(os.path.realpath(os.path.dirname(path.rstrip("/"))), os.path.basename(path.rstrip("/")))}
     names = {name for item in own for name in _above(item)}
     identities = {found for name in names if (found := _identity(name)) is not None}
-    places = [place for item in own if (place := _place(item)) is not None]
+    mounts = read_mounts()
+    places = [place for item in own if (place := _place(item, mounts)) is not None]
     best, depth = "", -1
     for root in roots:
         resolved = os.path.realpath(root)
         if len(resolved) <= depth or not os.path.isabs(root):
             continue
-        place = _place(resolved)
-        inside = place is not None and any(at[0] == place[0] and _is_under(at[1], place[1]) for at in places)
-        if inside or resolved in names or _identity(root) in identities:
+        if resolved in names or _identity(root) in identities or _within(_place(resolved, mounts), places):
             best, depth = root, len(resolved)
     return best
+
+
+def _within(place: tuple[tuple[int, int], str] | None, places: list[tuple[tuple[int, int], str]]) -> bool:
+    return place is not None and any(at[0] == place[0] and _is_under(at[1], place[1]) for at in places)
 
 
 def _above(path: str) -> Iterator[str]:
@@ -110,7 +113,7 @@ def _identity(path: str) -> FileIdentity | None:
         return None
 
 
-def _place(path: str) -> tuple[tuple[int, int], str] | None:
+def _place(path: str, mounts: dict[int, Mount]) -> tuple[tuple[int, int], str] | None:
     """(device, path within that filesystem) of an already resolved path; of the nearest existing directory if it is not there."""
     tail = ""
     for name in _above(path):
@@ -120,7 +123,7 @@ def _place(path: str) -> tuple[tuple[int, int], str] | None:
             tail = os.path.join(os.path.basename(name), tail) if tail else os.path.basename(name)
             continue
         try:
-            mount = mount_of(fd)
+            mount = mount_of(fd, mounts)
         finally:
             os.close(fd)
         if mount is None or not _is_under(name, mount.mount_point):

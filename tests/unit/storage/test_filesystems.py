@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from wiped.model.inventory import FilesystemFacts
-from wiped.storage.filesystems import filesystem_facts, open_block_device, provability_reasons
+from wiped.storage.filesystems import device_layers, filesystem_facts, open_block_device, provability_reasons
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,8 @@ from wiped.storage.filesystems import filesystem_facts, open_block_device, prova
         (FilesystemFacts("btrfs", cow=False), ()),
         (FilesystemFacts("zfs", cow=True), ("cow-filesystem",)),
         (FilesystemFacts("ext4", data_journal=True), ("journaled-data",)),
+        (FilesystemFacts("xfs", mount_options=("rw", "device:thin-pool")), ("thin-pool",)),
+        (FilesystemFacts("xfs", mount_options=("rw", "device:snapshot")), ("copy-not-reached",)),
         (FilesystemFacts("nfs4", local=False), ("opaque-storage",)),
         (FilesystemFacts("fuse.sshfs", local=False), ("opaque-storage",)),
         (FilesystemFacts("overlay", local=False), ("opaque-storage",)),
@@ -54,3 +57,24 @@ def test_closed_descriptor() -> None:
 def test_anonymous_device() -> None:
     """A filesystem without a device of its own (major 0) has none to open."""
     assert open_block_device(os.stat("/proc").st_dev) is None
+
+
+@pytest.mark.parametrize(
+    ("uuids", "layers"),
+    [
+        (("CRYPT-LUKS2-a", "LVM-plain"), ()),
+        (("LVM-thin", "LVM-pool-tpool"), ("thin-pool",)),
+        (("CRYPT-LUKS2-a", "LVM-thin", "LVM-pool-tpool", "LVM-pool_tdata"), ("thin-pool",)),
+        (("LVM-origin", "LVM-origin-real"), ("snapshot",)),
+        (("", "LVM-snap-cow"), ("snapshot",)),
+    ],
+)
+def test_layers_below_a_device(tmp_path: Path, uuids: tuple[str, ...], layers: tuple[str, ...]) -> None:
+    """LVM's thin pools and snapshots are found below encryption or RAID, in a sysfs tree laid out as the kernel does."""
+    for number, uuid in enumerate(uuids):
+        (tmp_path / f"dm-{number}/slaves").mkdir(parents=True)
+        (tmp_path / f"dm-{number}/dm").mkdir()
+        (tmp_path / f"dm-{number}/dm/uuid").write_text(uuid + "\n")
+        if number:
+            (tmp_path / f"dm-{number - 1}/slaves/dm-{number}").symlink_to(tmp_path / f"dm-{number}")
+    assert device_layers(str(tmp_path / "dm-0")) == layers
