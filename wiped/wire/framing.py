@@ -32,11 +32,12 @@ def decode(line: bytes) -> Message:
         raise HelperError(f"a line of more than {MAX_LINE} bytes")
     try:
         value = json.loads(line)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, a number of thousands of digits, nested without end
         raise HelperError("a line that is not JSON") from error
     if not isinstance(value, dict):
         raise HelperError("a line that is not an object")
-    kind = _BY_TYPE.get(value.pop("type", ""))
+    name = value.pop("type", "")
+    kind = _BY_TYPE.get(name) if isinstance(name, str) else None
     if kind is None:
         raise HelperError("a message of unknown type")
     unknown = set(value) - {field.name for field in fields(kind)}
