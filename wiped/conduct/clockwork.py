@@ -62,7 +62,10 @@ class Clockwork:
                 await self._nudged.wait()
                 await asyncio.sleep(GATHER)
                 self._nudged.clear()
+                began = self._clock.boottime()
                 await self._sweep()
+                # A host on which much happens is looked at for at most half of the time.
+                await asyncio.sleep(min(self._interval, self._clock.boottime() - began))
         finally:
             scheduler.shutdown(wait=False)
 

@@ -26,6 +26,8 @@ FIRST_AGAIN, LAST_AGAIN = 1.0, 300.0
 FIRST_AFTER_REFUSAL, LAST_AFTER_REFUSAL = 60.0, 900.0
 #: After this many passing failures in a row a wipe past its last word is judged as it is.
 PATIENCE = 6
+#: How far down the queue a wipe for a free device is looked for.
+LOOK_AHEAD = 32
 #: How many phones are fenced or given back at a time (no bytes are moved by that).
 PARALLEL_FENCES = 8
 
@@ -128,12 +130,12 @@ class WorkQueue:
         running = [work for work in self._running.values() if work.kind is Kind.WIPE]
         if not wipes or len(running) >= self.parallel:
             return None
-        if len(wipes) == 1 and not running:
-            return await self._looked_up(wipes[0])
         taken: set[int] = set().union(*(work.devices or () for work in running))
-        looked_up = [await self._looked_up(work) for work in wipes]
-        free = [work for work in looked_up if not (work.devices or frozenset()) & taken]
-        return (free or looked_up)[0]
+        for work in wipes[:LOOK_AHEAD]:
+            known = await self._looked_up(work)
+            if not (known.devices or frozenset()) & taken:
+                return known
+        return await self._looked_up(wipes[0])
 
     async def _looked_up(self, work: Work) -> Work:
         if work.devices is not None:

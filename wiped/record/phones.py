@@ -100,7 +100,7 @@ def see_domains(connection: Connection, domains: Sequence[DomainFacts], now: dat
             # A domain defined anew under the UUID of one that was released starts as nobody's: its old term does not bind it.
             state = str(State.UNBOUND) if row.state in ENDED_STATES else row.state
             auditlog.append(connection, "phone-back", {"uuid": uuid, "state": state}, now)
-        elif not here and row.state not in ENDED_STATES:
+        elif not here and row.state != State.WIPED and row.state not in ENDED_STATES:  # a wiped phone's domain was undefined by us
             auditlog.append(connection, "vanished", {"uuid": uuid, "state": row.state}, now)
         if here and seen[uuid] != row.name:
             auditlog.append(connection, "phone-renamed", {"uuid": uuid}, now)
