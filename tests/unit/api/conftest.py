@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import shutil
@@ -66,6 +67,4 @@ async def face() -> AsyncIterator[Face]:
 
 
 def _my_group() -> str:
-    import grp
-
     return grp.getgrgid(os.getgid()).gr_name

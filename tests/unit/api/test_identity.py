@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import grp
 import json
 import os
@@ -66,7 +67,7 @@ import json, socket, sys
 body = sys.argv[4].encode()
 line = socket.socket(socket.AF_UNIX)
 line.connect(sys.argv[1])
-head = f"{sys.argv[2]} {sys.argv[3]} HTTP/1.1\\r\\nHost: w\\r\\nConnection: close\\r\\nContent-Type: application/json\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n"
+head = f"{sys.argv[2]} {sys.argv[3]} HTTP/1.1\\r\\nHost: w\\r\\nConnection: close\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n"
 line.sendall(head.encode() + body)
 data = b""
 while piece := line.recv(65536):
@@ -88,8 +89,6 @@ def _ask_as(face: Face, uid: int, groups: list[int], method: str, path: str, bod
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 async def test_supplementary_groups_of_a_real_peer_count(face: Face) -> None:
     """A real process of another user: refused without the group, an operator by a supplementary one; its name reaches the service."""
-    import asyncio
-
     os.chmod(face.path, 0o666)
     uid = pwd.getpwnam("nobody").pw_uid
     operators = os.getgid()

@@ -16,7 +16,35 @@ from wiped.api.metrics import METRICS, Metrics, MetricsServer
 from wiped.errors import ConfigError, LedgerError
 from wiped.model.records import WipeStep
 
-CONTRACT = ["wiped_phones", "wiped_overdue_phones", "wiped_oldest_overdue_seconds", "wiped_expiry_to_unreadable_seconds", "wiped_wipes_total", "wiped_wipe_duration_seconds", "wiped_bytes_overwritten_total", "wiped_bytes_verified_total", "wiped_readback_mismatches_total", "wiped_refusals_total", "wiped_quarantined_phones", "wiped_running_wipes", "wiped_queue_length", "wiped_feed_age_seconds", "wiped_feed_errors_total", "wiped_breaker_open", "wiped_legal_holds", "wiped_unbound_phones", "wiped_vanished_phones_total", "wiped_orphan_images", "wiped_audit_entries_total", "wiped_checkpoint_age_seconds", "wiped_webhook_pending", "wiped_libvirt_up", "wiped_reconcile_last_success_timestamp_seconds", "wiped_config_last_reload_successful", "wiped_build_info"]
+CONTRACT = [
+    "wiped_phones",
+    "wiped_overdue_phones",
+    "wiped_oldest_overdue_seconds",
+    "wiped_expiry_to_unreadable_seconds",
+    "wiped_wipes_total",
+    "wiped_wipe_duration_seconds",
+    "wiped_bytes_overwritten_total",
+    "wiped_bytes_verified_total",
+    "wiped_readback_mismatches_total",
+    "wiped_refusals_total",
+    "wiped_quarantined_phones",
+    "wiped_running_wipes",
+    "wiped_queue_length",
+    "wiped_feed_age_seconds",
+    "wiped_feed_errors_total",
+    "wiped_breaker_open",
+    "wiped_legal_holds",
+    "wiped_unbound_phones",
+    "wiped_vanished_phones_total",
+    "wiped_orphan_images",
+    "wiped_audit_entries_total",
+    "wiped_checkpoint_age_seconds",
+    "wiped_webhook_pending",
+    "wiped_libvirt_up",
+    "wiped_reconcile_last_success_timestamp_seconds",
+    "wiped_config_last_reload_successful",
+    "wiped_build_info",
+]
 
 
 class Scrape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import socket
@@ -86,8 +87,6 @@ async def test_a_client_that_speaks_nonsense_gets_400_and_no_echo(face: Face) ->
     """The parser's own refusal repeats nothing into the log."""
     told = io.StringIO()
     logs.configure(stream=told)
-    import asyncio
-
     reader, writer = await asyncio.open_unix_connection(face.path)
     writer.write(b"SECRET-4711 nonsense\r\n\r\n")
     answer = await reader.read(4096)
