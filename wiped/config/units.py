@@ -10,7 +10,7 @@ _BYTES = {
     "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
-_PART = re.compile(r"(\d{1,9})([a-zA-Z]*)")
+_PART = re.compile(r"(\d{1,9})([a-zA-Z]*)", re.ASCII)
 
 #: Ten years: anything longer is a wrong unit.
 LONGEST = 3_660 * 86_400
@@ -47,7 +47,7 @@ def parse_rate(value: object) -> int:
     """Bytes per second of "200MiB", "200MiB/s" or "0" for no limit."""
     if not isinstance(value, str):
         raise ValueError('must be a rate in quotes, such as "200MiB/s", or "0" for none')
-    match = re.fullmatch(r"\s*(\d{1,15})\s*([A-Za-z]*?)(?:/s)?\s*", value)
+    match = re.fullmatch(r"\s*(\d{1,15})\s*([A-Za-z]*?)(?:/s)?\s*", value, re.ASCII)
     if match is None or match.group(2) not in _BYTES:
         raise ValueError(f'{value!r} is not a rate; write "200MiB/s", "1GB/s" or "0"')
     return int(match.group(1)) * _BYTES[match.group(2)]
