@@ -1,0 +1,92 @@
+"""What counts as proof, what a pass writes, and putting a wrong file back: without any process."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from wiped.erase.overwrite import Order, patterns
+from wiped.erase.remove import _put_back, evidence_faults
+from wiped.errors import RefusedError
+from wiped.model.outcome import Evidence
+from wiped.storage.keystream import Keystream
+from wiped.storage.paths import SafeFile, open_image
+
+DIGEST = "d" * 64
+GOOD = Evidence("a", "block-odirect", 4096, 0, DIGEST)
+
+
+def faults(evidence: Evidence, *, digest: str = DIGEST, mapped: int = 4096, sampling: bool = False) -> int:
+    return len(evidence_faults(evidence, "a", digest, mapped, sampling=sampling))
+
+
+def test_flawless_evidence_has_no_fault() -> None:
+    """The very artefact, everything read, nothing different."""
+    assert faults(GOOD) == 0
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        {"artefact_id": "b"},
+        {"reasons": ("io-error",)},
+        {"via": "trust-me"},
+        {"mismatches": 1},
+        {"mismatches": -1},
+        {"map_digest": ""},
+        {"bytes_verified": 4095},
+    ],
+    ids=lambda flaw: next(iter(flaw)),
+)
+def test_each_flaw_is_a_fault(flaw: dict[str, object]) -> None:
+    """Every single flaw is enough."""
+    assert faults(dataclasses.replace(GOOD, **flaw)) == 1  # type: ignore[arg-type]
+
+
+def test_nothing_is_proven_about_unknown_ranges() -> None:
+    """An artefact without a recorded map cannot be proven, even by evidence without one."""
+    assert faults(dataclasses.replace(GOOD, map_digest=""), digest="") == 1
+
+
+def test_a_sample_counts_only_where_it_was_configured_and_is_not_empty() -> None:
+    """Sampled evidence: allowed by root's configuration, and at least something read where there is something."""
+    sample = dataclasses.replace(GOOD, sampled=True, bytes_verified=512)
+    assert [faults(sample), faults(sample, sampling=True)] == [1, 0]
+    assert faults(dataclasses.replace(sample, bytes_verified=0), sampling=True) == 1
+    assert faults(dataclasses.replace(sample, bytes_verified=0), sampling=True, mapped=0) == 0
+
+
+@pytest.mark.parametrize("passes", [1, 2, 4])
+def test_the_last_pass_is_always_the_keystream_of_its_number(passes: int) -> None:
+    """Zeros may come first, never last: they would prove nothing."""
+    order = Order("a", bytes(32), DIGEST, passes)
+    filled = []
+    for pattern in patterns(order):
+        buffer = bytearray(b"x" * 64)
+        pattern.fill(buffer, 4096)
+        filled.append(bytes(buffer))
+    expected = bytearray(64)
+    Keystream(bytes(32), "a", passes).fill(expected, 4096)
+    assert filled[-1] == expected
+    assert len(set(filled)) == passes
+    assert filled[0] == bytes(64) or passes == 1
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_file_renamed_by_mistake_is_put_back(tmp_path: Path, taken: bool) -> None:
+    """Lost the race for a name: the other file gets its own name again, unless that was taken once more; it is never lost."""
+    (tmp_path / "ours").write_bytes(b"ours")
+    with open_image(str(tmp_path), str(tmp_path / "ours"), write=False, expected=None) as file:
+        assert isinstance(file, SafeFile)
+        os.rename(tmp_path / "ours", tmp_path / "aside")
+        (tmp_path / "random").write_bytes(b"theirs")
+        if taken:
+            (tmp_path / "ours").write_bytes(b"third")
+        with pytest.raises(RefusedError) as caught:
+            _put_back(file, "random")
+    assert caught.value.codes == ("identity-changed",)
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert found == ({"aside": b"ours", "random": b"theirs", "ours": b"third"} if taken else {"aside": b"ours", "ours": b"theirs"})
