@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
-PIP := $(PYTHON) -m pip --disable-pip-version-check -q
+PIP := $(PYTHON) -m pip --disable-pip-version-check -qq
 ENVIRONMENT := .venv/.complete
 WHERE := tests
 

@@ -93,11 +93,15 @@ class Load:
     efi: int = 0
     ignore_shutdown: bool = False
 
-    def command_line(self, disk: str = "/dev/vda") -> str:
-        """The kernel's words; the marker itself is not among them."""
+    def command_line(self, disks: int) -> str:
+        """The kernel's words for a guest of so many disks; the marker itself is not among them.
+
+        The first disk has a filesystem; the second, where there is one, takes ``files`` marked blocks as it is.
+        """
         return (
-            f"lab.disk={disk} lab.run={self.markers.run} lab.files={self.files} lab.ram={self.ram} lab.console={self.console} "
-            f"lab.efi={self.efi} lab.shutdown={'ignore' if self.ignore_shutdown else 'graceful'}"
+            f"lab.disk={'/dev/vda' if disks else ''} lab.raw={'/dev/vdb' if disks > 1 else ''} "
+            f"lab.run={self.markers.run} lab.files={self.files} lab.ram={self.ram} lab.console={self.console} lab.efi={self.efi} "
+            f"lab.shutdown={'ignore' if self.ignore_shutdown else 'graceful'}"
         )
 
 
@@ -124,7 +128,7 @@ def domain_xml(
     if load is not None:
         boot = boot or boot_files()
     firmware = f"<loader readonly='yes' type='pflash'>{OVMF_CODE}</loader><nvram template='{OVMF_VARS}'>{nvram}</nvram>" if nvram else ""
-    words = f"console=ttyS0 quiet panic=-1 {load.command_line('/dev/vda' if disks else '') if load else ''}"
+    words = f"console=ttyS0 quiet panic=-1 {load.command_line(len(disks)) if load else ''}"
     kernel = f"<kernel>{boot.kernel}</kernel><initrd>{boot.initrd}</initrd><cmdline>{words}</cmdline>" if boot else ""
     if serial_file:
         serial = f"<serial type='file'><source path={quoteattr(str(serial_file))}/><target port='0'/></serial>"

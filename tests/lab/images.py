@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tests.lab.mounts import SCRATCH_BASE
 from tests.lab.privatelibvirt import LabError, PrivateLibvirt
-from tests.lab.rawdevice import BLOCK, MIB, Markers
+from tests.lab.rawdevice import BLOCK, Markers
+from tests.lab.rawdevice import MIB as MIB
 
 
 def create(path: Path, size: int = 64 * MIB, fmt: str = "qcow2", *, options: str = "") -> Path:
