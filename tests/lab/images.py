@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.lab.mounts import SCRATCH_BASE
 from tests.lab.privatelibvirt import LabError, PrivateLibvirt
 from tests.lab.rawdevice import BLOCK, Markers
-from tests.lab.rawdevice import MIB as MIB
+from tests.lab.rawdevice import MIB as MIB  # noqa: PLC0414 - others take it from here
 
 
 def create(path: Path, size: int = 64 * MIB, fmt: str = "qcow2", *, options: str = "") -> Path:
