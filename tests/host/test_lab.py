@@ -62,6 +62,14 @@ def test_guest_outlives_libvirtd_and_not_the_lab(private_libvirt):
     assert [pid for pid in pids if alive(pid)] == []
 
 
+def test_lab_ends_while_its_libvirtd_is_frozen(private_libvirt):
+    """A hanging libvirtd does not keep the lab from ending."""
+    private_libvirt.sigstop()
+    pids = private_libvirt.pids()
+    private_libvirt.stop()
+    assert [pid for pid in pids if alive(pid)] == []
+
+
 def test_two_labs_at_once_know_nothing_of_each_other(private_libvirt):
     """Two labs run guests of the same name side by side; libvirt-python reaches one from outside."""
     with PrivateLibvirt() as other:

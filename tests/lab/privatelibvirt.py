@@ -176,6 +176,8 @@ class PrivateLibvirt:
                 self._init.stdout.close()
             for process in (self._libvirtd, self._virtlogd):
                 if process is not None:
+                    if process.poll() is None:
+                        process.popen.send_signal(signal.SIGCONT)  # nsenter stops itself with a child that was stopped
                     process.wait()
             wait_for(lambda: not any(alive(pid) for pid in pids), "all processes of the namespace gone")
         self._init = self._libvirtd = self._virtlogd = None
@@ -221,12 +223,22 @@ class PrivateLibvirt:
         wait_for(lambda: self.virsh("list", check=False).returncode == 0, "an answer of libvirtd after SIGHUP")
 
     def sigstop(self) -> None:
-        """Freeze libvirtd (it hangs: connections are accepted by the kernel and never answered)."""
+        """Freeze libvirtd (it hangs: connections are accepted by the kernel and never answered).
+
+        Its ``nsenter`` stops itself with it, and would never reap it if it stayed stopped: `sigcont` must follow.
+        """
         os.kill(self.libvirtd_pid, signal.SIGSTOP)
+        wait_for(lambda: self._nsenter_state() == "T", "nsenter stopped with its child", 5)
 
     def sigcont(self) -> None:
         """Thaw libvirtd."""
+        assert self._libvirtd is not None
+        os.kill(self._libvirtd.popen.pid, signal.SIGCONT)
         os.kill(self.libvirtd_pid, signal.SIGCONT)
+
+    def _nsenter_state(self) -> str:
+        assert self._libvirtd is not None
+        return Path(f"/proc/{self._libvirtd.popen.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
     def install_hook(self, source: Path, name: str = HOOK_NAME, *, reload: bool = True) -> Path:
         """Install a qemu hook as ``/etc/libvirt/hooks/qemu.d/<name>`` and let libvirtd find it; returns its path outside."""
