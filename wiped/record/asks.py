@@ -71,8 +71,8 @@ def release_hold(connection: Connection, hold_id: str, now: datetime, operator: 
 
 def holds_in_force(connection: Connection, now: datetime) -> tuple[Hold, ...]:
     """`Ledger.holds`, oldest first."""
-    found = (hold_of(row) for row in connection.execute(select(holds).where(text("released_at IS NULL")).order_by(holds.c.added_at)))
-    return tuple(hold for hold in found if hold.until is None or now < hold.until)
+    query = select(holds).where(text("released_at IS NULL")).order_by(holds.c.added_at, holds.c.id)
+    return tuple(hold for hold in map(hold_of, connection.execute(query)) if hold.until is None or now < hold.until)
 
 
 def _touch_held(connection: Connection, hold: Hold) -> None:

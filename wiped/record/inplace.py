@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from wiped.errors import StorageError
 from wiped.model.outcome import ReasonCode
 from wiped.storage.direct import compare_ranges, write_ranges
 from wiped.storage.extents import ExtentMap, read_extents, stop_reasons
@@ -31,7 +32,15 @@ def destroy_range(path: str, offset: int, length: int) -> tuple[str, ...]:
     device: int | None = None
     try:
         facts = filesystem_facts(fd)
-        whole = read_extents(fd)
+        try:
+            whole = read_extents(fd)
+        except StorageError as error:
+            if error.reason != ReasonCode.OPAQUE_STORAGE:
+                raise
+            # No map to be had (tmpfs, overlays): overwritten through the file, and nothing is claimed.
+            os.pwrite(fd, os.urandom(length), offset)
+            os.fsync(fd)
+            return tuple(sorted({*provability_reasons(facts), error.reason}))
         before = _part(whole, offset, length)
         reasons = {*provability_reasons(facts), *stop_reasons(whole, facts)}
         if before.bytes != length:

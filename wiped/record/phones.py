@@ -143,11 +143,11 @@ def facts(connection: Connection, uuid: str, now: datetime) -> tuple[LifecycleFa
         return None
     term = current_term(connection, phone)
     accounts = [term.account] if term else []
-    in_force = select(holds).where(text("released_at IS NULL"), (holds.c.uuid == uuid) | holds.c.account.in_(accounts)).order_by(holds.c.added_at)
+    in_force = select(holds).where(text("released_at IS NULL"), (holds.c.uuid == uuid) | holds.c.account.in_(accounts)).order_by(holds.c.added_at, holds.c.id)
     asked = (
         select(requests)
         .where(requests.c.uuid == uuid, requests.c.generation == phone.generation, requests.c.closed_at.is_(None))
-        .order_by(requests.c.requested_at)
+        .order_by(requests.c.requested_at, requests.c.id)
     )
     found = LifecycleFacts(
         uuid=uuid,
