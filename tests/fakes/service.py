@@ -99,6 +99,9 @@ class FakeService:
     pem: bytes = b"-----BEGIN PUBLIC KEY-----\n"
     checks: dict[str, str] = field(default_factory=lambda: {"libvirt": "", "ledger": "", "feed": ""})
     begins: bool = True
+    later: list[WipeRecord] = field(default_factory=list)
+    """Wipes that begin when the phone is explained the second time from now."""
+    explained: int = 0
     fails: dict[str, Exception] = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
     answers: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
@@ -145,6 +148,9 @@ class FakeService:
 
     async def explain(self, uuid: str) -> Explanation:
         self._ask("explain", uuid)
+        self.explained += 1
+        if self.explained == 2:
+            self.made = [*self.later, *self.made]
         term = self.terms[0] if self.terms else None
         return Explanation(self._phone(uuid), self._decision(), term, (), (), tuple(wipe for wipe in self.made if wipe.uuid == uuid))
 
@@ -169,6 +175,7 @@ class FakeService:
 
     async def request_wipe(self, uuid: str, *, reason: str, ticket: str, confirm: str, operator: str) -> WipeAsked:
         self._ask("request_wipe", uuid, reason, ticket, confirm, operator)
+        self.explained = 0
         return WipeAsked("request-1", self.made[0] if self.begins else None, self._decision())
 
     async def wipes(self, uuid: str = "") -> tuple[WipeRecord, ...]:

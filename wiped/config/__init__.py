@@ -18,7 +18,7 @@ __all__ = ["DEFAULT_PATH", "Settings", "load", "load_storage_rules"]
 
 
 def __getattr__(name: str) -> Any:
-    """`Settings` on demand (PEP 562): a helper that imports this package must not load pydantic for it."""
+    """`Settings` on demand (PEP 562): a helper that imports this package must not load the daemon's sections."""
     if name == "Settings":
         from wiped.config.settings import Settings  # noqa: PLC0415 - see above
 
@@ -31,6 +31,6 @@ def load(path: str = DEFAULT_PATH, environ: Mapping[str, str] | None = None) -> 
 
     Raises ConfigError whose `faults` are all the faults as (key, reason).
     """
-    from wiped.config.settings import load_settings  # noqa: PLC0415 - pydantic is not for the helpers
+    from wiped.config.settings import load_settings  # noqa: PLC0415 - the daemon's sections are not for the helpers
 
     return load_settings(path, environ)
