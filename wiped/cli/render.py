@@ -18,6 +18,9 @@ FORMATS = ("table", "json", "yaml")
 #: Where no terminal says how wide it is, nothing is cut or folded.
 _WIDE = 500
 
+#: Columns that hold UUIDs.
+_IDENTIFIERS = frozenset({"uuid", "wipe"})
+
 _COLOURS = {
     "active": "green", "clear": "green", "purge": "green", "released": "green", "proven": "green", "removed": "green",
     "notice": "yellow", "grace": "yellow", "due": "yellow", "unbound": "yellow", "erasing": "cyan", "verifying": "cyan",
@@ -58,6 +61,11 @@ def span(seconds: int | float | None) -> str:
     return " ".join(parts[:2])
 
 
+def clock(text: str | None) -> str:
+    """An instant alone, for the columns of lists."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}Z" if text else "-"
+
+
 def moment(text: str | None, now: datetime | None = None) -> str:
     """An instant and how far it is away."""
     if not text:
@@ -82,7 +90,8 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -
     """A table with a row per thing; a sentence where there is none."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # Identifiers are copied and pasted: never in two lines.
+        table.add_column(column, overflow="fold", no_wrap=column in _IDENTIFIERS)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
     return table if table.row_count else Text(empty)

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from wiped.cli.render import facts, grid, moment, plain, size, span, stack, word, words
+from wiped.cli.render import clock, facts, grid, moment, plain, size, span, stack, word, words
 
 Document = dict[str, Any]
 
@@ -60,11 +60,19 @@ def status(document: Document) -> RenderableType:
     return stack(facts(pairs), Text(), running)
 
 
+def _upcoming(item: Document) -> str:
+    upcoming = item.get("next")
+    return f"{plain(upcoming['state'] or 'another look')} {clock(upcoming['at'])}" if upcoming else "-"
+
+
 def phones(items: Iterable[Document]) -> RenderableType:
     """One line a phone."""
     return grid(
         ("name", "uuid", "gen", "state", "flags", "next", "refusals"),
-        ((item["name"], item["uuid"], item["generation"], word(item["state"]), words(item["flags"]), _change(item), words(item["refusals"])) for item in items),
+        (
+            (item["name"], item["uuid"], item["generation"], word(item["state"]), words(item["flags"]), _upcoming(item), words(item["refusals"]))
+            for item in items
+        ),
         empty="no phones",
     )
 
@@ -177,7 +185,7 @@ def wipes(items: Iterable[Document]) -> RenderableType:
         ("wipe", "phone", "gen", "state", "trigger", "outcome", "reasons", "started", "next attempt"),
         (
             (item["id"], item["phone"]["name"], item["phone"]["generation"], word(item["state"]), item["trigger"]["kind"], word(item["outcome"] or "-"),
-             words(item["reasons"]), moment(item["started_at"]), moment(item["retry_at"]))
+             words(item["reasons"]), clock(item["started_at"]), clock(item["retry_at"]))
             for item in items
         ),
         empty="none",
@@ -187,9 +195,9 @@ def wipes(items: Iterable[Document]) -> RenderableType:
 def subscriptions(items: Iterable[Document]) -> RenderableType:
     """One line a term."""
     return grid(
-        ("phone", "gen", "subscription", "account (pseudonym)", "starts", "expires", "policy", "minor"),
+        ("uuid", "gen", "subscription", "account (pseudonym)", "starts", "expires", "policy", "minor"),
         (
-            (item["phone"], item["generation"], item["subscription"], item["account_pseudonym"], moment(item["starts"]), moment(item["expires"]),
+            (item["phone"], item["generation"], item["subscription"], item["account_pseudonym"], clock(item["starts"]), clock(item["expires"]),
              item["policy"], "yes" if item["minor"] else "no")
             for item in items
         ),
