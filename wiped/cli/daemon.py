@@ -59,10 +59,9 @@ def _helper(program: str, config: str) -> int:
             from wiped.erase import eraser  # noqa: PLC0415 - the eraser's process never loads the eyes, nor the observer's the hands
 
             return eraser.serve(line, rules, LibvirtDirectories())
-        else:
-            from wiped.observe import observer  # noqa: PLC0415 - as above
+        from wiped.observe import observer  # noqa: PLC0415 - as above
 
-            observer.serve(line, rules, LibvirtDirectories())
+        observer.serve(line, rules, LibvirtDirectories())
     return 0
 
 
