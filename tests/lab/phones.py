@@ -36,7 +36,8 @@ class BarePhone:
     def xml(self) -> str:
         """The definition."""
         return f"""<domain type='qemu'><name>{self.name}</name><uuid>{self.uuid}</uuid><memory unit='MiB'>32</memory><vcpu>1</vcpu>
-          <os><type arch='x86_64' machine='pc'>hvm</type>{self.os_extra}</os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+          <os><type arch='x86_64' machine='pc'>hvm</type>{self.os_extra}</os><features><acpi/></features>
+          <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
           <disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap'/><source file='{self.disk}'/><target dev='vda' bus='virtio'/></disk>
           {self.devices}<serial type='file'><source path='{self.log}'/></serial></devices></domain>"""
 
