@@ -230,3 +230,50 @@ async def test_a_lost_salt_file_is_never_made_anew(folder: Path) -> None:
     (folder / "salts").write_bytes(kept)
     async with rig_in(folder) as rig:
         assert await rig.ledger.phone(PHONE) is not None
+
+
+async def test_looking_for_what_is_due_walks_no_table(rig: Rig) -> None:
+    """SQLite's own plan: both halves by an index, so the phones whose time has not come cost nothing. Figures: tests/bench/ledger.py."""
+    halves = ("SELECT uuid, next_at FROM phones WHERE next_at <= ?", "SELECT uuid, next_at FROM phones WHERE touches <> decided")
+    for half, index in zip(halves, ("phones_next_at", "phones_waiting"), strict=True):
+        given = ("x",) if "?" in half else ()
+        plan = await rig.ledger._db.read(lambda c, q=half, g=given: c.exec_driver_sql(f"EXPLAIN QUERY PLAN {q}", g).all())
+        assert all(index in row.detail for row in plan), plan
+    (row,) = await rig.ledger._db.read(lambda c: c.exec_driver_sql("EXPLAIN QUERY PLAN SELECT min(next_at) FROM phones").all())
+    assert "phones_next_at" in row.detail
+    (row,) = await rig.ledger._db.read(
+        lambda c: c.exec_driver_sql("EXPLAIN QUERY PLAN SELECT * FROM wipes WHERE step NOT IN ('released', 'cancelled')").all(),
+    )
+    assert "wipes_unfinished" in row.detail
+
+
+def test_a_killed_writer_keeps_what_it_was_promised(folder: Path) -> None:
+    """SIGKILL while it writes: every call that had returned is there, at most one more, and the chain holds."""
+    code = f"""
+import asyncio
+from pathlib import Path
+from tests.unit.record.rig import rig_in
+async def main():
+    async with rig_in(Path({str(folder)!r})) as rig:
+        for number in range(100_000):
+            await rig.ledger.note("test", {{"n": number}}, rig.now)
+            print(number, flush=True)
+asyncio.run(main())
+"""
+    told = []
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            told.append(int(line))
+            if len(told) == 60:
+                child.kill()
+        child.wait(timeout=30)
+
+    async def look() -> int:
+        async with rig_in(folder) as rig:
+            entries = await rig.ledger.audit(limit=100_000)
+            assert [entry.body["n"] for entry in entries] == list(range(len(entries)))
+            assert (await rig.ledger.verify_audit()).seq == len(entries)
+            return len(entries)
+
+    assert 0 <= asyncio.run(look()) - (told[-1] + 1) <= 1
