@@ -1,0 +1,207 @@
+"""The contract of the port Ledger, for the real one and for the fake.
+
+A subclass gives a fixture `ledger`: an object of the port, empty, in a running event loop. Each test gets one of its own. What only a disk can show
+(restarts, a full disk, the salt file) and the finer rules of subscriptions are tested over the real one alone, in `tests/unit/record`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.fakes.clock import START
+from tests.unit.attest.samples import EVIDENCE, RESULTS
+from tests.unit.record.rig import BOB, DAY, OTHER, PHONE, Rig, decision, domain, no, record, yes
+from wiped.errors import RefusedError
+from wiped.model.records import ArtefactState, CertificateRecord, Trigger, WipeStep
+from wiped.model.subscription import Action, Hold, State, WipeRequest
+from wiped.ports import Ledger
+
+
+class LedgerContract:
+    """What every Ledger does, as far as the order of a wipe relies on it."""
+
+    @pytest.fixture
+    async def ledger(self) -> Ledger:
+        """An empty object of the port."""
+        raise NotImplementedError
+
+    async def bind(self, ledger: Ledger, **changes: object) -> None:
+        """One term for the phone."""
+        await ledger.record_subscriptions([record(**changes)], START, source="local", operator="op")  # type: ignore[arg-type]
+
+    async def begun(self, ledger: Ledger) -> None:
+        """A wipe just before its last word."""
+        await ledger.see_domains([domain()], START)
+        await self.bind(ledger)
+        wipe = await ledger.begin_wipe(PHONE, "w-1", Trigger("expiry"), START)
+        plan = Rig.plan(PHONE, wipe.generation)
+        await ledger.record_intent("w-1", plan, {"form": 1}, Rig.artefacts("w-1"), was_running=True, was_autostart=False, now=START)
+        for artefact in ("a1", "a2"):
+            await ledger.save_ranges("w-1", artefact, [b"blob"], RESULTS[artefact].digest_before)
+        await ledger.advance("w-1", WipeStep.REOBSERVED, START)
+
+    async def step(self, ledger: Ledger) -> WipeStep:
+        """Where the wipe is."""
+        wipe = await ledger.wipe("w-1")
+        assert wipe is not None
+        return wipe.step
+
+    async def state(self, ledger: Ledger) -> State:
+        """What the phone is."""
+        phone = await ledger.phone(PHONE)
+        assert phone is not None
+        return phone.state
+
+    async def test_a_new_domain_is_unbound_and_waits(self, ledger: Ledger) -> None:
+        """And is not present when libvirt does not tell it any more."""
+        await ledger.see_domains([domain()], START)
+        assert (await self.state(ledger), await ledger.due_for_decision(START)) == (State.UNBOUND, (PHONE,))
+        await ledger.see_domains([], START)
+        phone = await ledger.phone(PHONE)
+        assert phone is not None
+        assert not phone.present
+
+    async def test_a_renewal_keeps_the_generation(self, ledger: Ledger) -> None:
+        """And moves when its end was first recorded only with the end."""
+        await ledger.see_domains([domain()], START)
+        await self.bind(ledger)
+        first = await ledger.subscription(PHONE)
+        await ledger.record_subscriptions([record(number="s-2")], START + DAY, source="local", operator="op")
+        second = await ledger.subscription(PHONE)
+        await ledger.record_subscriptions([record(days=60)], START + 2 * DAY, source="local", operator="op")
+        third = await ledger.subscription(PHONE)
+        assert first is not None
+        assert second is not None
+        assert third is not None
+        assert first.generation == second.generation == third.generation
+        assert first.account == second.account == third.account
+        assert [term.first_recorded_at for term in (first, second, third)] == [START, START, START + 2 * DAY]
+
+    async def test_another_account_occupies(self, ledger: Ledger) -> None:
+        """Refused, marked, waiting."""
+        await ledger.see_domains([domain()], START)
+        await self.bind(ledger)
+        with pytest.raises(RefusedError) as caught:
+            await self.bind(ledger, account=BOB)
+        assert caught.value.codes == ("generation-occupied",)
+        phone = await ledger.phone(PHONE)
+        assert phone is not None
+        assert phone.occupied
+
+    async def test_a_conclusion_is_kept_and_ends_the_waiting(self, ledger: Ledger) -> None:
+        """Until its `next_at`, or a touch."""
+        await ledger.see_domains([domain()], START)
+        await ledger.facts(PHONE, START)
+        await ledger.conclude(PHONE, decision(State.GRACE, next_at=START + DAY), START)
+        assert (await ledger.due_for_decision(START), await ledger.next_instant()) == ((), START + DAY)
+        assert await ledger.due_for_decision(START + DAY) == (PHONE,)
+        await ledger.touch(PHONE)
+        assert await ledger.due_for_decision(START) == (PHONE,)
+
+    async def test_marks_holds_and_requests_are_facts(self, ledger: Ledger) -> None:
+        """Everything that the decision reads."""
+        await ledger.see_domains([domain()], START)
+        await self.bind(ledger)
+        await ledger.mark(PHONE, fenced=True, refusals=["in-use"])
+        await ledger.add_hold(Hold("h-1", PHONE, "", "litigation"), START, "officer")
+        await ledger.add_request(PHONE, WipeRequest("r-1", "manual", "", START), reference="", reason="", operator="op")
+        facts = await ledger.facts(PHONE, START)
+        assert facts is not None
+        assert (facts.fenced, facts.refusals, len(facts.holds), len(facts.requests), facts.present) == (True, ("in-use",), 1, 1, True)
+        assert facts.subscription == await ledger.subscription(PHONE)
+        await ledger.release_hold("h-1", START, "officer")
+        assert await ledger.holds() == ()
+        assert await ledger.facts(OTHER, START) is None
+
+    async def test_one_unfinished_wipe_a_phone(self, ledger: Ledger) -> None:
+        """The first is returned."""
+        await self.begun(ledger)
+        assert (await ledger.begin_wipe(PHONE, "w-2", Trigger("manual"), START)).id == "w-1"
+        assert [wipe.id for wipe in await ledger.wipes(PHONE, unfinished=True)] == ["w-1"]
+
+    async def test_the_intent_comes_back(self, ledger: Ledger) -> None:
+        """I1, I8."""
+        await self.begun(ledger)
+        wipe = await ledger.wipe("w-1")
+        assert wipe is not None
+        assert wipe.plan == Rig.plan(PHONE, wipe.generation)
+        assert (wipe.was_running, wipe.was_autostart, len(wipe.snapshot_digest)) == (True, False, 64)
+        assert [item.map_digest for item in wipe.artefacts] == [RESULTS["a1"].digest_before] * 2
+        assert [item.seed for item in wipe.artefacts] == [item.seed for item in Rig.artefacts("w-1")]
+
+    async def test_the_last_word(self, ledger: Ledger) -> None:
+        """I7: no changes nothing, yes commits the wipe and the phone."""
+        await self.begun(ledger)
+        assert (await ledger.last_word("w-1", START, no)).action is Action.NONE
+        assert await self.step(ledger) is WipeStep.REOBSERVED
+        await ledger.last_word("w-1", START, yes)
+        assert (await self.step(ledger), await self.state(ledger)) == (WipeStep.ERASING, State.ERASING)
+        with pytest.raises(RefusedError) as caught:
+            await self.bind(ledger, days=90)
+        assert caught.value.codes == ("subscription-renewed",)
+
+    async def test_the_way_to_the_end(self, ledger: Ledger) -> None:
+        """Erased, proven, removed, judged, released."""
+        await self.begun(ledger)
+        await ledger.last_word("w-1", START, yes)
+        for artefact in ("a1", "a2"):
+            await ledger.record_erased("w-1", RESULTS[artefact])
+            await ledger.record_evidence("w-1", EVIDENCE[artefact], proven=True)
+            await ledger.record_removed("w-1", artefact)
+        wipe = await ledger.wipe("w-1")
+        assert wipe is not None
+        assert [(item.state, item.result, item.evidence) for item in wipe.artefacts] == [
+            (ArtefactState.REMOVED, RESULTS[a], EVIDENCE[a]) for a in ("a1", "a2")
+        ]
+        certificate = CertificateRecord("c-1", "w-1", PHONE, "certificate", START, b"envelope")
+        await ledger.judge("w-1", outcome="clear", reasons=(), residuals=(), certificate=certificate, now=START, retry_at=None)
+        assert (await self.step(ledger), await self.state(ledger)) == (WipeStep.JUDGED, State.WIPED)
+        assert await ledger.certificate("c-1") == await ledger.certificate("w-1") == certificate
+        for _ in range(2):
+            await ledger.finish("w-1", WipeStep.RELEASED, START)
+        assert (await self.step(ledger), await self.state(ledger)) == (WipeStep.RELEASED, State.RELEASED)
+        assert await ledger.wipes(unfinished=True) == ()
+
+    async def test_quarantine_and_the_next_attempt(self, ledger: Ledger) -> None:
+        """Left in place; retried when asked; the next last word counts an attempt."""
+        await self.begun(ledger)
+        await ledger.last_word("w-1", START, yes)
+        await ledger.record_erased("w-1", RESULTS["a1"])
+        await ledger.record_evidence("w-1", replace(EVIDENCE["a1"], mismatches=2), proven=False)
+        incident = CertificateRecord("i-1", "w-1", PHONE, "incident", START, b"incident")
+        later = START + timedelta(minutes=5)
+        await ledger.judge(
+            "w-1", outcome="not-sanitized", reasons=("readback-mismatch",), residuals=(), certificate=incident, now=START, retry_at=later
+        )
+        wipe = await ledger.wipe("w-1")
+        assert wipe is not None
+        assert (wipe.step, wipe.retry_at, wipe.attempt, wipe.reasons) == (WipeStep.QUARANTINED, later, 1, ("readback-mismatch",))
+        assert {item.state for item in wipe.artefacts} == {ArtefactState.LEFT}
+        assert await self.state(ledger) is State.QUARANTINED
+        await ledger.retry_now("w-1", START, "op")
+        await ledger.last_word("w-1", START, yes)
+        wipe = await ledger.wipe("w-1")
+        assert wipe is not None
+        assert (wipe.step, wipe.attempt) == (WipeStep.ERASING, 2)
+
+    async def test_cancelled(self, ledger: Ledger) -> None:
+        """The end before the last word."""
+        await self.begun(ledger)
+        await ledger.finish("w-1", WipeStep.CANCELLED, START)
+        assert await self.step(ledger) is WipeStep.CANCELLED
+        assert (await ledger.begin_wipe(PHONE, "w-2", Trigger("expiry"), START)).id == "w-2"
+
+    async def test_answers_and_notes(self, ledger: Ledger) -> None:
+        """Remembered by key; told in order."""
+        assert await ledger.replay("k", "d") is None
+        await ledger.remember("k", "d", {"id": 1}, START)
+        assert await ledger.replay("k", "d") == {"id": 1}
+        first = await ledger.note("one", {}, START)
+        second = await ledger.note("two", {"n": 2}, START)
+        assert second.seq == first.seq + 1
+        assert [entry.kind for entry in await ledger.audit(after=first.seq - 1)] == ["one", "two"]
+        assert [entry.kind for entry in await ledger.audit(after=first.seq, limit=1)] == ["two"]
+        assert set(await ledger.counts()) == {str(state) for state in State}
