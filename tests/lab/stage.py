@@ -37,6 +37,7 @@ uri = "qemu:///system"
 [storage]
 roots = {roots}
 protected = {protected}
+{storage}
 [feed]
 kind = "local"
 interval = "5s"
@@ -74,7 +75,7 @@ class Product:
     """
 
     def __init__(self, libvirt: PrivateLibvirt, roots: Sequence[Path], protected: Sequence[Path] = (), *, grace: str = "1s", stop_timeout: str = "10s",
-                 hook: bool = True) -> None:  # fmt: skip
+                 hook: bool = True, storage: str = "") -> None:  # fmt: skip
         self.libvirt = libvirt
         self.port = free_port()
         self.process: LabProcess | None = None
@@ -82,6 +83,7 @@ class Product:
         text = CONFIG.format(
             roots=json.dumps([str(root) for root in dict.fromkeys([*roots, *protected])]),
             protected=json.dumps([str(root) for root in protected]),
+            storage=storage,
             grace=grace,
             stop_timeout=stop_timeout,
             socket=SOCKET,
