@@ -49,6 +49,8 @@ Duration = Annotated[int, BeforeValidator(parse_duration)]
 Path = Annotated[str, AfterValidator(_absolute)]
 Group = Annotated[str, AfterValidator(_group)]
 Label = Annotated[str, AfterValidator(_label)]
+#: "" stands for what the kernel says.
+OwnName = Annotated[str, AfterValidator(lambda value: _label(value) if value else "")]
 
 
 class Section(BaseModel):
@@ -60,7 +62,7 @@ class Section(BaseModel):
 class Host(Section):
     """`[host]`: who this is and where it stands (R18: the residency is in every certificate)."""
 
-    name: Label = ""
+    name: OwnName = ""
     residency: Label
     state_dir: Path = "/var/lib/wiped"
     runtime_dir: Path = "/run/wiped"

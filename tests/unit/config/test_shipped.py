@@ -1,0 +1,84 @@
+"""What an operator copies: the sample configuration, alert rules, unit, sysusers and tmpfiles."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wiped.api.metrics import METRICS
+from wiped.config import load
+from wiped.config.sections import DEFAULT_GROUP
+from wiped.model.plan import RefusalCode
+from wiped.virt.fence import FENCE_DIRECTORY
+
+ROOT = Path(__file__).resolve().parents[3]
+SAMPLE = (ROOT / "config" / "wiped.toml").read_text(encoding="utf-8")
+
+
+def test_the_sample_is_good_as_it_is() -> None:
+    """`wiped check-config` accepts it."""
+    assert load(str(ROOT / "config" / "wiped.toml"), {}).host.residency == "eu-de"
+
+
+def test_the_sample_s_comments_are_the_defaults(tmp_path: Path) -> None:
+    """Every commented key uncommented changes nothing."""
+    text = re.sub(r"^# (\w+ = )", r"\1", SAMPLE, flags=re.MULTILINE)
+    # The default group need not exist on this machine; one that is asked for must.
+    text = text.replace(f'group = "{DEFAULT_GROUP}"', "")
+    file = tmp_path / "wiped.toml"
+    file.write_text(text, encoding="utf-8")
+    plain, full = load(str(ROOT / "config" / "wiped.toml"), {}), load(str(file), {})
+    assert (plain.storage_rules(), plain.policies(), plain.safety()) == (full.storage_rules(), full.policies(), full.safety())
+    assert (plain.host, plain.libvirt, plain.feed, plain.api, plain.metrics, plain.attest) == (
+        full.host,
+        full.libvirt,
+        full.feed,
+        full.api,
+        full.metrics,
+        full.attest,
+    )
+
+
+def _alerts() -> list[dict[str, Any]]:
+    document = yaml.safe_load((ROOT / "config" / "alerts.yml").read_text(encoding="utf-8"))
+    return [rule for group in document["groups"] for rule in group["rules"]]
+
+
+def test_alerts_use_only_metrics_that_exist() -> None:
+    """A rule over a name that nobody exports never fires."""
+    for rule in _alerts():
+        names = set(re.findall(r"\bwiped_\w+", rule["expr"]))
+        assert names, rule["alert"]
+        assert names <= set(METRICS), rule["alert"]
+        assert {"severity"} == set(rule["labels"])
+        assert {"summary", "description"} == set(rule["annotations"])
+
+
+def test_alerts_name_only_refusal_codes_that_exist() -> None:
+    """A misspelt code would not be left out."""
+    (rule,) = [rule for rule in _alerts() if rule["alert"] == "WipedRefused"]
+    codes = re.search(r'code!~"([^"]+)"', rule["expr"])
+    assert codes is not None
+    assert set(codes.group(1).split("|")) <= {str(code) for code in RefusalCode}
+
+
+def test_the_fence_directory_is_there_before_the_first_guest() -> None:
+    """tmpfiles makes the directory that hook and daemon agree on."""
+    assert f"d {FENCE_DIRECTORY} 0755 root root -" in (ROOT / "config" / "wiped.tmpfiles.conf").read_text(encoding="utf-8")
+
+
+def test_the_socket_s_group_is_made() -> None:
+    """sysusers makes the group that `[api] group` means by default."""
+    assert f"g {DEFAULT_GROUP} -" in (ROOT / "config" / "wiped.sysusers.conf").read_text(encoding="utf-8")
+
+
+def test_the_unit_does_not_restart_on_a_wrong_configuration() -> None:
+    """CONTRACT: 78. And the watchdog, readiness and the daemon's own directories are as the daemon expects them."""
+    unit = (ROOT / "systemd" / "wiped.service").read_text(encoding="utf-8")
+    for line in ("Type=notify", "RestartPreventExitStatus=78", "StateDirectory=wiped", "RuntimeDirectory=wiped", "KillMode=mixed", "LimitCORE=0"):
+        assert f"\n{line}\n" in unit
+    assert re.search(r"^WatchdogSec=\d+$", unit, re.MULTILINE)
+    assert "ExecStart=/opt/wiped/bin/wiped run --config /etc/wiped/wiped.toml" in unit
