@@ -131,6 +131,7 @@ class PrivateLibvirt:
         self._init: subprocess.Popen[str] | None = None
         self._libvirtd: LabProcess | None = None
         self._virtlogd: LabProcess | None = None
+        self._started: list[LabProcess] = []
         self._logs: list[IO[str]] = []
         self.workdir = Path()
         self.holder_pid = 0
@@ -166,6 +167,11 @@ class PrivateLibvirt:
             if self.workdir != Path():
                 _capabilities.update({file.name: file.read_bytes() for file in self.path(CAPABILITIES).glob("*.xml")})
             pids = self.pids()
+            for process in self._started:
+                if process.poll() is None:  # an nsenter that stopped itself with its child would not reap it
+                    process.popen.send_signal(signal.SIGCONT)
+                    process.send_signal(signal.SIGCONT)
+            self._started.clear()
             self._init.stdin.close()  # process 1 ends, and the kernel ends the others before it is reaped
             try:
                 self._init.wait(20)
@@ -176,8 +182,6 @@ class PrivateLibvirt:
                 self._init.stdout.close()
             for process in (self._libvirtd, self._virtlogd):
                 if process is not None:
-                    if process.poll() is None:
-                        process.popen.send_signal(signal.SIGCONT)  # nsenter stops itself with a child that was stopped
                     process.wait()
             wait_for(lambda: not any(alive(pid) for pid in pids), "all processes of the namespace gone")
         self._init = self._libvirtd = self._virtlogd = None
@@ -292,7 +296,9 @@ class PrivateLibvirt:
     def popen(self, command: Sequence[str | Path], *, cwd: str | Path | None = None, **options: Any) -> LabProcess:
         """Start a command inside; ``options`` are subprocess.Popen's. It ends with the namespaces at the latest."""
         options.setdefault("stdin", subprocess.DEVNULL)
-        return LabProcess(subprocess.Popen(self.argv(command, cwd), text=True, **options))
+        process = LabProcess(subprocess.Popen(self.argv(command, cwd), text=True, **options))
+        self._started.append(process)
+        return process
 
     def virsh(self, *words: str | Path, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run virsh inside against the private libvirtd."""
