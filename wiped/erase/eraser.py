@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wiped.erase.locking import LOCKED, RENAMED, Held, alone_soon, lock_all, refusals_of, release
+from wiped.erase.locking import LOCKED, RENAMED, Held, alone, lock_all, refusals_of, release
 from wiped.erase.overwrite import MAX_PASSES, Interrupted, Order, overwrite
 from wiped.erase.ownership import Claims, read_claims
 from wiped.erase.remove import evidence_faults, remove, still_as_proven
@@ -179,7 +179,7 @@ class _Work:
         assert file is not None
         self._recheck(request, artefact)
         try:
-            alone_soon(file)
+            alone(file)
         except RefusedError as error:
             if RefusalCode.IN_USE not in error.codes:
                 raise

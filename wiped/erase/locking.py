@@ -29,7 +29,9 @@ from wiped.wire.messages import Lock, LockStep
 MAX_STEPS: Final = 10_000
 LOCKED, RENAMED, MISSING = "locked", "renamed", "missing"
 #: Whoever only looks (the observer, `qemu-img info`) is gone again after so long.
-_LEASE_SECONDS: Final = 2.0
+_GLANCE_SECONDS: Final = 2.0
+#: While a whole plan is locked, all its files together: the daemon asks again by itself.
+_GLANCES_SECONDS: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -187,13 +189,14 @@ def lock_all(request: Lock, rules: StorageRules, directories: LibvirtDirectories
     """Open for writing and lock every artefact, or none. Only after `refusals_of` had nothing to say. (held by artefact id, refusals)"""
     held: dict[str, Held] = {}
     refusals = []
+    until = time.monotonic() + _GLANCES_SECONDS
     for step in request.steps:
         file = None
         try:
             file, status = _find(step, rules, directories, write=True, resumed=request.resumed)
             if file is not None:
                 lock_image(file.fd)
-                alone(file)
+                _alone(file, until)
             held[step.artefact_id] = Held(step, status, file)
         except (RefusedError, StorageError) as error:
             refusals.append(_refusal(step, error))
@@ -205,12 +208,15 @@ def lock_all(request: Lock, rules: StorageRules, directories: LibvirtDirectories
     return held, ()
 
 
-def alone(file: SafeFile, *, patience: float = 0.0) -> None:
-    """The write lease, and the identity once more. Who only looks is waited for up to `patience` seconds.
+def alone(file: SafeFile) -> None:
+    """Prove by a write lease that nobody else has the file open, and look at its identity once more. Who only looks is waited for, 2 s at most.
 
     Raises RefusedError (in-use, hard-link, identity-changed), StorageError.
     """
-    until = time.monotonic() + patience
+    _alone(file, time.monotonic() + _GLANCE_SECONDS)
+
+
+def _alone(file: SafeFile, until: float) -> None:
     while True:
         try:
             take_and_drop_write_lease(file.fd)
@@ -220,11 +226,6 @@ def alone(file: SafeFile, *, patience: float = 0.0) -> None:
                 raise
         time.sleep(0.05)
     file.check(file.identity)
-
-
-def alone_soon(file: SafeFile) -> None:
-    """`alone`, with the patience that a passing look deserves."""
-    alone(file, patience=_LEASE_SECONDS)
 
 
 def release(held: Iterable[Held]) -> None:

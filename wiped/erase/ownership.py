@@ -241,7 +241,7 @@ def read_claims(directories: LibvirtDirectories, uuid: str) -> Claims:
         else:
             _claim_other(claims, path, document, pools, walked)
     _claim_saved(claims, walked, pools)
-    for name in claims.names:
+    for name in (name for name in claims.names if "/" not in name):
         claims.own.add(os.path.normpath(save_path(directories, name)))
     return claims
 

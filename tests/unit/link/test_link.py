@@ -111,7 +111,7 @@ async def test_a_helper_behind_a_socket_is_reached_and_watched(tmp_path: Path) -
         "sock, _ = listener.accept()\nos.dup2(sock.fileno(), 0)\n" + ECHO.replace("import os, signal", "import signal")
     )
     process = await asyncio.create_subprocess_exec(*command(server))
-    while not os.path.exists(path):  # noqa: ASYNC240, ASYNC110
+    while not os.path.exists(path):
         await asyncio.sleep(0.01)
     link = await connect("eraser", socket_path=path, config="")
     await link.send(Leave(artefact_id="b"))
