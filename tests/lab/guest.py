@@ -165,10 +165,12 @@ def _kernel_tree() -> Path:
     for tree in sorted(CACHE.glob("kernel-*"), reverse=True):
         if any(tree.glob("boot/vmlinuz-*")):
             return tree
-    depends = _run("apt-cache", "depends", "--no-recommends", METAPACKAGE)
-    names = [line.split()[1] for line in depends.splitlines() if line.strip().startswith("Depends: linux-image-")]
+    names = _kernel_packages()
     if not names:
-        raise LabError(f"apt knows no kernel behind {METAPACKAGE}: run apt-get update")
+        _run("apt-get", "update", "-q")
+        names = _kernel_packages()
+    if not names:
+        raise LabError(f"apt knows no kernel behind {METAPACKAGE}")
     with tempfile.TemporaryDirectory(dir=CACHE) as directory:
         _run("apt-get", "download", "-q", names[0], cwd=directory)
         package = next(Path(directory).glob("*.deb"))
@@ -178,6 +180,12 @@ def _kernel_tree() -> Path:
         shutil.rmtree(tree, ignore_errors=True)
         unpacked.rename(tree)  # complete or not there
     return tree
+
+
+def _kernel_packages() -> list[str]:
+    """What the metapackage of Debian's cloud kernel depends on; empty where apt does not know it (yet)."""
+    done = subprocess.run(["apt-cache", "depends", "--no-recommends", METAPACKAGE], capture_output=True, text=True, check=False)
+    return [line.split()[1] for line in done.stdout.splitlines() if line.strip().startswith("Depends: linux-image-")]
 
 
 def _build_initrd(tree: Path, target: Path) -> None:
