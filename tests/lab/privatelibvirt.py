@@ -180,9 +180,9 @@ class PrivateLibvirt:
                 self._init.wait(20)
             if self._init.stdout is not None:
                 self._init.stdout.close()
-            for process in (self._libvirtd, self._virtlogd):
-                if process is not None:
-                    process.wait()
+            for daemon in (self._libvirtd, self._virtlogd):
+                if daemon is not None:
+                    daemon.wait()
             wait_for(lambda: not any(alive(pid) for pid in pids), "all processes of the namespace gone")
         self._init = self._libvirtd = self._virtlogd = None
         for log in self._logs:
