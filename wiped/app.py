@@ -106,6 +106,7 @@ def notify(message: str) -> None:
     if not address:
         return
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
+        line.setblocking(False)  # a systemd that does not read must not stop us
         line.connect("\0" + address[1:] if address.startswith("@") else address)
         line.sendall(message.encode())
 
@@ -176,14 +177,11 @@ def _write_new(path: str, content: bytes) -> None:
         os.close(directory)
 
 
-async def _before_last_entry(ledger: Ledger, clock: Clock) -> str:
-    """ "" or why the clock is suspect: it stands before the newest audit entry. Notes the daemon's start, which is also how the newest entry is found."""
-    now = clock.now()
-    started = await ledger.note("daemon-started", {"version": wiped.__version__}, now)
+async def _newest_entry(ledger: Ledger, clock: Clock) -> datetime | None:
+    """The instant of the newest audit entry. Notes the daemon's start, whose number tells where the newest one from before stands."""
+    started = await ledger.note("daemon-started", {"version": wiped.__version__}, clock.now())
     before = await ledger.audit(after=max(0, started.seq - 2), limit=1)
-    if before and before[0].seq < started.seq and datetime.fromisoformat(before[0].at) > now:
-        return f"it stands before the newest audit entry of {before[0].at}"
-    return ""
+    return datetime.fromisoformat(before[0].at) if before and before[0].seq < started.seq else None
 
 
 async def _forever(name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -249,7 +247,7 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
         issuer=Issuer(settings.host.name or socket.gethostname(), settings.host.residency, wiped.__version__),
         pause=asyncio.sleep,
     )
-    world.conditions.clock_suspect = await _before_last_entry(ledger, clock)
+    world.conditions.recorded_until = await _newest_entry(ledger, clock)
     reconciler = Reconciler(world)
     interval = min(SWEEP_AT_MOST, float(settings.feed.interval))
     clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval)

@@ -39,6 +39,7 @@ class Reconciler:
         self._sweeping = asyncio.Lock()
         self._offset: float | None = None
         self._domains: dict[str, DomainFacts] = {}
+        self._seen: dict[str, str] | None = None
         self.queue = WorkQueue(clock=world.clock, parallel=world.rules.parallel_wipes, do=self._do, give_up=self._give_up, devices=self._devices)
 
     async def sweep(self) -> None:
@@ -85,7 +86,10 @@ class Reconciler:
         except HypervisorError as error:
             _log.warning("libvirt does not answer: going on with what is known", detail=str(error))
             return
-        await world.ledger.see_domains(domains, world.clock.now())
+        if {domain.uuid: domain.name for domain in domains} != self._seen:
+            # Only a host that changed is told to the ledger: an idle sweep costs the same however many phones are known.
+            await world.ledger.see_domains(domains, world.clock.now())
+            self._seen = {domain.uuid: domain.name for domain in domains}
         self._domains = {domain.uuid: domain for domain in domains}
 
     async def _look_at_feed(self) -> None:
@@ -95,20 +99,24 @@ class Reconciler:
             _log.error("the feed failed", code=error.code, detail=str(error))
 
     async def _check_clock(self) -> None:
-        """Realtime must walk with boottime; a difference of more than `max_clock_step` since the daemon started makes every conclusion from time suspect,
-        until they agree again."""
-        world = self._world
-        offset = world.clock.now().timestamp() - world.clock.boottime()
-        if self._offset is None:
-            self._offset = offset
-            before = world.conditions.clock_suspect
-        else:
-            step = offset - self._offset
-            before = "" if abs(step) <= world.safety.max_clock_step else f"the clock was stepped by {step:.0f} s"
-        if before != world.conditions.clock_suspect:
-            world.conditions.clock_suspect = before
-            _log.error("clock suspect", reason=before) if before else _log.info("clock trusted again")
-            await world.ledger.note("clock", {"suspect": bool(before)}, world.clock.now())
+        """Realtime must walk with boottime (a difference of more than `max_clock_step` since the daemon started is a step), and must not stand before what
+        the audit log holds already. While it does not, nothing is concluded from time."""
+        world, now = self._world, self._world.clock.now()
+        offset = now.timestamp() - world.clock.boottime()
+        self._offset = offset if self._offset is None else self._offset
+        step, until = offset - self._offset, world.conditions.recorded_until
+        why = ""
+        if until is not None and now < until:
+            why = f"it stands before the newest audit entry of {until:%Y-%m-%dT%H:%M:%SZ}"
+        elif abs(step) > world.safety.max_clock_step:
+            why = f"it was stepped by {step:.0f} s"
+        if why != world.conditions.clock_suspect:
+            world.conditions.clock_suspect = why
+            if why:
+                _log.error("the clock is suspect", why=why)
+            else:
+                _log.info("the clock is trusted again")
+            await world.ledger.note("clock", {"suspect": bool(why)}, world.clock.now())
             for phone in await world.ledger.phones((State.DUE,)):
                 await world.ledger.touch(phone.uuid)
 

@@ -35,6 +35,8 @@ class Conditions:
     feed: FeedStatus = field(default_factory=lambda: FeedStatus(complete_at=None))
     clock_suspect: str = ""
     """"" or why the clock cannot be trusted."""
+    recorded_until: datetime | None = None
+    """The instant of the newest audit entry from before the daemon's start: a clock that stands before it went back."""
     breaker_open: bool = False
     helper_fault: str = ""
     """"" or what the observer answered last instead of a survey."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.unit.conduct.rig import GRACE, Rig
@@ -325,4 +327,39 @@ async def test_a_quarantined_wipe_is_queued_when_its_time_comes_and_not_before()
     assert await rig.drain() == []
     rig.clock.move(301)
     await rig.reboot()
+    assert await rig.drain() == [Ending.RELEASED]
+
+
+async def test_an_idle_sweep_asks_nothing_about_phones_whose_time_has_not_come() -> None:
+    """Nothing is due: no phone is read, decided or written, however many there are."""
+    rig = Rig()
+    uuids = [rig.host.add_phone(number) for number in range(1, 40)]
+    await rig.reconciler.sweep()
+    for uuid in uuids:
+        await rig.subscribe(uuid, seconds=86_400)
+    await rig.reconciler.sweep()
+    asked: list[str] = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> object:
+            asked.append(name)
+            return getattr(rig.ledger, name)
+
+    object.__setattr__(rig.world, "ledger", Counting())
+    await rig.reconciler.sweep()
+    assert asked == ["due_for_decision", "wipes"]
+
+
+async def test_a_clock_before_the_audit_log_stays_suspect_until_it_has_passed_it() -> None:
+    """The clock went back while the daemon was down: sweep after sweep nothing is concluded, until time is past what was recorded."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    rig.world.conditions.recorded_until = rig.clock.now() + timedelta(days=1)
+    await rig.due(uuid)
+    for _ in range(3):
+        rig.clock.move(61)
+        await rig.reconciler.sweep()
+        assert await rig.drain() == []
+    rig.clock.move(86_400)
+    await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]

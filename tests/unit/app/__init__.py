@@ -1,0 +1,1 @@
+"""Tests of the composition root, with fakes where a host would be needed."""
