@@ -9,6 +9,8 @@ frozen plan, locks again, asks for the last word again, erases what is not prove
 
 from __future__ import annotations
 
+import contextlib
+
 import structlog
 
 from wiped.conduct import fencing, judging, preparing, stopping
@@ -92,7 +94,7 @@ class Executor:
             raise InvariantError("I1", "erasing had begun without a recorded plan")
         try:
             await fencing.put(world, wipe.uuid, wipe.plan, None)
-            await self._still_off(wipe)
+            await self.stop_again(wipe.uuid)
             attempt = Attempt(world, wipe, wipe.plan, resumed=True)
             async with world.eraser.session() as session:
                 proof = await attempt.run(session)
@@ -108,16 +110,19 @@ class Executor:
             return await judging.give_verdict(world, wipe.id, self._no_proof(wipe), extra=(reason,))
         return await judging.give_verdict(world, wipe.id, proof)
 
-    async def _still_off(self, wipe: WipeRecord) -> None:
-        """A phone that was started in spite of its fence (no hook loaded) is stopped hard: its image is half gone. A vanished one is off."""
+    async def stop_again(self, uuid: str) -> None:
+        """A phone that was started in spite of its fence (no hook loaded) is stopped hard: its image is half gone. A vanished one is off.
+
+        Only for a phone whose wipe is past its last word. Raises HypervisorError, RefusedError (a libvirt job runs on it).
+        """
+        if not any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes(uuid, unfinished=True)):
+            raise InvariantError("I7", "a phone is stopped for good only after the last word")
 
         async def no_way_back() -> None:
-            _log.error("a fenced phone was running", uuid=wipe.uuid, wipe_id=wipe.id)
+            _log.error("a fenced phone was running", uuid=uuid)
 
-        try:
-            await stopping.stop(self._world, wipe.uuid, patience=0, recall=no_way_back)
-        except GoneError:
-            return
+        with contextlib.suppress(GoneError):
+            await stopping.stop(self._world, uuid, patience=0, recall=no_way_back)
 
     async def _refused(self, wipe: WipeRecord, error: RefusedError) -> Ending:
         world = self._world

@@ -206,8 +206,9 @@ class Reconciler:
         for uuid in standing:
             if self._running(uuid) and not self.queue.busy_with(uuid):
                 _log.error("a fenced phone is running: is the libvirt hook loaded?", uuid=uuid)
-                await self._world.ledger.touch(uuid)
-                if not await self._world.ledger.wipes(uuid, unfinished=True):
+                if any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes(uuid, unfinished=True)):
+                    self.queue.submit(Work(Kind.STOP, uuid))
+                else:
                     await self._guarded(uuid)
 
     async def heal(self) -> None:
@@ -225,6 +226,8 @@ class Reconciler:
             return await self._executor.run(work.wipe_id)
         if work.kind is Kind.FENCE:
             await self._fence(work.uuid)
+        elif work.kind is Kind.STOP:
+            await self._executor.stop_again(work.uuid)
         else:
             await self._lift(work.uuid)
         return None
@@ -256,7 +259,7 @@ class Reconciler:
         phone = await self._world.ledger.phone(uuid)
         try:
             domain, _, plan = await look(self._world, uuid, phone.generation if phone else 0)
-        except (HelperError, StorageError, RefusedError) as error:
+        except (HypervisorError, HelperError, StorageError, RefusedError) as error:
             _log.warning("fenced by UUID only: its files could not be looked at", uuid=uuid, code=error.code, detail=str(error))
             return None, self._domains.get(uuid)
         return plan, domain

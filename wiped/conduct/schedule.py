@@ -38,6 +38,7 @@ class Kind(StrEnum):
     WIPE = "wipe"
     FENCE = "fence"
     LIFT = "lift"
+    STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True)

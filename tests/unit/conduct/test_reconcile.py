@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -363,3 +364,58 @@ async def test_a_clock_before_the_audit_log_stays_suspect_until_it_has_passed_it
     rig.clock.move(86_400)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
+
+
+async def test_a_quarantined_phone_that_was_started_is_stopped_hard() -> None:
+    """Its image is half gone, its next attempt is far away, the hook is not loaded and somebody starts it: the next sweep stops it."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1, acpi=None)
+    await rig.due(uuid)
+    rig.observer.mismatches = [3]
+    assert await rig.drain() == [Ending.QUARANTINED]
+    rig.host.hook_loaded = False
+    rig.host.start(uuid)
+    await rig.reconciler.sweep()
+    assert await rig.drain() == [None]
+    assert not rig.host.running(uuid)
+    assert (await rig.wipe_of(uuid)).step is WipeStep.QUARANTINED
+
+
+async def test_a_phone_is_fenced_by_its_uuid_while_libvirt_is_down() -> None:
+    """Held at its due time and libvirt does not answer: the fence stands at once; files and stop follow when it is back."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1, running=True)
+    await rig.reconciler.sweep()
+    await rig.subscribe(uuid)
+    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    rig.clock.move(600 + GRACE + 1)
+    rig.host.libvirt_down = True
+    await rig.reconciler.sweep()
+    with pytest.raises(HypervisorError):
+        await rig.drain()
+    assert rig.host.fences[uuid] == (frozenset(), frozenset())
+    rig.host.libvirt_down = False
+    await rig.reconciler.sweep()
+    await rig.drain()
+    assert not rig.host.running(uuid)
+    assert rig.host.fences[uuid][0]
+
+
+async def test_two_phones_are_wiped_side_by_side_by_the_queue_itself() -> None:
+    """Four due phones, two at a time, on two devices, with the queue's own tasks; a fifth, active one is left alone."""
+    rig = Rig()
+    uuids = [rig.host.add_phone(number, running=True, device=1 + number % 2) for number in (1, 2, 3, 4)]
+    active = rig.host.add_phone(5, running=True)
+    await rig.due(*uuids)
+    queue = asyncio.create_task(rig.reconciler.queue.run(), name="queue")
+    most = 0
+    async with asyncio.timeout(20):
+        while (await rig.ledger.counts())["released"] < 4:
+            most = max(most, len(rig.reconciler.queue.running))
+            await asyncio.sleep(0)
+    queue.cancel()
+    await asyncio.wait([queue])
+    assert most == 2
+    assert [rig.host.remains(f"SECRET of phone-{number}") for number in (1, 2, 3, 4, 5)] == [0, 0, 0, 0, 5]
+    assert rig.host.running(active)
+    assert all(count == 1 for count in rig.eraser.removed.values())
