@@ -187,9 +187,9 @@ class FakeHost:
 
     def shutdown(self, uuid: str) -> None:
         self._answer()
-        machine = self.machines[uuid]
+        machine = self.machines.get(uuid)
         self.events.append(f"shutdown {uuid}")
-        if machine.asked_at is None:
+        if machine is not None and machine.asked_at is None:
             machine.asked_at = self.boottime()
 
     def destroy(self, uuid: str) -> None:
@@ -204,6 +204,8 @@ class FakeHost:
     def start(self, uuid: str) -> None:
         """As libvirt with our hook: vetoed by a fence on the UUID or on any of its files, and by QEMU's own image locks."""
         self._answer()
+        if uuid not in self.machines:
+            raise HypervisorError("Domain not found")
         machine = self.machines[uuid]
         self._acpi(machine)
         if machine.facts.state in RUNNING:
@@ -223,7 +225,13 @@ class FakeHost:
     def undefine(self, uuid: str) -> None:
         self._answer()
         self.events.append(f"undefine {uuid}")
-        self.machines.pop(uuid, None)
+        machine = self.machines.get(uuid)
+        if machine is None or not machine.facts.persistent:
+            return
+        self._acpi(machine)
+        if machine.facts.state is not DomainState.SHUTOFF:
+            raise HypervisorError("the domain is still running")
+        del self.machines[uuid]
 
     # -- eyes
     def layer(self, path: str) -> ImageLayer:

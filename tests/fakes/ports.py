@@ -43,6 +43,7 @@ class FakeHypervisor:
 
     async def destroy(self, uuid: str) -> None:
         self.host.destroy(uuid)
+        self.hint(uuid)
 
     async def start(self, uuid: str) -> None:
         self.host.start(uuid)
