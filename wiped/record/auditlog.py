@@ -1,6 +1,6 @@
 """The audit log: append-only, hash-chained (attest.chain), written in the very transaction of what it tells.
 
-Kinds: `subscription` (begun, renewed, corrected), `generation-occupied`, `occupied-settled`, `phone-seen`, `phone-renamed`, `phone-back`,
+Kinds: `subscription` (begun, renewed, corrected), `refused`, `generation-occupied`, `occupied-settled`, `phone-seen`, `phone-renamed`, `phone-back`,
 `vanished`, `decision`, `marked`, `request`, `request-closed`, `hold`, `hold-released`, `wipe-begun`, `intent`, `step`, `last-word`, `erased`,
 `evidence`, `removed`, `judged`, `retry`, `finished`; and whatever `note` is given.
 

@@ -132,9 +132,7 @@ class SqlLedger:
                 else:
                     moves.append((stand, record, found))
             if refused:
-                occupied = [uuid for uuid, code in refused if code is RefusalCode.GENERATION_OCCUPIED]
-                if occupied:
-                    await self._db.write_in_turn(lambda c: terms.mark_occupied(c, occupied, now, source=source, operator=operator))
+                await self._db.write_in_turn(lambda c: terms.note_refused(c, refused, now, source=source, operator=operator))
                 raise terms.refusal(refused)
             if all(change is terms.Change.NOTHING and not stand.occupied for stand, _, change in moves):
                 return tuple(stand.last for stand, _, _ in moves if stand.last is not None)

@@ -84,7 +84,7 @@ def touch(connection: Connection, uuid: str) -> None:
 def see_domains(connection: Connection, domains: Sequence[DomainFacts], now: datetime) -> None:
     """`Ledger.see_domains`. A host on which nothing changed costs one query and no write."""
     seen = {domain.uuid: domain.name for domain in domains}
-    rows = {row.uuid: row for row in connection.execute(select(phones.c.uuid, phones.c.name, phones.c.present, phones.c.state))}
+    rows = {row.uuid: row for row in connection.execute(select(phones.c.uuid, phones.c.name, phones.c.present, phones.c.state, phones.c.since))}
     new = [uuid for uuid in seen if uuid not in rows]
     if new:
         connection.execute(phones.insert(), [blank(uuid, seen[uuid], now, present=True) for uuid in new])
@@ -104,12 +104,19 @@ def see_domains(connection: Connection, domains: Sequence[DomainFacts], now: dat
             auditlog.append(connection, "vanished", {"uuid": uuid, "state": row.state}, now)
         if here and seen[uuid] != row.name:
             auditlog.append(connection, "phone-renamed", {"uuid": uuid}, now)
-        changed.append({"key": uuid, "new_present": here, "new_name": seen.get(uuid, row.name), "new_state": state})
+        changed.append({"key": uuid, "new_present": here, "new_name": seen.get(uuid, row.name), "new_state": state,
+                        "new_since": row.since if state == row.state else now})  # fmt: skip
     if changed:
         connection.execute(
             update(phones)
             .where(phones.c.uuid == bindparam("key"))
-            .values(present=bindparam("new_present"), name=bindparam("new_name"), state=bindparam("new_state"), touches=phones.c.touches + 1),
+            .values(
+                present=bindparam("new_present"),
+                name=bindparam("new_name"),
+                state=bindparam("new_state"),
+                since=bindparam("new_since"),
+                touches=phones.c.touches + 1,
+            ),
             changed,
         )
 

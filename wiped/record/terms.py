@@ -217,14 +217,20 @@ def _answer_requests(connection: Connection, uuid: str, generation: int, now: da
     connection.execute(update(requests).where(*open_ones).values(closed_at=now))
 
 
-def mark_occupied(connection: Connection, uuids: Sequence[str], now: datetime, *, source: str, operator: str) -> None:
-    """The one thing of a refused batch that is recorded: the conductor fences these phones. Audited once."""
-    for uuid in uuids:
+def note_refused(connection: Connection, refused: Sequence[tuple[str, RefusalCode]], now: datetime, *, source: str, operator: str) -> None:
+    """What is recorded of a refused batch: occupied phones are marked (the conductor fences them), once; and what a person tried is told (R14).
+
+    A feed that repeats itself every minute is not told again and again.
+    """
+    for uuid, code in refused:
         phone = row_of(connection, uuid)
-        if phone is not None and not phone.occupied:
+        if code is RefusalCode.GENERATION_OCCUPIED and phone is not None and not phone.occupied:
             connection.execute(update(phones).where(phones.c.uuid == uuid).values(occupied=True, touches=phones.c.touches + 1))
             body = {"uuid": uuid, "generation": phone.generation, "source": source, "operator": operator}
             auditlog.append(connection, "generation-occupied", body, now)
+    if source in BY_HAND:
+        told = {"codes": sorted({str(code) for _, code in refused}), "phones": [uuid for uuid, _ in refused[:_SHOWN]], "of": len(refused)}
+        auditlog.append(connection, "refused", {**told, "source": source, "operator": operator}, now)
 
 
 _WORDS = {

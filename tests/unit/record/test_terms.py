@@ -91,13 +91,15 @@ async def test_an_unchanged_end_keeps_when_it_was_first_recorded(rig: Rig) -> No
 
 @pytest.mark.parametrize("source", ["local", "cli", "import"])
 async def test_one_person_cannot_bring_a_running_end_forward(rig: Rig, source: str) -> None:
-    """A typo in a date by hand would destroy a paying customer's phone: needs-approval, nothing recorded."""
+    """A typo in a date by hand would destroy a paying customer's phone: needs-approval, nothing recorded but who tried."""
     await rig.bind()
     before, kinds = await term(rig), await rig.kinds()
     error = await refused(rig, record(days=2), source=source)
     assert error.codes == ("needs-approval",)
     assert await term(rig) == before
-    assert await rig.kinds() == kinds
+    assert await rig.kinds() == [*kinds, "refused"]
+    body = (await rig.ledger.audit())[-1].body
+    assert body == {"codes": ["needs-approval"], "phones": [PHONE], "of": 1, "source": source, "operator": "op"}
 
 
 async def test_billings_own_feed_may_bring_the_end_forward(rig: Rig) -> None:
@@ -123,7 +125,7 @@ async def test_another_account_is_refused_and_the_phone_marked(rig: Rig) -> None
     before = await term(rig)
     await rig.ledger.conclude(PHONE, decision(State.ACTIVE), rig.now)
     for _ in range(2):
-        error = await refused(rig, record(account=BOB, number="s-9"))
+        error = await refused(rig, record(account=BOB, number="s-9"), source="http")
         assert error.codes == ("generation-occupied",)
     assert PHONE in str(error)
     assert "bob" not in str(error)
@@ -132,6 +134,7 @@ async def test_another_account_is_refused_and_the_phone_marked(rig: Rig) -> None
     assert phone.occupied
     assert await term(rig) == before
     assert PHONE in await rig.ledger.due_for_decision(rig.now)
+    assert (await rig.kinds())[-1] == "generation-occupied"
     assert (await rig.kinds()).count("generation-occupied") == 1
     facts = await rig.ledger.facts(PHONE, rig.now)
     assert facts is not None
