@@ -146,9 +146,14 @@ class Reconciler:
             self.queue.submit(self._work(unfinished, facts, decision), at_once=True)
         elif decision.action is Action.FENCE and unfinished is None:
             if not facts.fenced or self._running(uuid):
-                self.queue.submit(Work(Kind.FENCE, uuid))
+                await self._until_done(Work(Kind.FENCE, uuid))
         elif decision.action is Action.NONE and decision.state in _LIFTABLE and facts.fenced and not facts.suspended and unfinished is None:
-            self.queue.submit(Work(Kind.LIFT, uuid))
+            await self._until_done(Work(Kind.LIFT, uuid))
+
+    async def _until_done(self, work: Work) -> None:
+        """Work that has no record of its own: the phone is decided again in every sweep until a decision finds it done (a crash forgets the queue)."""
+        self.queue.submit(work)
+        await self._world.ledger.touch(work.uuid)
 
     def _running(self, uuid: str) -> bool:
         domain = self._domains.get(uuid)

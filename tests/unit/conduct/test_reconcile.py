@@ -419,3 +419,25 @@ async def test_two_phones_are_wiped_side_by_side_by_the_queue_itself() -> None:
     assert [rig.host.remains(f"SECRET of phone-{number}") for number in (1, 2, 3, 4, 5)] == [0, 0, 0, 0, 5]
     assert rig.host.running(active)
     assert all(count == 1 for count in rig.eraser.removed.values())
+
+
+async def test_fencing_and_lifting_outlive_a_daemon_that_died_before_doing_them() -> None:
+    """Decided and queued, then the daemon dies: the next one's sweep finds that it was never done."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1, running=True)
+    await rig.reconciler.sweep()
+    await rig.subscribe(uuid)
+    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    rig.clock.move(600 + GRACE + 1)
+    await rig.reconciler.sweep()
+    await rig.reboot()
+    await rig.drain()
+    assert uuid in rig.host.fences
+    assert not rig.host.running(uuid)
+    await rig.reconciler.sweep()
+    assert await rig.ledger.due_for_decision(rig.clock.now()) == (), "what is done is not decided again and again"
+    await rig.subscribe(uuid, seconds=86_400, number="s-2")
+    await rig.reconciler.sweep()
+    await rig.reboot()
+    await rig.drain()
+    assert uuid not in rig.host.fences
