@@ -104,7 +104,7 @@ class Fences(Protocol):
         """UUIDs with a fence file, malformed ones included."""
 
     async def hook_fault(self) -> str:
-        """"" when libvirtd has our hook loaded; else why not, and the fix (for /readyz and doctor)."""
+        """Empty when libvirtd has our hook loaded; else why not, and the fix (for /readyz and doctor)."""
 
 
 class Observer(Protocol):
@@ -206,7 +206,7 @@ class Ledger(Protocol):
         """All current terms."""
 
     async def due_for_decision(self, now: datetime) -> tuple[str, ...]:
-        """UUIDs whose `next_at` has come (indexed: does not grow with the phones whose time has not come), or that were touched since they were last decided."""
+        """UUIDs whose `next_at` has come (indexed: does not grow with the phones whose time has not come), or that were touched since."""
 
     async def next_instant(self) -> datetime | None:
         """The earliest `next_at` of all."""

@@ -153,9 +153,7 @@ class LedgerContract:
             await ledger.record_removed("w-1", artefact)
         wipe = await ledger.wipe("w-1")
         assert wipe is not None
-        assert [(item.state, item.result, item.evidence) for item in wipe.artefacts] == [
-            (ArtefactState.REMOVED, RESULTS[a], EVIDENCE[a]) for a in ("a1", "a2")
-        ]
+        assert [(item.state, item.result, item.evidence) for item in wipe.artefacts] == [(ArtefactState.REMOVED, RESULTS[a], EVIDENCE[a]) for a in ("a1", "a2")]
         certificate = CertificateRecord("c-1", "w-1", PHONE, "certificate", START, b"envelope")
         await ledger.judge("w-1", outcome="clear", reasons=(), residuals=(), certificate=certificate, now=START, retry_at=None)
         assert (await self.step(ledger), await self.state(ledger)) == (WipeStep.JUDGED, State.WIPED)
@@ -173,9 +171,7 @@ class LedgerContract:
         await ledger.record_evidence("w-1", replace(EVIDENCE["a1"], mismatches=2), proven=False)
         incident = CertificateRecord("i-1", "w-1", PHONE, "incident", START, b"incident")
         later = START + timedelta(minutes=5)
-        await ledger.judge(
-            "w-1", outcome="not-sanitized", reasons=("readback-mismatch",), residuals=(), certificate=incident, now=START, retry_at=later
-        )
+        await ledger.judge("w-1", outcome="not-sanitized", reasons=("readback-mismatch",), residuals=(), certificate=incident, now=START, retry_at=later)
         wipe = await ledger.wipe("w-1")
         assert wipe is not None
         assert (wipe.step, wipe.retry_at, wipe.attempt, wipe.reasons) == (WipeStep.QUARANTINED, later, 1, ("readback-mismatch",))

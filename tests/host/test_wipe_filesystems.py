@@ -78,9 +78,7 @@ def test_every_marker_is_gone_from_the_raw_device(private_libvirt, raw_fs, kind,
     assert not phone.exists()
 
 
-@pytest.mark.parametrize(
-    ("kind", "reason"), [("btrfs", "cow-filesystem"), ("ext4-journal", "journaled-data"), ("ext4-journal-default", "journaled-data")]
-)
+@pytest.mark.parametrize(("kind", "reason"), [("btrfs", "cow-filesystem"), ("ext4-journal", "journaled-data"), ("ext4-journal-default", "journaled-data")])
 def test_what_cannot_be_proven_is_quarantined(private_libvirt, raw_fs, kind, reason):
     """btrfs and data=journal (by mount option and hidden as a default): not-sanitized with its reason, fenced, in place, told by metric and exit code."""
     device = Device(private_libvirt, raw_fs, kind)

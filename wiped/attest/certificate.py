@@ -46,9 +46,7 @@ def _unproven(step: Step, result: EraseResult | None, evidence: Evidence | None)
     return ""
 
 
-def _check(
-    kind: str, wipe: WipeRecord, plan: Plan, verdict: Verdict, *, results: Mapping[str, EraseResult], evidence: Mapping[str, Evidence]
-) -> None:
+def _check(kind: str, wipe: WipeRecord, plan: Plan, verdict: Verdict, *, results: Mapping[str, EraseResult], evidence: Mapping[str, Evidence]) -> None:
     """I4, and that the words fit each other. Raises InvariantError."""
     if kind != ("certificate" if verdict.outcome in _GOOD else "incident"):
         raise InvariantError("I4", f"a {kind} cannot say {verdict.outcome}")
@@ -69,9 +67,7 @@ def _check(
             raise InvariantError("I4", "the phone's outcome is better than its worst artefact's")
 
 
-def _artefact(
-    step: Step, outcome: ArtefactOutcome, result: EraseResult | None, evidence: Evidence | None, *, policy: str, seed_digest: str
-) -> dict[str, Any]:
+def _artefact(step: Step, outcome: ArtefactOutcome, result: EraseResult | None, evidence: Evidence | None, *, policy: str, seed_digest: str) -> dict[str, Any]:
     facts = step.filesystem
     passes = result.passes if result else 0
     overwritten = step.method is Method.OVERWRITE and passes > 0

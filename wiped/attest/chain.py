@@ -63,9 +63,7 @@ def verify_entries(entries: Iterable[AuditEntry]) -> None:
 
 def entry_line(entry: AuditEntry) -> bytes:
     """One line of `audit.jsonl`: the entry in canonical JSON, newline included."""
-    return (
-        canonical_bytes({"seq": entry.seq, "at": entry.at, "kind": entry.kind, "body": entry.body, "previous": entry.previous, "hash": entry.hash}) + b"\n"
-    )
+    return canonical_bytes({"seq": entry.seq, "at": entry.at, "kind": entry.kind, "body": entry.body, "previous": entry.previous, "hash": entry.hash}) + b"\n"
 
 
 def parse_entry_line(line: bytes, *, number: int) -> AuditEntry:

@@ -38,9 +38,7 @@ class WipeStep(StrEnum):
 #: Steps at which a wipe is over and never resumed.
 FINAL_STEPS = frozenset({WipeStep.RELEASED, WipeStep.CANCELLED})
 #: Steps at which bytes may already be gone.
-COMMITTED_STEPS = frozenset(
-    {WipeStep.ERASING, WipeStep.VERIFYING, WipeStep.REMOVING, WipeStep.JUDGED, WipeStep.QUARANTINED, WipeStep.RELEASED}
-)
+COMMITTED_STEPS = frozenset({WipeStep.ERASING, WipeStep.VERIFYING, WipeStep.REMOVING, WipeStep.JUDGED, WipeStep.QUARANTINED, WipeStep.RELEASED})
 
 
 class ArtefactState(StrEnum):

@@ -353,4 +353,3 @@ class SqlLedger:
             connection.execute(answers.insert().prefix_with("OR REPLACE").values(key=key, digest=digest, answer=answer, at=now))
 
         await self._db.write(change)
-

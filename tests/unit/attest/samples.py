@@ -49,9 +49,7 @@ PLAN = Plan(
     fingerprint="cd" * 32,
 )
 RESULTS = {f"a{n}": EraseResult(f"a{n}", 8192, 1, MAP, MAP, 1) for n in (1, 2)}
-EVIDENCE = {
-    f"a{n}": Evidence(f"a{n}", "block-odirect", 8192, 0, MAP, started_at="2026-03-01T12:00:01Z", ended_at="2026-03-01T12:00:02Z") for n in (1, 2)
-}
+EVIDENCE = {f"a{n}": Evidence(f"a{n}", "block-odirect", 8192, 0, MAP, started_at="2026-03-01T12:00:01Z", ended_at="2026-03-01T12:00:02Z") for n in (1, 2)}
 VERDICT = Verdict(
     outcome=Outcome.CLEAR,
     reasons=(),

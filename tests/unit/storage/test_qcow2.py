@@ -17,9 +17,7 @@ from wiped.storage.qcow2 import MAX_HEADER, Qcow2Header, parse_qcow2_header, rea
 
 def test_plain_header() -> None:
     """A version 3 image without backing file."""
-    assert parse_qcow2_header(qcow2(size=5 << 30, snapshots=2)) == Qcow2Header(
-        version=3, virtual_size=5 << 30, cluster_bits=16, crypt_method=0, snapshots=2
-    )
+    assert parse_qcow2_header(qcow2(size=5 << 30, snapshots=2)) == Qcow2Header(version=3, virtual_size=5 << 30, cluster_bits=16, crypt_method=0, snapshots=2)
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -35,9 +33,7 @@ def test_backing_without_format() -> None:
     assert (header.backing_file, header.backing_format) == ("base", "")
 
 
-@pytest.mark.parametrize(
-    "data", [qcow2(features=4), qcow2(extensions=((DATA_FILE, b"/etc/shadow"),)), qcow2(features=4, extensions=((DATA_FILE, b"x"),))]
-)
+@pytest.mark.parametrize("data", [qcow2(features=4), qcow2(extensions=((DATA_FILE, b"/etc/shadow"),)), qcow2(features=4, extensions=((DATA_FILE, b"x"),))])
 def test_external_data_file(data: bytes) -> None:
     """The feature bit or the name alone is enough to call the data external (CVE-2024-32498)."""
     assert parse_qcow2_header(data).external_data

@@ -119,4 +119,3 @@ def test_survey_of_a_thousand_domains_fits() -> None:
     line = encode(Survey(domain(0), tuple(domain(n) for n in range(1, 1001))))
     assert len(line) < MAX_LINE // 8
     assert decode(line) == Survey(domain(0), tuple(domain(n) for n in range(1, 1001)))
-
