@@ -1,7 +1,8 @@
 """Whose file is it? Answered from libvirt's own files alone, each time anew; the daemon's plan is not believed (I5).
 
 Positive rule: a file may be erased only if this phone's XML names it *directly*: as the source of a disk (not read-only, cdrom, floppy or
-shareable) in its inactive, live, snapshot or checkpoint XML, as its NVRAM, as a console log, or as `save/NAME.save` with this UUID inside.
+shareable) in its inactive, live, snapshot or checkpoint XML, as its NVRAM, as a console log (with the rotated files that virtlogd leaves beside it), or as
+`save/NAME.save` with this UUID inside.
 Never because an image's header names it. Negative rule: no other domain reaches it, read as liberally as can be: chains under every disk,
 every path mentioned anywhere, directories shared, saved states.
 
@@ -191,12 +192,16 @@ class Claims:
     names: set[str] = field(default_factory=set)
     own: set[str] = field(default_factory=set)
     """Paths that this phone's XML names directly as its own."""
+    own_logs: set[str] = field(default_factory=set)
+    """Those of `own` that are console logs: their rotated files are this phone's too."""
     lent: dict[str, RefusalCode] = field(default_factory=dict)
     """Paths that this phone uses but that are not its own: media, shareable disks."""
     lent_identities: dict[FileIdentity, RefusalCode] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
     """Paths that others reach, with one UUID of them."""
     identities: dict[FileIdentity, str] = field(default_factory=dict)
+    logs: dict[str, str] = field(default_factory=dict)
+    """Console logs of others, with one UUID of them: whoever writes a log has its rotated files too."""
     trees: dict[str, str] = field(default_factory=dict)
     """Directories that others share with their guests."""
     stamps: dict[str, Stamp] = field(default_factory=dict)
@@ -204,7 +209,9 @@ class Claims:
     def judge(self, location: str, identity: FileIdentity) -> tuple[Refusal, ...]:
         """Why this file must not be erased as this phone's; () if it may. `location`: absolute and normal."""
         out = []
-        other = self.identities.get(identity) or self.paths.get(location) or self.paths.get(os.path.realpath(location))
+        real = os.path.realpath(location)
+        other = self.identities.get(identity) or self.paths.get(location) or self.paths.get(real)
+        other = other or self.logs.get(_rotated_from(location)) or self.logs.get(_rotated_from(real))
         if not other and self.trees and (tree := containing_root(location, tuple(self.trees))):
             other = self.trees[tree]
         if other:
@@ -212,7 +219,7 @@ class Claims:
         code = self.lent_identities.get(identity) or self.lent.get(location)
         if code is not None:
             out.append(Refusal(code, location, "the phone uses it as shared or read-only media: it is not its own"))
-        elif location not in self.own:
+        elif location not in self.own and _rotated_from(location) not in self.own_logs:
             out.append(Refusal(RefusalCode.AMBIGUOUS_BASE, location, "libvirt's files do not name it as this phone's own"))
         return tuple(out)
 
@@ -265,6 +272,7 @@ def _claim_own(claims: Claims, document: _Document, pools: dict[str, PoolFacts])
     for named in (facts.nvram, *facts.former_nvram, *facts.console_logs):
         if named.startswith("/"):
             claims.own.add(os.path.normpath(named))
+    claims.own_logs.update(os.path.normpath(log) for log in facts.console_logs if log.startswith("/"))
 
 
 def _claim_other(claims: Claims, path: str, document: _Document, pools: dict[str, PoolFacts], walked: set[tuple[str, str]]) -> None:
@@ -273,6 +281,9 @@ def _claim_other(claims: Claims, path: str, document: _Document, pools: dict[str
     if facts.name and document.origin != "snapshot":
         _claim_mentioned(claims, owner, (save_path(claims.directories, facts.name),))
     _claim_mentioned(claims, owner, document.mentioned)
+    for log in facts.console_logs:
+        for spelling in (os.path.normpath(log), os.path.realpath(log)):
+            claims.logs.setdefault(spelling, owner)
     for shared in facts.shared_directories:
         claims.trees.setdefault(shared, owner)
     for disk in facts.disks:
@@ -320,6 +331,13 @@ def _claim_saved(claims: Claims, walked: set[tuple[str, str]], pools: dict[str, 
             every = [disk.location for disk in facts.disks] + [facts.nvram, *facts.console_logs]
             mentioned = frozenset(location for location in every if location.startswith("/"))
             _claim_other(claims, path, _Document((0, 0, 0), "inactive", facts, mentioned), pools, walked)
+
+
+def _rotated_from(location: str) -> str:
+    """The log from which virtlogd rotated this file away (its name, a dot, a number without leading zeros); "" when it has no such name."""
+    log, dot, number = location.rpartition(".")
+    plain = number.isascii() and number.isdigit() and (number == "0" or number[0] != "0")
+    return log if dot and plain and not log.endswith("/") else ""
 
 
 def _location(disk: DiskSource, pools: dict[str, PoolFacts], path: str) -> str:

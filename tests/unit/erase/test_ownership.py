@@ -63,6 +63,32 @@ def test_a_phones_own_things_are_its_own(libvirt: LibvirtFiles, images: Path) ->
     assert claims.names == {"p"}
 
 
+def test_rotated_console_logs_are_their_phones(libvirt: LibvirtFiles, images: Path) -> None:
+    """What virtlogd rotated away beside a phone's own log is its own; look-alikes are not; a neighbour's is the neighbour's, also through a link."""
+    (images / "there").symlink_to(images)
+    mine, theirs, linked = (str(images / name) for name in ("mine.log", "theirs.log", "there/linked.log"))
+    uuid = libvirt.define("mine", log=mine)
+    libvirt.define("theirs", log=theirs)
+    libvirt.define("third", log=linked)
+    own = [image(Path(mine + "." + number)) for number in ("0", "1", "10")]
+    strange = [image(Path(mine + "." + ending)) for ending in ("00", "01", "-1", "1.gz", "²", "0.", "x")]
+    claims = read_claims(libvirt.directories, uuid)
+    assert [codes(claims, path) for path in own] == [[], [], []]
+    assert {tuple(codes(claims, path)) for path in strange} == {("ambiguous-base",)}
+    assert codes(claims, image(Path(theirs + ".0"))) == ["ambiguous-base", "shared-by-domain"]
+    assert codes(claims, image(images / "linked.log.2")) == ["ambiguous-base", "shared-by-domain"]
+    libvirt.define("nested", log=own[0])
+    assert codes(read_claims(libvirt.directories, uuid), own[0]) == ["shared-by-domain"]
+
+
+def test_a_log_whose_name_is_a_rotated_one_of_a_neighbour_is_refused(libvirt: LibvirtFiles, images: Path) -> None:
+    """A log of ours at a place to which virtlogd rotates a neighbour's log may hold the neighbour's console."""
+    uuid = libvirt.define("mine", log=image(images / "console.0"))
+    assert codes(read_claims(libvirt.directories, uuid), str(images / "console.0")) == []
+    libvirt.define("theirs", log=str(images / "console"))
+    assert codes(read_claims(libvirt.directories, uuid), str(images / "console.0")) == ["shared-by-domain"]
+
+
 def test_a_transient_domain_is_known_by_its_status_alone(libvirt: LibvirtFiles, images: Path) -> None:
     """A domain without configuration file owns what its live status names, and protects it."""
     disk = image(images / "t.raw")
