@@ -55,6 +55,11 @@ async def test_restart_of_libvirtd(private_libvirt: PrivateLibvirt) -> None:
         await heard(hints, phone.uuid, 2)
 
 
+def own_threads() -> int:
+    """Living threads, but for those in which this test itself waits for libvirtd (`asyncio.to_thread`)."""
+    return sum(1 for thread in threading.enumerate() if not thread.name.startswith("asyncio_"))
+
+
 async def test_kill_of_libvirtd(private_libvirt: PrivateLibvirt) -> None:
     """The same after SIGKILL, again and again, with no thread left over."""
     door = LibvirtHypervisor(private_libvirt.connect_uri, bounds=QUICK)
@@ -67,10 +72,11 @@ async def test_kill_of_libvirtd(private_libvirt: PrivateLibvirt) -> None:
             await asyncio.to_thread(private_libvirt.stop_libvirtd, signal.SIGKILL)
             await asyncio.to_thread(private_libvirt.start_libvirtd)
             if round_number == 0:
-                threads = threading.active_count()
+                threads = own_threads()
         assert await anext(hints) == ""
-        await asyncio.sleep(0.2)
-        assert threading.active_count() <= threads
+        async with asyncio.timeout(10):
+            while own_threads() > threads:
+                await asyncio.sleep(0.05)
 
 
 async def test_frozen_libvirtd(private_libvirt: PrivateLibvirt) -> None:
@@ -98,11 +104,11 @@ async def test_frozen_libvirtd(private_libvirt: PrivateLibvirt) -> None:
                 began = time.monotonic()
                 with pytest.raises(HypervisorError):
                     await door.domain(phone.uuid)
-                assert time.monotonic() - began < QUICK.call + 0.3
+                assert time.monotonic() - began < QUICK.call + 2
                 assert not door.connected
                 assert threading.active_count() <= threads + QUICK.stuck + 2  # and one opener, one closer
                 await asyncio.sleep(0.05)
-            assert slowest < 0.25
+            assert slowest < 2  # a call on the loop would hold it for as long as libvirtd is frozen
         finally:
             private_libvirt.sigcont()
         await heard(hints, "", 10)
