@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 #: Back-off after a passing failure, and after a refusal, seconds: doubled each time up to the last.
 FIRST_AGAIN, LAST_AGAIN = 1.0, 300.0
-FIRST_AFTER_REFUSAL, LAST_AFTER_REFUSAL = 60.0, 900.0
+FIRST_AFTER_REFUSAL, LAST_AFTER_REFUSAL = 60.0, 300.0
 #: After this many passing failures in a row a wipe past its last word is judged as it is.
 PATIENCE = 6
 #: How far down the queue a wipe for a free device is looked for.

@@ -264,6 +264,8 @@ class Service:
         self._nudge()
         after = await self.explain(uuid)
         running = next((wipe for wipe in after.wipes if wipe.step not in FINAL_STEPS), None)
+        if running is not None:
+            await self._reconciler.submit_again(running.id)  # one that was refused before does not wait for its back-off
         return WipeAsked(request.id, running, after.decision)
 
     async def retry(self, uuid: str, operator: str) -> WipeRecord:
