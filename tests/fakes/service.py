@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from wiped.attest.chain import GENESIS, entry_hash
+from wiped.attest.chain import GENESIS, HEAD_TYPE, entry_hash
+from wiped.attest.signing import Ed25519Signer, generate_key, seal
 from wiped.errors import InputError, NotFoundError
 from wiped.model.inventory import ArtefactKind, ExtentFacts, FileIdentity, FilesystemFacts
 from wiped.model.outcome import EraseResult, Evidence, Outcome
@@ -97,6 +98,7 @@ class FakeService:
     entries: tuple[AuditEntry, ...] = field(default_factory=lambda: make_audit(25))
     envelope: bytes = b'{"payload":""}'
     pem: bytes = b"-----BEGIN PUBLIC KEY-----\n"
+    signer: Ed25519Signer = field(default_factory=lambda: Ed25519Signer(generate_key()))
     checks: dict[str, str] = field(default_factory=lambda: {"libvirt": "", "ledger": "", "feed": ""})
     begins: bool = True
     later: list[WipeRecord] = field(default_factory=list)
@@ -207,6 +209,13 @@ class FakeService:
     async def audit(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
         self._ask("audit", after, limit)
         return tuple(entry for entry in self.entries if entry.seq > after)[:limit]
+
+    async def audit_head(self, seq: int) -> bytes:
+        self._ask("audit_head", seq)
+        for entry in self.entries:
+            if entry.seq == seq:
+                return seal({"seq": seq, "hash": entry.hash, "at": entry.at, "exported_at": entry.at}, self.signer, payload_type=HEAD_TYPE)
+        raise NotFoundError("no such audit entry", where="seq")
 
     async def retry(self, uuid: str, operator: str) -> WipeRecord:
         self._ask("retry", uuid, operator)

@@ -210,6 +210,11 @@ class Handlers:
             after = max(after, await self._head() - limit)
         return _items([shaping.audit_out(entry) for entry in await self._service.audit(after=after, limit=limit)])
 
+    async def audit_head(self, request: web.Request) -> web.Response:
+        """What this host signs of the log's first `seq` entries."""
+        seq = _number(request, "seq", 0, 1, 2**62)
+        return web.Response(body=await self._service.audit_head(seq), content_type="application/vnd.dsse.envelope.v1+json")
+
     async def _head(self) -> int:
         """The seq of the last entry: entries are numbered without a gap, so a search by halves finds it."""
         beyond = 1
@@ -312,6 +317,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("audit", "GET", "/v1/audit", "Entries of the audit log's hash chain, in order", _CHECK, doc.AuditOut, lists=True,
               query=(("after", "integer", "only entries with a greater seq"), ("limit", "integer", "1 to 1000"),
                      ("last", "integer", "the last so many, 1 to 1000"))),
+    Operation("audit_head", "GET", "/v1/audit/head", "A signed head over the first entries of the log, for an export", _CHECK,
+              media="application/vnd.dsse.envelope.v1+json", query=(("seq", "integer", "the last entry that it covers"),)),
     Operation("healthz", "GET", "/healthz", "Alive", ()),
     Operation("readyz", "GET", "/readyz", "libvirt, ledger, feed, helpers, hook, clock; 503 where one is missing", (), doc.ReadyOut),
     Operation("openapi", "GET", "/openapi.json", "This description", ()),

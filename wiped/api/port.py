@@ -59,6 +59,9 @@ class ServicePort(Protocol):
     async def audit(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
         """Entries with seq > `after`, in order."""
 
+    async def audit_head(self, seq: int) -> bytes:
+        """A signed head (DSSE) over the log up to entry `seq`. NotFoundError."""
+
     async def retry(self, uuid: str, operator: str) -> WipeRecord:
         """Try a quarantined phone again now. RefusedError or NotFoundError where there is nothing to retry."""
 

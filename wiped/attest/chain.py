@@ -17,6 +17,9 @@ from wiped.model.canonical import canonical_bytes, parse_canonical
 from wiped.model.instants import parse_instant
 from wiped.model.records import AuditEntry
 
+#: The payload type of a signed head: {"seq", "hash", "at", "exported_at"}.
+HEAD_TYPE = "application/vnd.wiped.audit-head+json"
+
 #: `previous` of the first entry.
 GENESIS = "0" * 64
 

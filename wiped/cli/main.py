@@ -156,6 +156,11 @@ def make_app() -> App:
         """The newest entries."""
         return await act.audit_tail(ctx, last)
 
+    @audit.command(name="export")
+    async def audit_export(directory: Annotated[str, Parameter(name="DIR", help="made if it is missing")], /, *, ctx: Ctx) -> int:
+        """Copy the whole log, a signed head and the public key into DIR, for verifying it elsewhere."""
+        return await act.audit_export(ctx, directory)
+
     @audit.command(name="verify")
     async def audit_verify(
         directory: Annotated[str, Parameter(name="DIR", help="an exported log, verified offline; without it the daemon's own")] = "",

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+from wiped.attest.chain import HEAD_TYPE
+from wiped.attest.signing import seal
 from wiped.conduct import deciding, preparing
 from wiped.conduct.announce import Hub
 from wiped.conduct.endings import GoneError
@@ -16,6 +18,7 @@ from wiped.conduct.reconcile import Reconciler
 from wiped.conduct.world import World
 from wiped.decide import refusal
 from wiped.errors import InputError, LedgerError, NotFoundError, RefusedError
+from wiped.model.instants import instant_text
 from wiped.model.plan import Plan, RefusalCode
 from wiped.model.records import (
     COMMITTED_STEPS,
@@ -185,6 +188,14 @@ class Service:
     async def audit(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
         """Audit entries with seq > `after`."""
         return await self._world.ledger.audit(after=after, limit=limit)
+
+    async def audit_head(self, seq: int) -> bytes:
+        """A signed head (DSSE) over the log up to entry `seq`, for an export of that length. Raises NotFoundError where there is no such entry."""
+        found = await self._world.ledger.audit(after=seq - 1, limit=1) if seq > 0 else ()
+        if not found:
+            raise NotFoundError("no such audit entry", where="seq")
+        told = {"seq": found[0].seq, "hash": found[0].hash, "at": found[0].at, "exported_at": instant_text(self._world.clock.now())}
+        return seal(told, self._world.signer, payload_type=HEAD_TYPE)
 
     def public_key(self) -> bytes:
         """The public key that verifies this host's certificates, PEM."""

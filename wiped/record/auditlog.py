@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from wiped.attest.chain import GENESIS, Head, entry_hash, entry_line, follow, parse_entry_line
+from wiped.attest.chain import GENESIS, HEAD_TYPE, Head, entry_hash, entry_line, follow, parse_entry_line
 from wiped.attest.signing import Signs, open_envelope, seal
 from wiped.errors import InputError, LedgerError, VerificationError
 from wiped.model.canonical import canonical_bytes
@@ -31,7 +31,6 @@ WITHHELD = frozenset({"reference", "reason", "name", "account_reference", "locat
 ENTRIES_FILE = "audit.jsonl"
 KEY_FILE = "public-key.pem"
 HEAD_FILE = "head.dsse.json"
-HEAD_TYPE = "application/vnd.wiped.audit-head+json"
 _BATCH = 1_000
 
 

@@ -263,6 +263,28 @@ def test_the_audit_log_is_verified_from_its_first_entry(operator: Operator) -> N
     assert "audit entry 701" in ran.err
 
 
+def test_the_audit_log_is_exported_and_verified_without_the_daemon(operator: Operator, tmp_path: Path) -> None:
+    """The copy verifies offline against the host's key; a cut-off end, a changed byte and another key do not."""
+    operator.service.entries = make_audit(1_002)
+    operator.service.pem = operator.service.signer.public_pem
+    copy, key = tmp_path / "log", tmp_path / "pub.pem"
+    assert operator.run("--output", "json", "audit", "export", str(copy)).json["seq"] == 1_002
+    key.write_bytes(operator.service.pem)
+    asked = len(operator.service.asked)
+    assert operator.run("--output", "json", "audit", "verify", str(copy), "--key", str(key)).json["seq"] == 1_002
+    assert asked == len(operator.service.asked)
+    whole = (copy / "audit.jsonl").read_bytes()
+    (copy / "audit.jsonl").write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    assert operator.run("audit", "verify", str(copy), "--key", str(key)).code == 65
+    (copy / "audit.jsonl").write_bytes(whole.replace(b'"number":7,', b'"number":8,', 1))
+    assert operator.run("audit", "verify", str(copy), "--key", str(key)).code == 65
+    (copy / "audit.jsonl").write_bytes(whole)
+    key.write_bytes(Ed25519Signer(generate_key()).public_pem)
+    assert operator.run("audit", "verify", str(copy), "--key", str(key)).code == 65
+    (tmp_path / "file").write_text("x")
+    assert operator.run("audit", "export", str(tmp_path / "file")).code == 2
+
+
 def test_a_certificate_is_fetched_and_verified_offline(operator: Operator, tmp_path: Path) -> None:
     """Byte for byte to a file and to stdout; one changed byte, another key, an added newline: code 65."""
     signer = Ed25519Signer(generate_key())

@@ -9,6 +9,8 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.conduct.rig import GRACE, SAFETY, Rig
+from wiped.attest.chain import HEAD_TYPE
+from wiped.attest.signing import open_envelope
 from wiped.conduct.endings import Ending
 from wiped.errors import InputError, NotFoundError, RefusedError
 from wiped.model.records import WipeStep
@@ -262,3 +264,17 @@ async def test_certificates_are_found_by_their_id_and_by_their_wipe() -> None:
     for call in (rig.service.certificate("none"), rig.service.wipe("none"), rig.service.explain("none"), rig.service.plan("none")):
         with pytest.raises(NotFoundError):
             await call
+
+
+async def test_a_signed_head_covers_the_entry_that_was_asked_for() -> None:
+    """For an export of that length: seq and hash are the entry's, signed by this host's key; an entry that is not there has none."""
+    rig = Rig()
+    rig.host.add_phone(1)
+    await rig.reconciler.sweep()
+    entries = await rig.service.audit()
+    for entry in (entries[0], entries[-1]):
+        told = open_envelope(await rig.service.audit_head(entry.seq), rig.service.public_key(), payload_type=HEAD_TYPE)
+        assert (told["seq"], told["hash"], told["at"]) == (entry.seq, entry.hash, entry.at)
+    for seq in (0, -1, entries[-1].seq + 1):
+        with pytest.raises(NotFoundError):
+            await rig.service.audit_head(seq)
