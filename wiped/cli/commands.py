@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
+from uuid import UUID
 
 from rich.live import Live
 from rich.text import Text
@@ -147,14 +148,22 @@ async def phones_list(ctx: Context, states: list[str]) -> int:
     return 0
 
 
+def _uuid(name: str) -> str:
+    try:
+        return str(UUID(name))
+    except ValueError:
+        return ""
+
+
 async def subscriptions_set(ctx: Context, name: str, body: dict[str, Any]) -> int:
     """`wipectl subscriptions set PHONE`."""
     if body["account"] == "-":
         line = ctx.stdin.readline(4_096)
         body = {**body, "account": line.rstrip("\r\n")}
     async with ctx.daemon() as client:
-        phone = await client.phone(name)
-        document = await client.send("PUT", f"/v1/phones/{phone['uuid']}/subscription", body)
+        # A UUID need not be a domain's yet: such a term is kept and shown. Only a name must be known.
+        uuid = _uuid(name) or (await client.phone(name))["uuid"]
+        document = await client.send("PUT", f"/v1/phones/{uuid}/subscription", body)
     ctx.screen.show(document, tables.subscriptions([document]))
     return 0
 

@@ -132,8 +132,13 @@ class Screen:
             print(json.dumps(document, ensure_ascii=True), file=self._out, flush=True)
         elif self.output == "yaml":
             print(yaml.safe_dump(document, sort_keys=False, allow_unicode=False, explicit_start=True), end="", file=self._out, flush=True)
-        else:
+        elif self.console.is_terminal:
             self.console.print(table)
+        else:
+            # rich pads every cell: in a file or a pipe that is only noise.
+            with self.console.capture() as captured:
+                self.console.print(table)
+            print("\n".join(line.rstrip() for line in captured.get().splitlines()), file=self._out, flush=True)
 
     def raw(self, data: bytes) -> None:
         """Bytes as they are: a byte more and a signature's form is another."""

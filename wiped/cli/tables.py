@@ -37,7 +37,7 @@ def status(document: Document) -> RenderableType:
     well = Text("yes", style="green")
     pairs: list[tuple[str, Any]] = [
         ("host", f"{document['host']} (wiped {document['version']})"),
-        ("phones", f"{sum(phones.values())}: " + words(f"{count} {state}" for state, count in phones.items() if count)),
+        ("phones", words(f"{count} {state}" for state, count in phones.items() if count) if any(phones.values()) else "none"),
         ("flags", words(f"{count} {flag}" for flag, count in document["flags"].items() if count)),
         ("overdue", Text(f"{document['overdue']}, the oldest for {span(document['oldest_overdue_seconds'])}", style="red") if document["overdue"] else "none"),
         ("quarantined", Text(str(document["quarantined"]), style="red") if document["quarantined"] else "none"),
@@ -58,6 +58,10 @@ def status(document: Document) -> RenderableType:
         empty="no wipe is running",
     )
     return stack(facts(pairs), Text(), running)
+
+
+def _phone(phone: Document) -> str:
+    return f"{phone['name'] or '(no name)'} ({phone['uuid']}), generation {phone['generation']}"
 
 
 def _upcoming(item: Document) -> str:
@@ -85,7 +89,7 @@ def explain(document: Document) -> RenderableType:
     """State, next change, every reason."""
     phone, term = document["phone"], document["subscription"]
     pairs: list[tuple[str, Any]] = [
-        ("phone", f"{phone['name']} ({phone['uuid']}), generation {phone['generation']}"),
+        ("phone", _phone(phone)),
         ("state", word(document["state"])),
         ("flags", words(document["flags"])),
         ("since", moment(document["since"])),
@@ -121,7 +125,7 @@ def plan(document: Document) -> RenderableType:
     return stack(
         facts(
             (
-                ("phone", f"{phone['name']} ({phone['uuid']}), generation {phone['generation']}"),
+                ("phone", _phone(phone)),
                 ("expected", Text(f"{document['expected_outcome']} ({words(document['expected_reasons'])})")),
                 ("residuals", words(document["residuals"])),
                 ("fingerprint", document["fingerprint"]),
@@ -152,7 +156,7 @@ def wipe(document: Document) -> RenderableType:
         facts(
             (
                 ("wipe", document["id"]),
-                ("phone", f"{phone['name']} ({phone['uuid']}), generation {phone['generation']}"),
+                ("phone", _phone(phone)),
                 ("state", word(document["state"])),
                 ("trigger", f"{trigger['kind']} ({trigger['ground']}) by {trigger['operator']}"),
                 ("ticket", trigger["reference"]),

@@ -73,6 +73,12 @@ def test_no_name_reaches_the_terminal_alive(operator: Operator, command: tuple[s
         assert "evil\\x1b[2J\\x1b[31m\\u202ename\\n[bold]" in text
 
 
+def test_a_table_in_a_pipe_has_no_trailing_blanks(operator: Operator) -> None:
+    """What is padded for eyes is noise in a file."""
+    for command in LISTS:
+        assert all(line == line.rstrip() for line in operator.run(*command).out.splitlines())
+
+
 def test_a_phone_is_named_by_uuid_or_name(operator: Operator) -> None:
     """Names are resolved by the daemon; what follows goes by UUID."""
     assert operator.run("--output", "json", "plan", "phone-one").json["phone"]["uuid"] == UUID_ONE
@@ -211,6 +217,13 @@ def test_a_subscription_is_set(operator: Operator) -> None:
     assert bad.code == 2
     assert "expires: must be an RFC 3339 instant" in bad.err
     assert ACCOUNT not in bad.out + bad.err
+
+
+def test_a_subscription_of_a_uuid_that_is_no_domain_is_kept(operator: Operator) -> None:
+    """A UUID is taken as it is: the domain may come later; a name must be known."""
+    term = ("--account", ACCOUNT, "--subscription", "s-1", "--starts", "2026-01-01T00:00:00Z", "--expires", "2026-02-01T00:00:00Z")
+    assert operator.run("--output", "json", "subscriptions", "set", UUID_TWIN.upper(), *term).json["phone"] == UUID_TWIN
+    assert operator.run("subscriptions", "set", "nobody", *term).code == 2
 
 
 def test_the_account_is_read_from_standard_input(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
