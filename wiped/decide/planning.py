@@ -70,11 +70,11 @@ class _Sorting:
     def __init__(self, uuid: str) -> None:
         self.uuid = uuid
         self.steps: dict[FileIdentity, Step] = {}
-        self.retained: dict[str, Retained] = {}
+        self.retained: dict[tuple[str, FileIdentity | None], Retained] = {}
         self.refusals: list[Refusal] = []
 
     def keep(self, found: FoundArtefact, kind: str, reason: str) -> None:
-        self.retained.setdefault(found.layer.location, Retained(found.layer.location, kind, reason, found.layer.identity))
+        self.retained.setdefault((found.layer.location, found.layer.identity), Retained(found.layer.location, kind, reason, found.layer.identity))
 
     def erase(self, found: FoundArtefact) -> None:
         refusals = refusal.refusals_of(found, self.uuid)
@@ -212,3 +212,18 @@ def drift(planned: Plan, seen: Plan) -> tuple[Refusal, ...]:
     if (planned.uuid, planned.generation) != (seen.uuid, seen.generation):
         found.append(Refusal(RefusalCode.DRIFT, "", "another phone or generation"))
     return tuple({(r.code, r.location): r for r in found}.values())
+
+
+def forgotten(planned: Plan, again: Plan) -> tuple[Refusal, ...]:
+    """What the plan of before the stop had, and the one that is to replace it has not: neither its place nor its inode.
+
+    Stopping a phone takes away what only its live XML named (a hot-plugged disk, a log of before it was redefined). Such a file still holds the
+    phone's data, and a plan that forgot it would be certified as `clear`.
+    """
+    places = {step.location for step in again.steps}
+    files = {step.identity for step in again.steps}
+    return tuple(
+        Refusal(RefusalCode.DRIFT, step.location, "it was the phone's when this wipe began, and nothing names it now: name it in the persistent definition")
+        for step in planned.steps
+        if step.location not in places and step.identity not in files
+    )

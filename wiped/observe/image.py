@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from wiped.errors import InputError, RefusedError, StorageError
-from wiped.model.inventory import ArtefactKind, DiskSource, DomainFacts, FoundArtefact, ImageLayer, Inventory, LibvirtDirectories
+from wiped.model.inventory import ArtefactKind, DiskSource, DomainFacts, DomainState, FoundArtefact, ImageLayer, Inventory, LibvirtDirectories
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
@@ -92,6 +92,7 @@ class _Survey:
         for disk in sorted(usable, key=lambda disk: disk.origin == "snapshot"):
             groups.setdefault(_plain(disk.location), []).append(disk)
         seen: set[str] = set()
+        self._only_live(groups)
         for location, group in groups.items():
             if location in seen and all(disk.origin == "snapshot" for disk in group):
                 continue  # what a snapshot named is a layer of a current disk
@@ -100,6 +101,15 @@ class _Survey:
             layers = self._walk(group[0], with_extents=self.with_extents and not retain)
             seen.update(_plain(layer.location) for layer in layers)
             self.artefacts.extend(_chain(group[0], layers, former, retain))
+
+    def _only_live(self, groups: dict[str, list[DiskSource]]) -> None:
+        """Disks that stopping the phone would make libvirt forget: hot-plugged ones, the destination of a block copy. Told before it is stopped."""
+        if not self.domain.persistent or self.domain.state is DomainState.SHUTOFF:
+            return
+        for location, group in groups.items():
+            if all(disk.origin == "live" for disk in group) and not _retain_reason(group):
+                detail = "only the running phone has this disk, and libvirt forgets it at the stop: attach it with --config too, or detach it"
+                self._problem(RefusalCode.UNSUPPORTED_ARTEFACT, location, detail)
 
     def _is_usable(self, disk: DiskSource) -> bool:
         """Whether the disk is a file here; otherwise its problem is told. An empty drive is nothing."""

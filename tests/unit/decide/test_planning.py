@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.decide.nouns import NEIGHBOUR, PHONE, found, inventory
-from wiped.decide.planning import drift, make_plan
+from wiped.decide.planning import drift, forgotten, make_plan
 from wiped.decide.refusal import confirmation
 from wiped.model.inventory import ArtefactKind, DiskSource, FilesystemFacts, JobKind
 from wiped.model.plan import RefusalCode
@@ -161,6 +161,24 @@ def test_drift_names_every_difference():
     assert ("drift", "/srv/phones/z") in seen(TOP, GOLDEN, found("/srv/phones/z", 4))
     assert ("drift", "/srv/golden/base") in seen(TOP)
     assert drift(plan, replace(plan, generation=2)) != ()
+
+
+def test_what_stopping_a_phone_made_libvirt_forget_is_named():
+    """A step of the first plan that the second one has under neither its place nor its inode; a moved, replaced or added file is the plan's own affair."""
+    extra = found("/srv/phones/plugged", 9)
+    first = make_plan(inventory(TOP, extra, GOLDEN), 1, RULES)
+    assert [(item.code, item.location) for item in forgotten(first, make_plan(inventory(TOP, GOLDEN), 1, RULES))] == [("drift", "/srv/phones/plugged")]
+    for again in (extra, found("/srv/phones/plugged", 10), found("/srv/phones/renamed", 9)):
+        assert forgotten(first, make_plan(inventory(TOP, again, GOLDEN), 1, RULES)) == ()
+    assert forgotten(make_plan(inventory(TOP, GOLDEN), 1, RULES), first) == ()
+
+
+def test_a_place_that_changed_between_two_looks_keeps_both_files():
+    """Two files seen at one place are both kept: none of them can become a step under another name."""
+    media = [found("/srv/phones/a", inode, retain_reason="read-only-media") for inode in (1, 2)]
+    plan = make_plan(inventory(*media, found("/srv/phones/b", 2)), 1, RULES)
+    assert {kept.identity.inode for kept in plan.retained} == {1, 2}
+    assert [refusal.code for refusal in plan.refusals] == ["shared-by-domain"]
 
 
 def test_growing_is_not_drift():

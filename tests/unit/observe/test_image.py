@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.unit.observe.places import ME, OTHER, Places, disk, neighbour, phone, qcow2, saved_state
 from wiped.decide.planning import make_plan
 from wiped.model.inventory import ArtefactKind as Kind
-from wiped.model.inventory import DiskSource, Inventory
+from wiped.model.inventory import DiskSource, DomainState, Inventory
 from wiped.observe.image import READ_ONLY_MEDIA
 
 
@@ -341,13 +342,23 @@ def test_header_in_a_raw_disk_is_never_read(places: Places) -> None:
 def test_a_running_phone_can_be_planned(places: Places) -> None:
     """A disk that is locked (by the running phone, or by our own eraser) is not called in use by the survey."""
     path = places.raw("a.raw", b"x" * 65536)
-    domain = phone(disk(path, origin="live"))
+    domain = phone(disk(path, origin="live"), disk(path, origin="inactive"))
     with path.open("r+b") as held:
         fcntl.fcntl(held, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 100, 5, 0))  # 37: F_OFD_SETLK
         inventory = places.look(domain, with_extents=True)
     plan = make_plan(inventory, 1, places.rules)
     assert plan.refusals == ()
     assert [step.location for step in plan.steps] == [str(path)]
+
+
+def test_a_disk_that_only_the_running_phone_has_is_told(places: Places) -> None:
+    """Hot-plugged and not in the definition: the stop would make libvirt forget it. Media, and what the definition or a snapshot names, are no matter."""
+    kept, plugged, cd, former = (places.raw(name, b"x" * 65536) for name in ("a.raw", "plugged.raw", "cd.iso", "former.raw"))
+    live = (disk(kept, origin="live"), disk(plugged, origin="live"), disk(cd, origin="live", device="cdrom", readonly=True), disk(former, origin="live"))
+    lasting = (disk(kept, origin="inactive"), disk(former, origin="snapshot"))
+    running = replace(phone(*live, *lasting), state=DomainState.RUNNING)
+    assert codes(places.look(running)) == [("unsupported-artefact", "plugged.raw")]
+    assert codes(places.look(replace(running, state=DomainState.SHUTOFF))) == []
 
 
 def test_swap_of_no_process_is_nothing(places: Places) -> None:
