@@ -7,7 +7,7 @@ from dataclasses import replace
 from wiped.conduct import deciding, fencing, invariants, stopping
 from wiped.conduct.endings import CalledOffError, Ending
 from wiped.conduct.world import World
-from wiped.decide.planning import make_plan
+from wiped.decide.planning import forgotten, make_plan
 from wiped.decide.snapshot import audit_snapshot
 from wiped.errors import HelperError, InvariantError, RefusedError
 from wiped.model.inventory import DomainFacts, DomainState, Inventory
@@ -44,10 +44,11 @@ async def look(world: World, uuid: str, generation: int) -> tuple[DomainFacts, I
 async def freeze(world: World, wipe: WipeRecord) -> tuple[DomainFacts, Plan]:
     """Step 1: the plan, the audit snapshot and the intent, durable. Raises RefusedError with every code of the plan's refusals."""
     domain, inventory, plan = await look(world, wipe.uuid, wipe.generation)
-    if plan.refusals:
-        raise RefusedError(
-            "; ".join(f"{item.code}: {item.location} {item.detail}" for item in plan.refusals), codes=tuple(dict.fromkeys(r.code for r in plan.refusals))
-        )
+    refusals = plan.refusals
+    if wipe.plan is not None and wipe.step is not WipeStep.INTENT:
+        refusals += forgotten(wipe.plan, plan)
+    if refusals:
+        raise RefusedError("; ".join(f"{item.code}: {item.location} {item.detail}" for item in refusals), codes=tuple(dict.fromkeys(r.code for r in refusals)))
     now = world.clock.now()
     facts = await world.ledger.facts(wipe.uuid, now)
     policy = (deciding.policy_of(world, facts) if facts else None) or Policy()
