@@ -183,6 +183,26 @@ async def proven_wipe(scene: Scene, path: Path, fmt: str, row: Row) -> None:
         raise SystemExit(f"not proven: {erased.result} {found.evidence}")
 
 
+def scattered(extents: int, row: Row) -> None:
+    """A whole proven wipe of a file in which every other block is a hole, on an ext4 of 1 KiB blocks: what so many extents cost in memory. Once."""
+    from tests.bench.observer_extents import fragmented  # noqa: PLC0415 - as in vol_wipe
+    from tests.lab.mounts import make_scratch, remove_scratch  # noqa: PLC0415
+    from tests.lab.rawdevice import RawFilesystem  # noqa: PLC0415
+
+    scratch = make_scratch()
+    try:
+        scene = Scene(scratch / "scene", 1, 1)
+        size = max(64 << 20, extents * 1500)
+        with RawFilesystem("ext4", scratch / "device.img", size, mkfs_options=("-b", "1024", "-O", "^has_journal")) as filesystem:
+            filesystem.mount(scene.images)
+            path = scene.images / "phone.raw"
+            fragmented(path, extents)
+            scene._define(path, "raw")
+            asyncio.run(proven_wipe(scene, path, "raw", row))
+    finally:
+        remove_scratch(scratch)
+
+
 def timed(argv: list[str | Path]) -> float:
     """Seconds of one command."""
     began = time.perf_counter()
@@ -240,10 +260,15 @@ def main() -> None:
     parser.add_argument("--virtual-gib", type=int, default=16)
     parser.add_argument("--dir", type=Path, default=None, help="a directory on the filesystem to measure (default: a scratch directory in the checkout)")
     parser.add_argument("--no-vol-wipe", action="store_true")
+    parser.add_argument("--extents", type=int, default=1_000_000, help="extents of the file that shows the helpers' memory; 0 for none")
     options = parser.parse_args()
     base = options.dir or ROOT / ".stamps"
     base.mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="bench-", dir=base)).resolve()
+    if options.extents:
+        from tests.lab.mounts import enter_private_mounts  # noqa: PLC0415 - as in vol_wipe
+
+        enter_private_mounts()
     say: Callable[[str], None] = lambda text: print(text, flush=True)  # noqa: E731
     try:
         free = shutil.disk_usage(directory).free
@@ -264,12 +289,19 @@ def main() -> None:
             say("once: virsh vol-wipe --algorithm random")
             vol_wipe(scene, wiped_by_libvirt)
             rows.append(wiped_by_libvirt)
+        many = Row("a file of many extents")
+        if options.extents:
+            say(f"once: a file of {options.extents:,} extents")
+            scattered(options.extents, many)
         floor = write.median + read.median
         machine = f"{os.cpu_count()} cores, Linux {platform.release()}"
         say(f"\n{time.strftime('%Y-%m-%d')}, {machine}, image of {options.virtual_gib} GiB, {options.gib} GiB allocated\n")
         say(table(rows, floor, ours_raw.median))
         say("\nThe peers write the whole virtual size, and fill the disk while at it; wiped writes what is allocated, reads all of it back, allocates nothing.")
         say(f"wiped raw: {ours_raw.note}; peak memory: eraser {ours_raw.eraser_kib / 1024:.0f} MiB, observer {ours_raw.observer_kib / 1024:.0f} MiB")
+        if options.extents:
+            peaks = f"eraser {many.eraser_kib / 1024:.0f} MiB, observer {many.observer_kib / 1024:.0f} MiB"
+            say(f"{options.extents:,} extents: proven in {many.median:.0f} s; peak memory: {peaks} (to reach: under 150 each)")
         seconds, due = deciding_seconds(100_000, 1_000)
         say(f"deciding for 100,000 subscriptions, {due} due: {seconds:.2f} s")
         say(f"proven wipe / (fio write + fio read) = {ours_raw.median / floor:.2f} raw, {ours_qcow2.median / floor:.2f} qcow2 (to reach: 1.5)")
