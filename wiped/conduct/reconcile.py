@@ -46,14 +46,15 @@ class Reconciler:
         """One look at everything. Never raises for what the world does wrong: it is logged, and the next sweep looks again."""
         async with self._sweeping:
             try:
-                await self._look_at_host()
+                complete = await self._look_at_host()
                 await self._look_at_feed()
                 now = self._world.clock.now()
                 for uuid in await self._world.ledger.due_for_decision(now):
                     await self._guarded(uuid)
                 await self._queue_unfinished()
                 await self._mend_fences()
-                self._world.conditions.last_sweep_at = now
+                if complete:
+                    self._world.conditions.last_sweep_at = now
             except LedgerError as error:
                 _log.error("the ledger cannot be used: nothing new is begun", code=error.code, detail=str(error))
             except WipedError as error:
@@ -78,19 +79,21 @@ class Reconciler:
         return min([*retries, *([change] if change is not None else [])], default=None)
 
     # -- the host as a whole
-    async def _look_at_host(self) -> None:
+    async def _look_at_host(self) -> bool:
+        """Whether libvirt gave a complete answer: a sweep without one works with what is known, and is no success."""
         world = self._world
         await self._check_clock()
         try:
             domains = await world.hypervisor.domains()
         except HypervisorError as error:
             _log.warning("libvirt does not answer: going on with what is known", detail=str(error))
-            return
+            return False
         if {domain.uuid: domain.name for domain in domains} != self._seen:
             # Only a host that changed is told to the ledger: an idle sweep costs the same however many phones are known.
             await world.ledger.see_domains(domains, world.clock.now())
             self._seen = {domain.uuid: domain.name for domain in domains}
         self._domains = {domain.uuid: domain for domain in domains}
+        return True
 
     async def _look_at_feed(self) -> None:
         try:

@@ -48,12 +48,15 @@ async def test_a_sweep_without_libvirt_keeps_going_with_what_is_known() -> None:
     await rig.subscribe(uuid)
     rig.host.libvirt_down = True
     rig.clock.move(600 + GRACE + 1)
+    last_success = rig.world.conditions.last_sweep_at
     await rig.reconciler.sweep()
     assert await state_of(rig, uuid) is State.DUE
+    assert rig.world.conditions.last_sweep_at == last_success
     with pytest.raises(HypervisorError):
         await rig.drain()
     rig.host.libvirt_down = False
     await rig.reconciler.sweep()
+    assert rig.world.conditions.last_sweep_at == rig.clock.now()
     assert await rig.drain() == [Ending.RELEASED]
 
 
