@@ -15,7 +15,7 @@ from wiped.model.inventory import ArtefactKind, DiskSource, DomainFacts, DomainS
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
-from wiped.observe.reach import Reach, list_names, rotated_logs, saved_state_path
+from wiped.observe.reach import Reach, list_names, rotated_logs, saved_domains, saved_state_path
 from wiped.observe.saved import read_saved_domain
 from wiped.storage.chain import look_at_layer, walk_chain
 from wiped.storage.paths import open_beneath
@@ -37,6 +37,7 @@ def survey(domain: DomainFacts, others: Sequence[DomainFacts], rules: StorageRul
     look.disks()
     look.plain_files()
     look.managed_save()
+    look.stray_saves()
     look.unsupported()
     reach = Reach(domain.uuid, others, directories)
     look.unclear(reach)
@@ -190,6 +191,13 @@ class _Survey:
             self._problem(RefusalCode.UNREADABLE, path, "the head of the saved state cannot be read")
         else:
             self._compare_saved(path, saved)
+
+    def stray_saves(self) -> None:
+        """Saved states of this phone under another name than its present one: a restore would not find them, a wipe must not forget them."""
+        own = saved_state_path(self.domain.name, self.directories)
+        for path, saved in saved_domains(self.directories):
+            if saved.uuid == self.domain.uuid and path != own:
+                self._problem(RefusalCode.UNSUPPORTED_ARTEFACT, path, "this phone's RAM, saved under another name: remove it, or give it the phone's name")
 
     def _compare_saved(self, path: str, saved: DomainFacts) -> None:
         if saved.uuid != self.domain.uuid:

@@ -26,7 +26,7 @@ class Reach:
         self._listed: dict[str, tuple[str, ...]] = {}
         #: (image of another domain, why it cannot be followed to its end): whatever lies beneath may be any file, so nothing is safe to erase.
         self.unclear: dict[str, str] = {}
-        for domain in (*domains, *saved_domains(directories)):
+        for domain in (*domains, *(saved for _, saved in saved_domains(directories))):
             if domain.uuid != uuid:
                 self._add(domain, directories)
 
@@ -88,8 +88,8 @@ def saved_state_path(name: str, directories: LibvirtDirectories) -> str:
     return f"{directories.state}/save/{name}.save"
 
 
-def saved_domains(directories: LibvirtDirectories) -> Iterator[DomainFacts]:
-    """The domains inside libvirt's saved states: a restore goes by their XML, which may name more than the definition. One that cannot be read or
+def saved_domains(directories: LibvirtDirectories) -> Iterator[tuple[str, DomainFacts]]:
+    """(path, domain) of libvirt's saved states: a restore goes by their XML, which may name more than the definition. One that cannot be read or
     understood tells nothing here (it may be half wiped)."""
     for name in list_names(f"{directories.state}/save"):
         path = f"{directories.state}/save/{name}"
@@ -98,7 +98,7 @@ def saved_domains(directories: LibvirtDirectories) -> Iterator[DomainFacts]:
         try:
             fd = open_beneath(directories.state, path, os.O_RDONLY, cross_mounts=True)
             try:
-                yield read_saved_domain(fd)
+                yield path, read_saved_domain(fd)
             finally:
                 os.close(fd)
         except (InputError, OSError, RefusedError, StorageError):

@@ -217,6 +217,15 @@ def test_managed_save_that_is_missing(places: Places) -> None:
     assert codes(places.look(phone(has_managed_save=True))) == [("missing", "phone.save")]
 
 
+def test_own_saved_state_under_another_name_is_told(places: Places) -> None:
+    """RAM of this phone that stands under a name it has no longer is never left out; another's under any name is not ours to tell."""
+    places.raw("state/save/former.save", saved_state(ME))
+    places.raw("state/save/other.save", saved_state(OTHER))
+    inventory = places.look(phone())
+    assert codes(inventory) == [("unsupported-artefact", "former.save")]
+    assert kinds(inventory) == []
+
+
 def test_disk_that_only_the_saved_state_names(places: Places) -> None:
     """A disk attached to the running phone only is known from nowhere but its saved state."""
     known, hot = places.raw("a.raw"), places.raw("hot.raw")

@@ -1,0 +1,155 @@
+"""Review: places where a byte could outlive a `clear`, through the whole product."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.lab import images
+from tests.lab.privatelibvirt import wait_for
+from tests.lab.stage import Product, StagedPhone, phone_with_disk, settle
+
+
+def directory(libvirt, raw_fs, kind="ext4", name="phones", **options):
+    """A directory of that name on a raw filesystem of its own."""
+    at = libvirt.workdir / name
+    at.mkdir()
+    return at, raw_fs(kind, at=at, **options)
+
+
+def gone(filesystem, markers) -> int:
+    """Marked blocks on the raw device once it is unmounted."""
+    filesystem.unmount()
+    return filesystem.count(markers.prefix)
+
+
+def disk_xml(path: Path, target: str, fmt: str = "raw") -> str:
+    """A `<disk>` to be attached."""
+    return f"<disk type='file' device='disk'><driver name='qemu' type='{fmt}'/><source file='{path}'/><target dev='{target}' bus='virtio'/></disk>"
+
+
+def test_a_disk_that_only_the_live_xml_names(private_libvirt, raw_fs, markers):
+    """Hot-plugged without --config: refused with the phone running; attached for good, it is wiped with the rest."""
+    phones, filesystem = directory(private_libvirt, raw_fs)
+    phone = phone_with_disk(private_libvirt, phones, fmt="raw", markers=markers, blocks=16)
+    plugged = images.create(phones / "plugged.raw", fmt="raw")
+    images.write_markers(plugged, markers, 64, "raw")
+    private_libvirt.virsh("start", phone.uuid)
+    xml = private_libvirt.workdir / "plug.xml"
+    xml.write_text(disk_xml(plugged, "vdb"))
+    private_libvirt.virsh("attach-device", phone.uuid, xml, "--live")
+    with Product(private_libvirt, [phones], stop_timeout="1s") as product:
+        product.bind(phone.uuid)
+        wait_for(lambda: "unsupported-artefact" in str(product.explain(phone.uuid)["reasons"]), "the refusal to be told")
+        assert phone.state == "running"
+        assert product.wipes(phone.uuid)[0]["state"] == "queued"
+        private_libvirt.virsh("attach-device", phone.uuid, xml, "--config")
+        product.stop()
+        product.start()
+        assert product.wait_for_wipe(phone.uuid)["outcome"] == "clear"
+    assert os.listdir(phones) == []
+    assert gone(filesystem, markers) == 0
+
+
+def test_a_log_that_a_redefinition_took_from_a_running_phone(private_libvirt, raw_fs, markers):
+    """Redefined while it ran: the stop makes libvirt forget the former console log. Refused as drift with the phone off and fenced, never `clear`."""
+    phones, _ = directory(private_libvirt, raw_fs)
+    phone = phone_with_disk(private_libvirt, phones, fmt="raw", markers=markers, blocks=16)
+    private_libvirt.virsh("undefine", phone.uuid)
+    phone.console_log = phones / "former.log"
+    phone.define()
+    private_libvirt.virsh("start", phone.uuid)
+    markers.write(phone.console_log, 8)
+    phone.console_log = phones / "new.log"
+    phone.define()
+    with Product(private_libvirt, [phones], stop_timeout="1s") as product:
+        product.bind(phone.uuid)
+        wait_for(lambda: "ambiguous-base" in str(product.explain(phone.uuid)["reasons"]), "the eraser's refusal")
+        product.stop()
+        product.start()
+        wait_for(lambda: "drift" in str(product.explain(phone.uuid)["reasons"]), "the refusal to be told")
+        assert (phone.state, product.wipes(phone.uuid)[0]["outcome"]) == ("shut off", "")
+        assert "fenced" in product.explain(phone.uuid)["flags"]
+    assert (phones / "former.log").exists()
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_small_blocks(private_libvirt, raw_fs, markers, kind):
+    """1 KiB blocks: odd sizes, 512 bytes, preallocation beyond the end, a grown qcow2 with an internal snapshot, rotated logs, three disks of one phone."""
+    option = ("-b", "1024") if kind == "ext4" else ("-b", "size=1024")
+    phones, filesystem = directory(private_libvirt, raw_fs, kind, mkfs_options=option)
+    disk = phones / "odd.raw"
+    disk.write_bytes(b"".join(markers.block(n) for n in range(33))[: 32 * 4096 + 512])
+    subprocess.run(["fallocate", "-n", "-o", "2MiB", "-l", "1MiB", str(disk)], check=True)
+    second = phones / "tiny.raw"
+    second.write_bytes(markers.block(7)[:512])
+    grown = images.create(phones / "grown.qcow2", 8 << 20)
+    images.write_markers(grown, markers, 100)
+    subprocess.run(["qemu-img", "resize", "-q", "-f", "qcow2", str(grown), "64M"], check=True)
+    images.write_markers(grown, markers, 100, at_block=3000)
+    images.internal_snapshot(grown, "a")
+    images.write_markers(grown, markers, 100, at_block=3050)
+    log = phones / "p.log"
+    log.write_bytes(markers.one(1) * 3)
+    (phones / "p.log.0").write_bytes(markers.one(1) * 9)
+    (phones / "p.log.1").write_bytes(markers.one(2) * 90)
+    phone = StagedPhone(private_libvirt, "phone", {"vda": (disk, "raw"), "vdb": (second, "raw"), "vdc": (grown, "qcow2")}, console_log=log).define()
+    os.sync()
+    assert filesystem.count(markers.prefix) > 200
+    with Product(private_libvirt, [phones]) as product:
+        product.bind(phone.uuid)
+        wipe = product.wait_for_wipe(phone.uuid)
+    assert wipe["outcome"] == "clear"
+    assert list(phones.glob("*.*")) == []
+    assert gone(filesystem, markers) == 0
+
+
+def test_a_real_managed_save(private_libvirt, raw_fs, markers):
+    """libvirt itself saves a running phone to a raw device mounted over its save directory: nothing of its RAM or XML is left there."""
+    phones, filesystem = directory(private_libvirt, raw_fs)
+    save = private_libvirt.path("/var/lib/libvirt/qemu/save")
+    save.mkdir(parents=True, exist_ok=True)
+    saves = raw_fs("ext4", at=save)
+    phone = phone_with_disk(private_libvirt, phones, fmt="raw", markers=markers, blocks=16)
+    private_libvirt.virsh("start", phone.uuid)
+    settle(1)
+    private_libvirt.virsh("managedsave", phone.uuid)
+    os.sync()
+    needle = phone.uuid.encode()
+    assert saves.count(needle) > 0
+    assert saves.count(b"SeaBIOS") > 0
+    with Product(private_libvirt, [phones]) as product:
+        product.bind(phone.uuid)
+        wipe = product.wait_for_wipe(phone.uuid)
+    assert wipe["outcome"] == "clear"
+    assert {a["kind"] for a in wipe["artefacts"]} == {"disk-image", "memory-image"}
+    assert gone(filesystem, markers) == 0
+    saves.unmount()
+    assert saves.count(needle) == 0
+    assert saves.count(b"SeaBIOS") == 0
+
+
+def test_chain_made_while_running_and_pivoted(private_libvirt, raw_fs, markers):
+    """Two disks with snapshots taken while running, one committed and pivoted, which leaves its overlays behind unused: those are wiped too."""
+    phones, filesystem = directory(private_libvirt, raw_fs)
+    phone = phone_with_disk(private_libvirt, phones, markers=markers, blocks=64)
+    second = images.create(phones / "second.qcow2")
+    images.write_markers(second, markers, 64)
+    private_libvirt.virsh("undefine", phone.uuid)
+    phone.disks["vdb"] = (second, "qcow2")
+    phone.define()
+    private_libvirt.virsh("start", phone.uuid)
+    for n in (1, 2):
+        private_libvirt.virsh("snapshot-create-as", phone.uuid, f"s{n}", "--disk-only", "--atomic",
+            "--diskspec", f"vda,snapshot=external,file={phones}/a.s{n}", "--diskspec", f"vdb,snapshot=external,file={phones}/b.s{n}")  # fmt: skip
+    private_libvirt.virsh("blockcommit", phone.uuid, "vdb", "--active", "--pivot", "--wait")
+    assert (phones / "b.s2").exists()
+    with Product(private_libvirt, [phones], stop_timeout="1s") as product:
+        product.bind(phone.uuid)
+        wipe = product.wait_for_wipe(phone.uuid)
+        assert (wipe["outcome"], len(wipe["artefacts"])) == ("clear", 6)
+    assert os.listdir(phones) == []
+    assert gone(filesystem, markers) == 0
