@@ -198,7 +198,7 @@ def _between(sections: Mapping[str, Any], rules: StorageRules) -> list[Fault]:
     host, api, feed = sections["host"], sections["api"], sections["feed"]
     if host is not None:
         faults += directories_apart(rules.roots, {"host.state_dir": host.state_dir, "host.runtime_dir": host.runtime_dir})
-    if host is not None and api is not None:
+    if api is not None and (api.socket or host is not None):  # a faulty [host] must not hide what is wrong with the socket
         path = api.socket or f"{host.runtime_dir}/wiped.sock"
         if len(os.fsencode(path)) > MAX_SOCKET_PATH:
             key = "api.socket" if api.socket else "host.runtime_dir"

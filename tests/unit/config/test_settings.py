@@ -284,3 +284,12 @@ def test_rates_shares_and_addresses_are_read() -> None:
     assert [parse_rate(text) for text in ("0", "200MiB/s", "1GB", "5kB/s")] == [0, 209_715_200, 10**9, 5_000]
     assert [parse_verify(text) for text in ("full", "sample:0.1")] == ["full", "sample:0.1"]
     assert [parse_listen(text) for text in ("127.0.0.1:9477", "[::1]:1")] == [("127.0.0.1", 9477), ("::1", 1)]
+
+
+def test_a_faulty_host_section_hides_no_socket_that_is_too_long(tmp_path: Path) -> None:
+    """Every fault at once: both are told in one go."""
+    path = tmp_path / "wiped.toml"
+    path.write_text(f'[host]\nresidency = "x"\nbogus = 1\n[storage]\nroots = ["/srv/a"]\n[api]\nsocket = "/run/{"x" * 120}"\n')
+    with pytest.raises(ConfigError) as told:
+        load(str(path), {})
+    assert {"host.bogus", "api.socket"} <= {key for key, _ in told.value.faults}
