@@ -72,11 +72,11 @@ async def test_everything_a_phone_leaves_is_gone_from_the_raw_device(kind: str, 
     paths["save"].write_bytes(saved_state("p", uuid, disks))
     marks["save"].write(paths["save"], 700, at_block=2)
     golden = digest(stage.golden / "golden.raw")
-    request = stage.request(uuid, "p", list(paths.values()))
 
     device.unmount()
     before = {name: device.count(mark.prefix) for name, mark in marks.items()}
     device.mount(base)
+    request = stage.request(uuid, "p", list(paths.values()))  # only now: the loop device, and with it `st_dev`, may be another one
     assert await stage.wipe(request) == ()
     assert not any(path.exists() for path in paths.values())
     assert sorted(path.name for path in images.iterdir()) == []
@@ -190,11 +190,11 @@ async def test_an_eraser_that_ends_in_the_middle_is_resumed(end: str, scratch: P
     stage, device = on("ext4", scratch, raw_fs)
     disk = qcow2(stage.images / "d.qcow2", markers, 12_000, scratch)
     uuid = stage.files.define("p", [Disk(str(disk))])
-    request, extents = stage.request(uuid, "p", [disk]), map_digest(disk)
-    one = request.steps[0]
     device.unmount()
     assert device.count(markers.prefix) == 12_000
     device.mount(stage.images)
+    request, extents = stage.request(uuid, "p", [disk]), map_digest(disk)  # only now: the loop device may be another one
+    one = request.steps[0]
 
     async with stage.eraser(rate_limit=32 * MIB).session() as session:
         await session.lock(request)

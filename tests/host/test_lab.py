@@ -87,7 +87,7 @@ def test_two_labs_at_once_know_nothing_of_each_other(private_libvirt):
 def test_processes_inside_have_their_real_ids_and_exit_statuses(private_libvirt):
     """A process started inside is signalled by its own id, and its end is seen."""
     process = private_libvirt.popen(["sleep", "60"])
-    assert Path(f"/proc/{process.pid}/cmdline").read_bytes() == b"sleep\x0060\x00"
+    wait_for(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes() == b"sleep\x0060\x00", "the process to be what was started")
     process.kill()
     assert process.poll() == -signal.SIGKILL
     assert private_libvirt.run(["sh", "-c", "exit 4"], check=False).returncode == 4
