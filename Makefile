@@ -31,7 +31,7 @@ demo: venv ## show the main job on a real guest, proven on the raw devices
 
 test: venv lint ## lint, quick tests and host tests; what CI runs
 	@echo "test: quick and host suites"
-	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 3 --dist worksteal --cov --cov-report=term:skip-covered $(WHERE)
+	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 4 --dist worksteal --cov --cov-report=term:skip-covered $(WHERE)
 
 quick: venv ## the tests that need neither root nor libvirt
 	@$(PYTHON) -m pytest -q -n 2 tests/unit

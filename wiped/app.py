@@ -258,33 +258,41 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
     address = settings.metrics.address
     scraped = MetricsServer(metrics, service, address) if address is not None else None
 
-    async with asyncio.TaskGroup() as group:
-        tasks = {
-            name: group.create_task(_forever(name, work), name=name)
-            for name, work in (
-                ("hints", clockwork.listen()),
-                ("clockwork", clockwork.run()),
-                ("queue", reconciler.queue.run()),
-                ("watchdog", _watchdog()),
-                *((("libvirt", libvirt.run()),) if libvirt is not None else ()),
-            )
-        }
-        try:
-            await api.start()
-            if scraped is not None:
-                await scraped.start()
-            notify("READY=1\nSTATUS=watching")
-            _log.info("ready", socket=settings.socket_path, version=wiped.__version__)
-            await stop.wait()
-        finally:
-            notify("STOPPING=1")
-            _log.info("stopping")
-            if scraped is not None:
-                await scraped.stop()
-            await api.stop()
-            for task in tasks.values():
-                task.cancel()
-                await asyncio.wait([task])
+    try:
+        # Before any task: what cannot be had (a socket, a port) is then a fault of the configuration, exit 78, with its reason.
+        await api.start()
+        if scraped is not None:
+            await scraped.start()
+        async with asyncio.TaskGroup() as group:
+            tasks = {
+                name: group.create_task(_forever(name, work), name=name)
+                for name, work in (
+                    ("hints", clockwork.listen()),
+                    ("clockwork", clockwork.run()),
+                    ("queue", reconciler.queue.run()),
+                    ("watchdog", _watchdog()),
+                    *((("libvirt", libvirt.run()),) if libvirt is not None else ()),
+                )
+            }
+            try:
+                notify("READY=1\nSTATUS=watching")
+                _log.info("ready", socket=settings.socket_path, version=wiped.__version__)
+                await stop.wait()
+            finally:
+                notify("STOPPING=1")
+                _log.info("stopping")
+                await _close(api, scraped)
+                for task in tasks.values():
+                    task.cancel()
+                    await asyncio.wait([task])
+    finally:
+        await _close(api, scraped)
+
+
+async def _close(api: ApiServer, scraped: MetricsServer | None) -> None:
+    if scraped is not None:
+        await scraped.stop()
+    await api.stop()
 
 
 def parse_import(data: bytes, form: str, *, policies: frozenset[str]) -> Any:

@@ -182,6 +182,10 @@ class Ledger(Protocol):
     Raises LedgerError (a full disk...) and then nothing of the call is recorded.
     """
 
+    @property
+    def fault(self) -> str:
+        """Why the last write failed; empty once one succeeded again."""
+
     # -- phones and subscriptions
     async def see_domains(self, domains: Sequence[DomainFacts], now: datetime) -> None:
         """Record which domains exist: new ones `unbound`, renamed ones renamed, missing ones not present (audited `vanished` once)."""

@@ -57,6 +57,11 @@ class MemoryLedger:
         self._touched: set[str] = set()
         self._answers: dict[str, tuple[str, dict[str, Any]]] = {}
 
+    @property
+    def fault(self) -> str:
+        """Never: memory is always there."""
+        return ""
+
     def _log(self, kind: str, body: dict[str, Any], now: datetime | None = None) -> AuditEntry:
         entry = AuditEntry(len(self._audit) + 1, now.isoformat() if now else "", kind, body, "", "")
         self._audit.append(entry)

@@ -71,8 +71,10 @@ async def _story(folder: Path) -> None:
                     continue
                 raise AssertionError("a write was taken on a full disk")
             assert await everything(rig) == before
+            assert "full" in rig.ledger.fault
         # There is room again: the same ledger, not opened anew, goes on.
         await rig.ledger.last_word("w-1", rig.now, yes)
+        assert rig.ledger.fault == ""
         await rig.ledger.see_domains(many, rig.now)
         wipe = await rig.ledger.wipe("w-1")
         assert wipe is not None

@@ -57,7 +57,7 @@ def _uuid(request: web.Request) -> str:
 
 def _number(request: web.Request, name: str, default: int, low: int, high: int) -> int:
     text = request.query.get(name, str(default))
-    if not (text.isascii() and text.isdigit()) or not low <= int(text[:20]) <= high:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18) or not low <= int(text) <= high:
         raise InputError(f"must be a whole number from {low} to {high}", where=name)
     return int(text)
 

@@ -124,6 +124,7 @@ class ApiServer:
     def __init__(self, service: ServicePort, *, path: str, group: str, access: Access, parse_import: ParseImport) -> None:
         self._path = path
         self._group = group
+        self._ours: tuple[int, int] | None = None
         self._runner = web.AppRunner(
             make_application(service, access, parse_import),
             access_log=None,
@@ -137,14 +138,18 @@ class ApiServer:
     async def start(self) -> None:
         """Listen. Raises ConfigError when the socket cannot be had."""
         listening = open_socket(self._path, self._group)
+        made = os.lstat(self._path)
+        self._ours = (made.st_dev, made.st_ino)
         await self._runner.setup()
         await web.SockSite(self._runner, listening).start()
 
     async def stop(self) -> None:
-        """Stop listening, end streams, remove the socket. Idempotent."""
+        """Stop listening, end streams, remove the socket: the one that we made, never what stood there before or came after. Idempotent."""
         await self._runner.cleanup()
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
+            found = os.lstat(self._path)
+            if (found.st_dev, found.st_ino) == self._ours:
+                os.unlink(self._path)
 
 
 class _Quiet:

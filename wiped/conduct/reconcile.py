@@ -46,6 +46,8 @@ class Reconciler:
         """One look at everything. Never raises for what the world does wrong: it is logged, and the next sweep looks again."""
         async with self._sweeping:
             try:
+                if self._world.ledger.fault:
+                    await self._world.ledger.note("ledger-written-again", {}, self._world.clock.now())
                 complete = await self._look_at_host()
                 await self._look_at_feed()
                 now = self._world.clock.now()

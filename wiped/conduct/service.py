@@ -98,9 +98,8 @@ class Service:
 
     async def phones(self, states: Sequence[str] = ()) -> tuple[PhoneRecord, ...]:
         """All phones, or those in `states`. Raises InputError for a state that does not exist."""
-        unknown = sorted(set(states) - {str(state) for state in State})
-        if unknown:
-            raise InputError(f"no such state: {', '.join(unknown)}; states are {', '.join(State)}", where="state")
+        if set(states) - {str(state) for state in State}:
+            raise InputError(f"no such state; states are {', '.join(State)}", where="state")
         return await self._world.ledger.phones(states)
 
     async def resolve(self, name: str) -> PhoneRecord:
@@ -208,7 +207,7 @@ class Service:
         stale = answered is None or (world.clock.now() - answered).total_seconds() > world.safety.feed_max_age
         faults = {
             "libvirt": "" if world.hypervisor.connected else "no connection to libvirt; it is tried again",
-            "ledger": "",
+            "ledger": world.ledger.fault,
             "feed": "the feed has given no complete answer within its maximum age" if stale else "",
             "helpers": conditions.helper_fault,
             "hook": await world.fences.hook_fault(),
@@ -231,9 +230,8 @@ class Service:
         return await self._record(records, operator, "import")
 
     async def _record(self, records: Sequence[SubscriptionRecord], operator: str, source: str) -> tuple[Subscription, ...]:
-        unknown = sorted({record.policy for record in records} - set(self._world.policies))
-        if unknown:
-            raise InputError(f"no such policy in the configuration: {', '.join(unknown)}", where="policy")
+        if {record.policy for record in records} - set(self._world.policies):
+            raise InputError(f"no such policy; the configuration has {', '.join(sorted(self._world.policies))}", where="policy")
         try:
             recorded = await self._world.ledger.record_subscriptions(records, self._world.clock.now(), source=source, operator=operator)
         except RefusedError as error:

@@ -59,6 +59,8 @@ class Database:
         self._readers = _engine(path, writer=False)
         self._turn = asyncio.Lock()
         self._closed = False
+        #: Why the last write failed; "" once one succeeded again.
+        self.fault = ""
 
     async def close(self) -> None:
         """Wait for the writer, then end all connections. Idempotent."""
@@ -109,13 +111,19 @@ class Database:
             async with engine.connect() as connection:
                 try:
                     async with connection.begin():
-                        return await connection.run_sync(work)
+                        found = await connection.run_sync(work)
+                    if engine is self._writer:
+                        self.fault = ""
+                    return found
                 except SQLAlchemyError:
                     # After a full disk or an I/O error SQLite may have ended the transaction by itself: begin again with a fresh connection.
                     await connection.invalidate()
                     raise
         except SQLAlchemyError as error:
-            raise LedgerError(f"the ledger cannot be {verb}: {getattr(error, 'orig', None) or type(error).__name__}") from error
+            fault = f"the ledger cannot be {verb}: {getattr(error, 'orig', None) or type(error).__name__}"
+            if engine is self._writer:
+                self.fault = fault
+            raise LedgerError(fault) from error
 
 
 async def _to_the_end(work: Coroutine[Any, Any, _T], name: str) -> _T:

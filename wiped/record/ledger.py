@@ -52,6 +52,11 @@ class SqlLedger:
         # How often a phone had been touched when the oldest facts that no decision has concluded yet were read.
         self._read_at: dict[str, int] = {}
 
+    @property
+    def fault(self) -> str:
+        """Why the last write failed; empty once one succeeded again."""
+        return self._db.fault
+
     @classmethod
     async def open(cls, state_dir: str, pseudonyms: Vault, clock: Clock) -> Self:
         """Open (making or migrating) the ledger in `state_dir`.

@@ -206,6 +206,16 @@ async def test_two_daemons_do_not_share_a_state_directory(settings: Settings) ->
         await ask(client, "/v1/status")
 
 
+async def test_a_socket_path_that_is_taken_is_a_fault_and_stays(settings: Settings) -> None:
+    """A file where the socket should be: ConfigError (78) with its reason, and the file is still there: what is not ours is not removed."""
+    there = Path(settings.socket_path)
+    there.parent.mkdir(parents=True, exist_ok=True)
+    there.write_text("somebody's")
+    with pytest.raises(ConfigError, match=r"api\.socket"):
+        await asyncio.wait_for(app.run(settings, parts=parts(FakeHost(app.SystemClock().boottime))), 20)
+    assert there.read_text() == "somebody's"
+
+
 async def test_a_task_that_ends_by_itself_is_an_error(settings: Settings) -> None:
     """Hints that come to an end leave a daemon that looks alive and is deaf: it ends instead, and says which task it was."""
     host = FakeHost(app.SystemClock().boottime)

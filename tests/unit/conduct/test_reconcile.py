@@ -351,7 +351,7 @@ async def test_an_idle_sweep_asks_nothing_about_phones_whose_time_has_not_come()
 
     object.__setattr__(rig.world, "ledger", Counting())
     await rig.reconciler.sweep()
-    assert asked == ["due_for_decision", "wipes"]
+    assert asked == ["fault", "due_for_decision", "wipes"]
 
 
 async def test_a_clock_before_the_audit_log_stays_suspect_until_it_has_passed_it() -> None:
