@@ -15,7 +15,7 @@ from wiped.model.inventory import ArtefactKind, DiskSource, DomainFacts, DomainS
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
-from wiped.observe.reach import Reach, list_names, rotated_logs, saved_domains, saved_state_path
+from wiped.observe.reach import Reach, list_names, rotated_logs, saved_domains, saved_state_path, why_unlisted
 from wiped.observe.saved import read_saved_domain
 from wiped.storage.chain import look_at_layer, walk_chain
 from wiped.storage.paths import open_beneath
@@ -152,6 +152,7 @@ class _Survey:
             self._file(ArtefactKind.NVRAM, path)
         for log in self.domain.console_logs:
             self._file(ArtefactKind.CONSOLE_LOG, log)
+            self._listable(os.path.dirname(log), "rotated console logs may stand in it")
             for rotated in rotated_logs(log, list_names):
                 self._file(ArtefactKind.CONSOLE_LOG, rotated)
 
@@ -165,8 +166,14 @@ class _Survey:
         if layer.problem not in _ABSENT and not _is_sink(path):
             self.artefacts.append(FoundArtefact(kind=kind, layer=layer))
 
+    def _listable(self, directory: str, what: str) -> None:
+        """A directory that cannot be listed is told: not to have looked is not to have found nothing."""
+        if directory.startswith("/") and (why := why_unlisted(directory)):
+            self._problem(RefusalCode.UNREADABLE, directory, f"{why}: {what}")
+
     def managed_save(self) -> None:
         """The RAM that libvirt saved for this name, if it is this phone's."""
+        self._listable(f"{self.directories.state}/save", "saved RAM may stand in it")
         path = saved_state_path(self.domain.name, self.directories)
         if not path:
             self._problem(RefusalCode.UNSUPPORTED_ARTEFACT, "managed save", "the domain's name cannot be part of a file name")

@@ -117,11 +117,22 @@ def rotated_logs(log: str, listing: Callable[[str], Iterable[str]]) -> Iterator[
 
 
 def list_names(directory: str) -> tuple[str, ...]:
-    """The names in a directory, sorted; () when it cannot be listed."""
+    """The names in a directory, sorted; () when it cannot be listed (`why_unlisted` tells whether there is one)."""
     try:
         return tuple(sorted(os.listdir(directory)))
     except (OSError, ValueError):
         return ()
+
+
+def why_unlisted(directory: str) -> str:
+    """Why a directory that is there cannot be listed; "" when it can, or when there is none, which holds nothing."""
+    try:
+        os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or "cannot be listed"
+    return ""
 
 
 def _spellings(path: str) -> set[str]:

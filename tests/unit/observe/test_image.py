@@ -184,6 +184,19 @@ def test_rotated_logs_of_a_log_that_is_gone(places: Places) -> None:
     assert kinds(places.look(phone(console_logs=(f"{places.base}/logs/console.log",)))) == [("console-log", "console.log.0", 0)]
 
 
+def test_a_directory_that_cannot_be_listed_is_told(places: Places) -> None:
+    """Not to have looked is not to have found nothing: a save or log directory that is there and cannot be listed refuses the plan."""
+    path, save, logs = places.raw("a.raw"), Path(places.directories.state, "save"), places.images / "logs"
+    assert codes(places.look(phone(disk(path)))) == []
+    if save.is_dir():
+        save.rmdir()
+    for loop in (save, logs):
+        loop.symlink_to(loop.name)  # ELOOP, which root meets too
+    found = places.look(phone(disk(path), console_logs=(str(logs / "console.log"),)), with_extents=True)
+    assert {("unreadable", "save"), ("unreadable", "logs")} <= set(codes(found))
+    assert make_plan(found, 1, places.rules).refusals != ()
+
+
 def test_managed_save(places: Places) -> None:
     """The saved RAM of this name and this UUID is a memory image."""
     places.raw("state/save/phone.save", saved_state(ME))
