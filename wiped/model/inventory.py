@@ -48,6 +48,14 @@ class LibvirtDirectories:
     run: str = "/run/libvirt/qemu"
     state: str = "/var/lib/libvirt/qemu"
     logs: str = "/var/log/libvirt/qemu"
+    swtpm: str = "/var/lib/libvirt/swtpm"
+    swtpm_logs: str = "/var/log/swtpm/libvirt/qemu"
+    secrets: str = "/etc/libvirt/secrets"
+    qemu_conf: str = "/etc/libvirt/qemu.conf"
+    classified: str = "/var/lib/wiped/classified"
+    """Ours, not libvirt's, and fixed like the fence directory: the records of `wipectl images classify`, which both helpers read for themselves."""
+    remembered: str = "/var/lib/wiped/remembered"
+    """Ours: what phones were last seen to have, by UUID; the eraser's evidence for a phone that vanished."""
 
 
 class DomainState(StrEnum):
@@ -74,10 +82,27 @@ class JobKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """A file's place in the kernel: `st_dev` and `st_ino`. The only name that a rename cannot change."""
+    """A file's place in the kernel: `st_dev` and `st_ino`. The only name that a rename cannot change. Of a block device: `st_rdev` and 0."""
 
     device: int
     inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFacts:
+    """A block device as sysfs and /proc show it. `number`: "major:minor". `kind`: disk, partition, loop, lvm (thick), lvm-thin, lvm-snapshot (a snapshot
+    or the origin of one), crypt, device-mapper, raid, multipath, other. `backing_file`: of a loop device. `claims`: (refusal code, detail) of whoever
+    else has it: mounted, swap, holders, partitions in use, members of an array or volume group. `stacked`: numbers of every device above and
+    below it, its partitions and the disk it is a partition of included: whoever reaches one of them reaches its bytes."""
+
+    number: str
+    kind: str
+    size_bytes: int
+    logical_block: int = 512
+    discards: bool = False
+    backing_file: str = ""
+    claims: tuple[tuple[str, str], ...] = ()
+    stacked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +153,12 @@ class DomainFacts:
     memory_backing_file: bool = False
     snapshot_memory_files: tuple[str, ...] = ()
     former_nvram: tuple[str, ...] = ()
+    shared_readonly: tuple[str, ...] = ()
+    """Those of `shared_directories` that the guest may only read: media, not the phone's own."""
+    secrets: tuple[str, ...] = ()
+    """UUIDs of libvirt secrets that the XML names (disk encryption, TPM encryption), lower-case."""
+    former_names: tuple[str, ...] = ()
+    """Names that snapshots' XML tells of this UUID: files keyed by name may stand under them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +217,11 @@ class ImageLayer:
     problem: str = ""
     detail: str = ""
     in_use: bool = False
+    block: BlockFacts | None = None
+    retained_extents: ExtentFacts | None = None
+    """Extents that are the very blocks of a golden image at the same offset (a reflinked clone): kept with it. `extents` are then the others alone."""
+    golden: str = ""
+    """The golden image that `retained_extents` belong to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +255,12 @@ class FoundArtefact:
     owners: tuple[str, ...] = ()
     snapshot_made: bool = False
     retain_reason: str = ""
+    claim: str = ""
+    """Why it is the phone's own, in words, where it is no disk: its swtpm directory by UUID, its dump by name..."""
+    classified: str = ""
+    """`golden` or `private`, as `wipectl images classify` settled it."""
+    media: bool = False
+    """A CD or floppy image: the phone's own seed, or shared install media."""
 
 
 @dataclass(frozen=True, slots=True)

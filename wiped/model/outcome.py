@@ -54,6 +54,9 @@ class ResidualCode(StrEnum):
     """Residual risks that do not change the outcome (PHYSICS 8)."""
 
     FREED_BLOCKS_UNTRACED = "freed-blocks-untraced"
+    FREED_BLOCKS_REALLOCATED = "freed-blocks-reallocated"
+    """Ours, in place of `freed-blocks-untraced`: the filesystem's free space was made unreadable (FITRIM, proven by a probe) after the removal; only
+    blocks that another file had been given before that are not traced."""
     GUEST_DISCARD_ENABLED = "guest-discard-enabled"
     GUEST_MEMORY_SWAPPED = "guest-memory-swapped"
     BELOW_BLOCK_DEVICE = "below-block-device"

@@ -51,6 +51,10 @@ class RefusalCode(StrEnum):
     """An image is there but cannot be read (I/O error, permission)."""
     UNSUPPORTED_ARTEFACT = "unsupported-artefact"
     """The domain keeps data in a place that this version cannot wipe (network disk, shared directory, TPM state...)."""
+    LIVE_ONLY = "live-only"
+    """Only the running phone has it, and libvirt forgets it at the stop (a hot-plugged disk, file-backed memory): the phone is not stopped."""
+    UNKNOWN_FILE = "unknown-file"
+    """A file in the phone's own directory that its profile does not list: neither ignored nor destroyed."""
     UNBOUND = "unbound"
     """The domain has no subscription: nothing may be concluded about it."""
 
@@ -81,6 +85,9 @@ class Step:
     extents: ExtentFacts
     root: str = ""
     internal_snapshots: int = 0
+    retained_extents: ExtentFacts | None = None
+    """Extents of a reflinked clone that stay with the golden image (DESIGN, shared extents); never overwritten, never read back."""
+    golden: str = ""
 
 
 @dataclass(frozen=True, slots=True)

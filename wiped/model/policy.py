@@ -42,3 +42,16 @@ class StorageRules:
     writers: int = 4
     parallel_wipes: int = 4
     rate_limit: int = 0
+    golden_pools: tuple[str, ...] = ()
+    """Names of libvirt pools whose volumes are golden: like `protected`, wherever the pool's directory is."""
+    extra_artefacts: tuple[str, ...] = ()
+    """Templates of absolute paths with `{uuid}` and globs: backups, exports."""
+    phone_directories: tuple[str, ...] = ()
+    """Templates of a phone's own directory, with `{uuid}` and no glob: every file in it must be listed by the profile."""
+    profile: str = "libvirt"
+    """`libvirt`, `cuttlefish`, or the absolute path of a profile of the operator's own."""
+    trim: bool = True
+    """FITRIM after removal, where a probe shows that the device makes discarded blocks unreadable."""
+    fill_free_space: bool = False
+    """Where it does not: fill the free space once per batch, keeping `fill_reserve`."""
+    fill_reserve: int = 10 << 30

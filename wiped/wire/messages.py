@@ -1,7 +1,8 @@
 """Every message that crosses the wire, as frozen dataclasses; see `framing.py` for their bytes.
 
-Eraser:    hello -> hello;  lock -> locked | refused;  erase -> progress* erased;  remove -> removed;  leave -> left;  EOF: the helper exits.
-Observer:  hello -> hello;  survey -> inventory;  ranges -> ranges-chunk* ranges-end;  read-back -> progress* evidence.
+Eraser:    hello -> hello;  lock -> locked | refused;  erase -> progress* erased;  remove -> removed;  leave -> left;  trim -> progress* trimmed;
+           EOF: the helper exits.
+Observer:  hello -> hello;  survey -> inventory;  orphans -> orphans-found;  ranges -> ranges-chunk* ranges-end;  read-back -> progress* evidence.
 Either:    anything -> failure (an error of ours, by its stable code).
 One request at a time on a connection. Helpers take the storage rules from root's configuration file, never from the wire.
 """
@@ -57,6 +58,8 @@ class Lock:
     steps: tuple[LockStep, ...]
     retained: tuple[FileIdentity, ...] = ()
     resumed: bool = False
+    vanished: bool = False
+    """The domain is not defined any more: the eraser then goes by its remembered files, and insists that libvirt knows no domain of this UUID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,57 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class Trim:
+    """To the eraser, on a connection of its own or after all removals: make the free space of the filesystem at `location` (a directory under a root or in
+    libvirt's own directories) unreadable, if a probe shows that the device does so (PHYSICS 3)."""
+
+    type: ClassVar[str] = "trim"
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """`method`: `fitrim`, `fill` or "" (nothing was proven); `bytes`: as the kernel reported; `detail`: why not, for people."""
+
+    type: ClassVar[str] = "trimmed"
+    location: str
+    method: str
+    bytes: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """To the observer: which files under the roots no domain reaches. `domains`: every domain that libvirt knows."""
+
+    type: ClassVar[str] = "orphans"
+    domains: tuple[DomainFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A regular file under a root that no domain reaches. `modified`: RFC 3339 UTC."""
+
+    location: str
+    identity: FileIdentity
+    size_bytes: int
+    allocated_bytes: int
+    modified: str
+    local: bool = True
+    links: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OrphansFound:
+    """`truncated`: more than the wire takes; `problems`: (location, why) of what could not be looked at."""
+
+    type: ClassVar[str] = "orphans-found"
+    orphans: tuple[Orphan, ...]
+    truncated: bool = False
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """Look at everything one phone reaches. `others`: every other domain that libvirt knows, for owners. `with_extents` also maps the files."""
 
@@ -222,11 +276,12 @@ class Failure:
 
 
 Message = (
-    Hello | Lock | Locked | Refused | Erase | Progress | Erased | Remove | Removed | Leave | Left
+    Hello | Lock | Locked | Refused | Erase | Progress | Erased | Remove | Removed | Leave | Left | Trim | Trimmed
+    | Orphans | OrphansFound
     | Survey | Surveyed | Ranges | RangesChunk | RangesEnd | ReadBack | EvidenceFound | Failure
 )  # fmt: skip
 
 MESSAGES: tuple[type[Message], ...] = (
-    Hello, Lock, Locked, Refused, Erase, Progress, Erased, Remove, Removed, Leave, Left,
+    Hello, Lock, Locked, Refused, Erase, Progress, Erased, Remove, Removed, Leave, Left, Trim, Trimmed, Orphans, OrphansFound,
     Survey, Surveyed, Ranges, RangesChunk, RangesEnd, ReadBack, EvidenceFound, Failure,
 )  # fmt: skip
