@@ -52,7 +52,18 @@ def request_for(path: Path, *, seed: bytes = SEED, fraction_millionths: int = 1_
 
 def directories_in(base: Path) -> LibvirtDirectories:
     """libvirt's directories beneath `base`, made."""
-    found = LibvirtDirectories(config=f"{base}/etc", run=f"{base}/run", state=f"{base}/state", logs=f"{base}/logs")
+    found = LibvirtDirectories(
+        config=f"{base}/etc",
+        run=f"{base}/run",
+        state=f"{base}/state",
+        logs=f"{base}/logs",
+        swtpm=f"{base}/swtpm",
+        swtpm_logs=f"{base}/swtpm-logs",
+        secrets=f"{base}/secrets",
+        qemu_conf=f"{base}/qemu.conf",
+        classified=f"{base}/classified",
+        remembered=f"{base}/remembered",
+    )
     for path in (found.config, found.run, f"{found.state}/save", found.logs):
         Path(path).mkdir(parents=True, exist_ok=True)
     return found

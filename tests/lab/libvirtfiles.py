@@ -58,7 +58,22 @@ class LibvirtFiles:
         for path in (self.config / "networks", self.config / "autostart", self.run, self.state / "save", self.state / "nvram", self.logs):
             path.mkdir(parents=True)
         (self.config / "networks/default.xml").write_text("<network><name>default</name></network>")
-        self.directories = LibvirtDirectories(config=str(self.config), run=str(self.run), state=str(self.state), logs=str(self.logs))
+        self.swtpm = base / "var/lib/libvirt/swtpm"
+        self.secrets = base / "etc/libvirt/secrets"
+        self.classified = base / "var/lib/wiped/classified"
+        self.remembered = base / "var/lib/wiped/remembered"
+        self.directories = LibvirtDirectories(
+            config=str(self.config),
+            run=str(self.run),
+            state=str(self.state),
+            logs=str(self.logs),
+            swtpm=str(self.swtpm),
+            swtpm_logs=str(base / "var/log/swtpm/libvirt/qemu"),
+            secrets=str(self.secrets),
+            qemu_conf=str(base / "etc/libvirt/qemu.conf"),
+            classified=str(self.classified),
+            remembered=str(self.remembered),
+        )
 
     def define(self, name: str, disks: Sequence[Disk] = (), *, uuid: str = "", nvram: str = "", log: str = "", devices: str = "") -> str:
         """Write an inactive domain; returns its UUID."""

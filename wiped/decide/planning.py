@@ -9,9 +9,12 @@ from wiped.decide import refusal
 from wiped.decide.verdict import expected_reasons
 from wiped.model.canonical import digest
 from wiped.model.inventory import ERASE_ORDER, ArtefactKind, FileIdentity, FoundArtefact, Inventory
-from wiped.model.outcome import Outcome, ResidualCode
+from wiped.model.outcome import Outcome, ReasonCode, ResidualCode
 from wiped.model.plan import Method, Plan, Refusal, RefusalCode, Retained, Step
 from wiped.model.policy import StorageRules
+
+#: The words of `wipectl images classify` (FoundArtefact.classified).
+GOLDEN, PRIVATE = "golden", "private"
 
 _RANK = {kind: rank for rank, kind in enumerate(ERASE_ORDER)}
 
@@ -22,7 +25,17 @@ _WHY = {
     ArtefactKind.MEMORY_IMAGE: "the phone's RAM on disk",
     ArtefactKind.NVRAM: "the phone's firmware variables",
     ArtefactKind.CONSOLE_LOG: "what the phone wrote to its console",
+    ArtefactKind.BLOCK_DEVICE: "a block device that is a disk of this phone alone",
+    ArtefactKind.CORE_DUMP: "the phone's RAM, dumped",
+    ArtefactKind.TPM_STATE: "the state of the phone's TPM",
+    ArtefactKind.INSTALL_MEDIA: "a medium made for this phone",
+    ArtefactKind.SHARED_DIRECTORY: "a file that the phone shares with the host",
+    ArtefactKind.MEMORY_BACKING: "the file behind the phone's RAM",
+    ArtefactKind.LIBVIRT_SECRET: "a secret of libvirt's that only this phone uses",
+    ArtefactKind.EXTRA: "a copy that the configuration names as the phone's",
 }
+#: Reason codes that a survey may bring as a problem: such storage could not be proven even if it were reached, and the plan says so.
+_HOPELESS = frozenset({ReasonCode.OPAQUE_STORAGE, ReasonCode.THIN_POOL})
 
 
 def artefact_id(kind: ArtefactKind, location: str) -> str:
@@ -37,6 +50,8 @@ def _golden_reason(found: FoundArtefact, uuid: str, beneath_golden: bool) -> str
         return RefusalCode.PROTECTED_ROOT
     if set(found.owners) - {uuid}:
         return RefusalCode.SHARED_BY_DOMAIN
+    if found.classified == GOLDEN:
+        return "classified-golden"
     if beneath_golden:
         return "beneath-golden"
     return ""
@@ -56,12 +71,25 @@ def _step(found: FoundArtefact) -> Step:
         allocated_bytes=layer.allocated_bytes,
         identity=layer.identity,
         method=Method.OVERWRITE,
-        reason=_WHY.get(kind, f"the phone's own {kind}"),
+        reason=found.claim or _WHY.get(kind, f"the phone's own {kind}"),
         filesystem=layer.filesystem,
         extents=layer.extents,
         root=layer.under_root,
         internal_snapshots=layer.internal_snapshots,
+        retained_extents=layer.retained_extents,
+        golden=layer.golden,
     )
+
+
+def _kept_medium(found: FoundArtefact, uuid: str) -> str:
+    """Why a CD or floppy image is everybody's and kept, or "" if nothing says so. One that is not there, or outside every root, cannot be the phone's."""
+    if reason := _golden_reason(found, uuid, beneath_golden=False):
+        return reason
+    if found.layer.problem == RefusalCode.MISSING:
+        return RefusalCode.MISSING
+    if not (found.layer.under_root or found.layer.libvirt_owned):
+        return RefusalCode.OUTSIDE_ROOTS
+    return ""
 
 
 class _Sorting:
@@ -83,6 +111,17 @@ class _Sorting:
             return
         step = _step(found)
         self.steps.setdefault(step.identity, step)
+        if step.golden:
+            self.retained.setdefault((step.golden, None), Retained(step.golden, "golden-image", "shared-extents"))
+
+    def medium(self, found: FoundArtefact) -> None:
+        """A CD or floppy image: kept if it is everybody's, erased if something says that it was made for this phone, and otherwise nobody knows."""
+        if kept := _kept_medium(found, self.uuid):
+            self.keep(found, str(ArtefactKind.INSTALL_MEDIA), kept)
+        elif found.claim or found.classified == PRIVATE:
+            self.erase(found)
+        else:
+            self.refusals.append(refusal.ambiguous_medium(found))
 
     def chain(self, layers: Iterable[FoundArtefact]) -> None:
         """One disk, top first. Whatever lies beneath a golden layer is golden."""
@@ -90,6 +129,9 @@ class _Sorting:
         for found in layers:
             if found.retain_reason:
                 self.keep(found, str(found.kind), found.retain_reason)
+                continue
+            if found.media and found.depth == 0:
+                self.medium(found)
                 continue
             if found.depth == 0:
                 self.erase(found)
@@ -100,7 +142,7 @@ class _Sorting:
                 self.keep(found, "golden-image", golden)
                 if found.layer.problem == RefusalCode.MISSING:
                     self.refusals.append(refusal.refusal_of_problem(found.layer.problem, found.layer.location, found.layer.detail))
-            elif found.snapshot_made or found.layer.problem:
+            elif found.snapshot_made or found.classified == PRIVATE or found.layer.problem:
                 self.erase(found)
             else:
                 self.refusals.append(refusal.ambiguous_base(found))
@@ -169,7 +211,8 @@ def make_plan(inventory: Inventory, generation: int, rules: StorageRules) -> Pla
     steps = tuple(sorted(sorting.steps.values(), key=lambda step: (_RANK.get(step.kind, len(_RANK)), step.location)))
     retained = tuple(sorting.retained.values())
     refusals = tuple({(r.code, r.location): r for r in sorting.refusals}.values())
-    reasons = tuple(sorted({reason for step in steps for reason in expected_reasons(step)}))
+    told = {code for code, _, _ in inventory.problems} | {found.layer.problem for found in inventory.artefacts}
+    reasons = tuple(sorted({*(reason for step in steps for reason in expected_reasons(step)), *(str(code) for code in _HOPELESS if code in told)}))
     return Plan(
         uuid=domain.uuid,
         name=domain.name,

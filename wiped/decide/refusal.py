@@ -21,6 +21,10 @@ _PROBLEM_ALIASES = {
 }
 
 
+#: Block devices whose every block is overwritten in place (BlockFacts.kind).
+WIPEABLE_DEVICES = frozenset({"disk", "partition", "loop", "lvm"})
+
+
 def refusal_of_problem(code: str, location: str, detail: str) -> Refusal:
     """A problem that the observer met, as a refusal. A word that we do not know refuses too: as `unreadable`, with the word in the detail."""
     if code in _PROBLEM_ALIASES:
@@ -80,6 +84,31 @@ def hard_link(found: FoundArtefact, uuid: str) -> Refusal | None:
     return Refusal(RefusalCode.HARD_LINK, layer.location, f"the file has {layer.links} names; remove the others or move it")
 
 
+def classified_golden(found: FoundArtefact, uuid: str) -> Refusal | None:
+    """`protected-root`: a person classified the image as golden, and the phone has it as its own disk."""
+    if found.classified != "golden":
+        return None
+    return Refusal(RefusalCode.PROTECTED_ROOT, found.layer.location, "it is classified as golden: `wipectl images classify` settles it")
+
+
+def claimed(found: FoundArtefact, uuid: str) -> Refusal | None:
+    """`mounted`, `in-use`, ...: a block device that the kernel says somebody else has (a mount, swap, a holder, an array)."""
+    block = found.layer.block
+    if block is None or not block.claims:
+        return None
+    return refusal_of_problem(block.claims[0][0], found.layer.location, "; ".join(detail for _, detail in block.claims))
+
+
+def provable_device(found: FoundArtefact, uuid: str) -> Refusal | None:
+    """`unsupported-artefact`: a block device whose blocks are mapped by something that may keep the old ones (thin pool, LV snapshot, array)."""
+    block = found.layer.block
+    if block is None or block.kind in WIPEABLE_DEVICES:
+        return None
+    return Refusal(
+        RefusalCode.UNSUPPORTED_ARTEFACT, found.layer.location, f"a block device of kind {block.kind}: overwriting it would not reach the old blocks"
+    )
+
+
 def in_use(found: FoundArtefact, uuid: str) -> Refusal | None:
     """`in-use`: somebody else than the phone itself was seen holding the file."""
     if not found.layer.in_use:
@@ -94,6 +123,9 @@ STEP_GUARDS: tuple[Callable[[FoundArtefact, str], Refusal | None], ...] = (
     protected_root,
     shared_by_domain,
     hard_link,
+    classified_golden,
+    claimed,
+    provable_device,
     in_use,
     unidentified,
 )
@@ -115,7 +147,17 @@ def ambiguous_base(found: FoundArtefact) -> Refusal:
     return Refusal(
         RefusalCode.AMBIGUOUS_BASE,
         found.layer.location,
-        "a backing image that no other domain reaches: put golden images under [storage] protected",
+        "a backing image that no other domain reaches: put golden images under [storage] protected, or settle it with "
+        "`wipectl images classify PATH golden|private`",
+    )
+
+
+def ambiguous_medium(found: FoundArtefact) -> Refusal:
+    """`ambiguous-base`: a CD or floppy image that only this phone has, and nothing says whether it is its own seed or everybody's media."""
+    return Refusal(
+        RefusalCode.AMBIGUOUS_BASE,
+        found.layer.location,
+        "a CD or floppy image that no other domain has: settle it with `wipectl images classify PATH golden|private`",
     )
 
 

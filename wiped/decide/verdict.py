@@ -17,7 +17,8 @@ from wiped.model.outcome import (
 from wiped.model.plan import Plan, Step
 
 #: Filesystems that overwrite in place, so that the recipe of PHYSICS 2 proves something (btrfs only for nodatacow files).
-IN_PLACE = frozenset({"ext2", "ext3", "ext4", "xfs"})
+#: `block`: the artefact is a block device itself.
+IN_PLACE = frozenset({"ext2", "ext3", "ext4", "xfs", "block"})
 
 #: FIEMAP flags that end the recipe (PHYSICS 2, step 2), by the words of `storage.extents`. `delalloc` and `unknown` come and go while a phone runs:
 #: they are no forecast; the eraser stops on them when the phone is off.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.decide.nouns import NEIGHBOUR, PHONE, found, inventory
 from wiped.decide.planning import drift, forgotten, make_plan
 from wiped.decide.refusal import confirmation
-from wiped.model.inventory import ArtefactKind, DiskSource, FilesystemFacts, JobKind
+from wiped.model.inventory import ArtefactKind, BlockFacts, DiskSource, ExtentFacts, FilesystemFacts, JobKind
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
 
@@ -229,3 +229,118 @@ def test_no_executable_plan_touches_what_another_reaches(artefacts):
         assert step.identity not in {kept.identity for kept in plan.retained}
     told = {step.identity for step in plan.steps} | {kept.identity for kept in plan.retained}
     assert {item.layer.identity for item in artefacts} <= told | {None}
+
+
+MEDIUM = {"kind": ArtefactKind.INSTALL_MEDIA, "format": "raw"}
+
+
+def medium(path: str = "/srv/phones/seed.iso", *, owners=(PHONE,), claim: str = "", classified: str = "", **changes):
+    """A CD image of the phone."""
+    return replace(found(path, 9, owners=owners, **MEDIUM, **changes), media=True, claim=claim, classified=classified)
+
+
+@pytest.mark.parametrize(
+    ("cd", "reason"),
+    [
+        (medium(owners=(PHONE, NEIGHBOUR), claim="its name holds the phone's UUID"), "shared-by-domain"),
+        (medium(under_protected="/srv/phones", claim="its name holds the phone's UUID"), "protected-root"),
+        (medium(classified="golden", claim="its name holds the phone's UUID"), "classified-golden"),
+        (medium(under_root="", claim="its name holds the phone's UUID"), "outside-roots"),
+        (medium(problem="missing", identity=None), "missing"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_media_of_everybody_are_kept(cd, reason):
+    """Install media survive the phone, whatever their name says."""
+    plan = make_plan(inventory(TOP, cd), 1, RULES)
+    assert [step.location for step in plan.steps] == ["/srv/phones/a"]
+    assert [(kept.location, kept.kind, kept.reason) for kept in plan.retained] == [(cd.layer.location, "install-media", reason)]
+    assert plan.refusals == ()
+
+
+@pytest.mark.parametrize("said", [{"claim": "its name holds the phone's UUID"}, {"classified": "private"}], ids=["claim", "classified"])
+def test_a_seed_of_the_phone_is_wiped(said):
+    """A cloud-init seed made for this phone holds its secrets."""
+    plan = make_plan(inventory(TOP, medium(**said)), 1, RULES)
+    assert {step.kind for step in plan.steps} == {ArtefactKind.DISK_IMAGE, ArtefactKind.INSTALL_MEDIA}
+    assert plan.refusals == ()
+
+
+def test_a_medium_of_nobody_known_refuses():
+    """Only this phone has it, and nothing says whose it is: neither kept silently nor destroyed."""
+    plan = make_plan(inventory(TOP, medium()), 1, RULES)
+    assert [refusal.code for refusal in plan.refusals] == [RefusalCode.AMBIGUOUS_BASE]
+    assert "images classify" in plan.refusals[0].detail
+
+
+def test_classification_settles_an_ambiguous_base():
+    """`private`: the base goes with the phone. `golden`: it is kept. Shared or protected ones are kept whatever was said."""
+    base = found("/srv/phones/base", 2, depth=1)
+    wiped = make_plan(inventory(TOP, replace(base, classified="private")), 1, RULES)
+    assert {(step.location, step.kind) for step in wiped.steps} >= {("/srv/phones/base", ArtefactKind.BACKING_PRIVATE)}
+    kept = make_plan(inventory(TOP, replace(base, classified="golden")), 1, RULES)
+    assert ([step.location for step in kept.steps], kept.retained[0].reason) == (["/srv/phones/a"], "classified-golden")
+    for changes in ({"owners": (PHONE, NEIGHBOUR)}, {"under_protected": "/srv/phones"}):
+        still = make_plan(inventory(TOP, replace(found("/srv/phones/base", 2, depth=1, **changes), classified="private")), 1, RULES)
+        assert [step.location for step in still.steps] == ["/srv/phones/a"]
+
+
+def test_a_disk_that_is_classified_as_golden_refuses():
+    """A phone that writes to a golden image is a mistake that a person must settle."""
+    plan = make_plan(inventory(replace(TOP, classified="golden")), 1, RULES)
+    assert plan.steps == ()
+    assert [refusal.code for refusal in plan.refusals] == [RefusalCode.PROTECTED_ROOT]
+
+
+def device(kind: str = "loop", **block):
+    """A block device that is the phone's disk."""
+    return found(
+        "/dev/loop7", 0, kind=ArtefactKind.BLOCK_DEVICE, format="raw", under_root="/dev/loop7",
+        filesystem=FilesystemFacts("block", device="/dev/loop7"), block=BlockFacts("7:7", kind, 1 << 20, **block),
+    )  # fmt: skip
+
+
+def test_a_block_device_of_the_phone_is_a_step():
+    """A loop device, a partition, a whole disk, a thick volume are overwritten in place."""
+    for kind in ("loop", "partition", "disk", "lvm"):
+        plan = make_plan(inventory(device(kind)), 1, RULES)
+        assert [step.kind for step in plan.steps] == [ArtefactKind.BLOCK_DEVICE]
+        assert (plan.refusals, plan.expected_outcome) == ((), "clear")
+
+
+@pytest.mark.parametrize("kind", ["lvm-thin", "lvm-snapshot", "raid", "multipath", "crypt", "device-mapper", "other", "of-tomorrow"])
+def test_a_device_that_may_keep_old_blocks_refuses(kind):
+    """What maps blocks elsewhere is not overwritten; a kind that we do not know is among them."""
+    plan = make_plan(inventory(device(kind)), 1, RULES)
+    assert (plan.steps, [refusal.code for refusal in plan.refusals]) == ((), [RefusalCode.UNSUPPORTED_ARTEFACT])
+
+
+@pytest.mark.parametrize("code", [RefusalCode.MOUNTED, RefusalCode.IN_USE])
+def test_a_device_that_the_kernel_says_another_has_refuses(code):
+    """A mount, swap, a holder: overwriting would destroy it."""
+    plan = make_plan(inventory(device(claims=((str(code), "mounted at /"),))), 1, RULES)
+    assert (plan.steps, [refusal.code for refusal in plan.refusals]) == ((), [code])
+
+
+def test_a_loop_device_over_a_copy_on_write_file_is_not_proven():
+    """The device is overwritten in place, the file beneath it is not."""
+    cow = replace(device(), layer=replace(device().layer, filesystem=FilesystemFacts("block", device="/dev/loop7", cow=True)))
+    assert make_plan(inventory(cow), 1, RULES).expected_reasons == ("cow-filesystem",)
+
+
+def test_extents_of_the_golden_image_are_kept_and_said():
+    """A reflinked clone: the step is the private part, the golden image is retained with the extents."""
+    shared = ExtentFacts(3, 1 << 24, ("shared",), "e" * 64)
+    plan = make_plan(inventory(found("/srv/phones/a", 1, format="raw", retained_extents=shared, golden="/srv/golden/base")), 1, RULES)
+    assert [(step.retained_extents, step.golden) for step in plan.steps] == [(shared, "/srv/golden/base")]
+    assert [(kept.location, kept.reason) for kept in plan.retained] == [("/srv/golden/base", "shared-extents")]
+    assert (plan.refusals, plan.expected_outcome) == ((), "clear")
+    foreign = found("/srv/phones/a", 1, format="raw", extents=ExtentFacts(1, 4096, ("shared",), "f" * 64))
+    assert make_plan(inventory(foreign), 1, RULES).expected_reasons == ("extent-shared",)
+
+
+def test_opaque_storage_is_refused_and_said():
+    """A network disk is no file of this host: the plan says that it cannot be proven."""
+    plan = make_plan(inventory(TOP, problems=(("opaque-storage", "disk vdb", "a network disk"),)), 1, RULES)
+    assert [refusal.code for refusal in plan.refusals] == [RefusalCode.UNSUPPORTED_ARTEFACT]
+    assert (plan.expected_outcome, plan.expected_reasons) == ("not-sanitized", ("opaque-storage",))
