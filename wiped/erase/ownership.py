@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import stat as st
-import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -27,12 +26,10 @@ from wiped.storage.paths import containing_root
 from wiped.virt import safe_xml
 from wiped.virt.domain_xml import parse_domain, paths_mentioned
 from wiped.virt.pool_xml import PoolFacts, parse_pool
+from wiped.virt.saved_state import HEADER_BYTES, has_header, head_bytes, parse_saved_state
 
 MAX_FILES: Final = 50_000
 _ROUNDS: Final = 20
-#: Header of a saved state (libvirt, qemu_saveimage.h): magic, then version, length of the XML, and 17 more words.
-_SAVE_MAGIC: Final = (b"LibvirtQemudSave", b"LibvirtQemudPart")
-_SAVE_HEADER: Final = 92
 _OWN_DEVICES: Final = frozenset({"disk", "lun"})
 
 Origin = Literal["live", "inactive", "snapshot", "status"]
@@ -172,15 +169,10 @@ def saved_domain(fd: int) -> DomainFacts | None:
 
     Raises InputError for a header that promises XML which is not there.
     """
-    head = os.pread(fd, _SAVE_HEADER, 0)
-    if len(head) < _SAVE_HEADER or head[:16] not in _SAVE_MAGIC:
+    head = os.pread(fd, HEADER_BYTES, 0)
+    if len(head) < HEADER_BYTES or not has_header(head):
         return None
-    version, length = struct.unpack_from("<II", head, 16)
-    if version > 0xFFFF:
-        version, length = struct.unpack_from(">II", head, 16)
-    if not 1 <= version <= 2 or not 0 < length <= safe_xml.MAX_BYTES:
-        raise InputError("is not a saved state of a known form", where="saved state")
-    return parse_domain(os.pread(fd, length, _SAVE_HEADER).split(b"\0", 1)[0], origin="inactive")
+    return parse_saved_state(os.pread(fd, max(head_bytes(head), HEADER_BYTES), 0))
 
 
 @dataclass(slots=True)

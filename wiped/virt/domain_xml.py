@@ -17,6 +17,7 @@ from xml.etree.ElementTree import Element
 from wiped.errors import InputError
 from wiped.model.inventory import DiskSource, DomainFacts, DomainState, JobKind
 from wiped.virt import safe_xml
+from wiped.virt.places import secret_usage
 
 Origin = Literal["live", "inactive", "snapshot", "status"]
 T = TypeVar("T")
@@ -66,7 +67,8 @@ def parse_domain(xml: str | bytes, *, origin: Origin) -> DomainFacts:
 def merge(*facts: DomainFacts) -> DomainFacts:
     """One domain's facts from several documents about it (live, inactive, each snapshot): the union, equal entries once, in the order given.
 
-    State, name and `nvram` are of the first that has them: give the live facts first. Raises InputError for no facts or those of two domains.
+    State, name and `nvram` are of the first that has them: give the live facts first; other names become `former_names`.
+    Raises InputError for no facts or those of two domains.
     """
     if not facts:
         raise InputError("no facts to merge", where="domain XML")
@@ -75,9 +77,11 @@ def merge(*facts: DomainFacts) -> DomainFacts:
         raise InputError("facts of two domains cannot be merged", where="domain XML")
     nvram = next((each.nvram for each in facts if each.nvram), "")
     every_nvram = [path for each in facts for path in (each.nvram, *each.former_nvram)]
+    name = next((each.name for each in facts if each.name), "")
+    written = {path for each in facts for path in each.shared_directories if path not in each.shared_readonly}
     return replace(
         first,
-        name=next((each.name for each in facts if each.name), ""),
+        name=name,
         state=next((each.state for each in facts if each.state is not DomainState.UNKNOWN), DomainState.UNKNOWN),
         persistent=any(each.persistent for each in facts),
         autostart=any(each.autostart for each in facts),
@@ -93,6 +97,10 @@ def merge(*facts: DomainFacts) -> DomainFacts:
         tpm=any(each.tpm for each in facts),
         shared_directories=_unique(path for each in facts for path in each.shared_directories),
         memory_backing_file=any(each.memory_backing_file for each in facts),
+        # Read-only only where no version of the XML lets the guest write.
+        shared_readonly=_unique(path for each in facts for path in each.shared_readonly if path not in written),
+        secrets=_unique(secret for each in facts for secret in each.secrets),
+        former_names=_unique(other for each in facts for other in (each.name, *each.former_names) if other and other != name),
     )
 
 
@@ -122,6 +130,7 @@ def _domain(element: Element, origin: str) -> DomainFacts:
     """The facts of a `<domain>` or `<inactiveDomain>`."""
     nvram = tuple(_nvram(element))
     backing = element.find("memoryBacking/source")
+    shared = tuple(_shared(element))
     return DomainFacts(
         uuid=_uuid(element),
         name=element.findtext("name", ""),
@@ -130,8 +139,10 @@ def _domain(element: Element, origin: str) -> DomainFacts:
         former_nvram=nvram[1:],
         console_logs=_unique(_console_logs(element)),
         tpm=element.find("devices/tpm") is not None,
-        shared_directories=_unique(_shared(element)),
+        shared_directories=_unique(path for path, _ in shared),
         memory_backing_file=backing is not None and backing.get("type") == "file",
+        shared_readonly=_unique(path for path, readonly in shared if readonly and (path, False) not in shared),
+        secrets=_unique(_secrets(element)),
     )
 
 
@@ -269,10 +280,32 @@ def _console_logs(domain: Element) -> Iterator[str]:
             yield device.get("path", "")
 
 
-def _shared(domain: Element) -> Iterator[str]:
-    """What `<filesystem>` shares with the host: a directory, or the file or device beneath."""
+def _shared(domain: Element) -> Iterator[tuple[str, bool]]:
+    """What `<filesystem>` shares with the host (a directory, or the file or device beneath), and whether the guest may only read it."""
     for filesystem in domain.findall("devices/filesystem"):
         for source in filesystem.findall("source"):
             path = source.get("dir") or source.get("file") or source.get("dev") or ""
             if path:
-                yield path
+                yield path, filesystem.find("readonly") is not None
+
+
+def _secrets(domain: Element) -> Iterator[str]:
+    """Secrets that the XML names anywhere but in its metadata: `<encryption>` and `<auth>` of disks at every level of their chains, a TPM's encryption.
+
+    By UUID, or as `usage:TYPE:VALUE` where the XML states what it is for instead (a disk's `passphrase` is a secret of usage `volume`).
+    """
+    for part in domain:
+        for element in part.iter() if part.tag != "metadata" else ():
+            if element.tag == "secret" and (element.get("uuid") or element.get("usage")):
+                kind = element.get("type", "")
+                uuid, usage = element.get("uuid", ""), element.get("usage", "")
+                yield _secret_uuid(uuid) if uuid else secret_usage({"passphrase": "volume"}.get(kind, kind), usage)
+            elif element.tag == "encryption" and element.get("secret"):
+                yield _secret_uuid(element.get("secret", ""))
+
+
+def _secret_uuid(text: str) -> str:
+    digits = text.strip().lower().replace("-", "")
+    if not re.fullmatch("[0-9a-f]{32}", digits):
+        raise InputError("names a secret by something that is no UUID", where="domain XML")
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
