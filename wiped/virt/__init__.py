@@ -1,7 +1,8 @@
 """libvirt's door: which domains stand on the host, what happens to them, and the few things we ask libvirt to do.
 
 `domain_xml.py`, `pool_xml.py` and `saved_state.py` (through `safe_xml.py`) turn libvirt's text into the model, and `places.py` knows where libvirt
-leaves what: pure, and all of this room that `erase/` and `observe/` may import. `connection.py` is the port Hypervisor and the only `import libvirt`; `domain.py` reads and moves one domain; `calls.py` keeps blocking
+leaves what: pure, and all of this room that `erase/` and `observe/` may import.
+`connection.py` is the port Hypervisor and the only `import libvirt`; `domain.py` reads and moves one domain; `calls.py` keeps blocking
 calls off the event loop; `fence.py` is the port Fences: files beside libvirt that its hook obeys.
 
 May: open connections to libvirt, stop, start and undefine domains, write files in the fence directory. May not: open an image, call a
