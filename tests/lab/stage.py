@@ -49,6 +49,7 @@ minor_grace = "0s"
 deadline = "72h"
 [safety]
 settle = "1s"
+{safety}
 [api]
 socket = "{socket}"
 [metrics]
@@ -75,7 +76,7 @@ class Product:
     """
 
     def __init__(self, libvirt: PrivateLibvirt, roots: Sequence[Path], protected: Sequence[Path] = (), *, grace: str = "1s", stop_timeout: str = "10s",
-                 hook: bool = True, storage: str = "") -> None:  # fmt: skip
+                 hook: bool = True, storage: str = "", safety: str = "") -> None:  # fmt: skip
         self.libvirt = libvirt
         self.port = free_port()
         self.process: LabProcess | None = None
@@ -84,6 +85,7 @@ class Product:
             roots=json.dumps([str(root) for root in dict.fromkeys([*roots, *protected])]),
             protected=json.dumps([str(root) for root in protected]),
             storage=storage,
+            safety=safety,
             grace=grace,
             stop_timeout=stop_timeout,
             socket=SOCKET,
