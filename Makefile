@@ -9,10 +9,10 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check -qq
 ENVIRONMENT := .venv/.complete
 WHERE := tests
 
-.PHONY: help deps venv demo test quick lint bench clean
+.PHONY: help deps venv demo test test-long test-vm quick lint bench clean
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
 
 deps: ## install the Debian packages that are missing
 	@bash .ci/bootstrap
@@ -29,9 +29,17 @@ $(ENVIRONMENT): .lock/dev.txt pyproject.toml
 demo: venv ## show the main job on a real guest, proven on the raw devices
 	@$(PYTHON) -m tests.lab.demo
 
-test: venv lint ## lint, quick tests and host tests; what CI runs
+test: venv lint ## lint, quick tests and host tests (under 10 minutes); CI runs it, then test-long and test-vm
 	@echo "test: quick and host suites"
-	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 4 --dist worksteal --cov --cov-report=term:skip-covered $(WHERE)
+	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 4 --dist worksteal -m "not long and not vm" --cov --cov-report=term:skip-covered $(WHERE)
+
+test-long: venv ## attacks that run for minutes, on this machine
+	@echo "test-long: long attacks"
+	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 2 -m long tests/long
+
+test-vm: venv ## a whole virtualization host in a virtual machine: the systemd unit, LVM (3 GiB of memory, 6 GiB of disk)
+	@echo "test-vm: the host in a virtual machine"
+	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -m vm tests/vm
 
 quick: venv ## the tests that need neither root nor libvirt
 	@$(PYTHON) -m pytest -q -n 2 tests/unit

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tests.lab import needs
+from tests.lab.guest import CACHE
 
 
 def pytest_configure() -> None:
@@ -16,9 +17,13 @@ def pytest_configure() -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Stop a host test before its fixtures where this machine is no laboratory."""
-    if item.get_closest_marker("host") is None:
+    if item.get_closest_marker("vm") is not None:
+        reason = needs.missing_for_vm(CACHE)
+    elif item.get_closest_marker("host") is not None or item.get_closest_marker("long") is not None:
+        reason = needs.missing()
+    else:
         return
-    if reason := needs.missing():
+    if reason:
         if needs.required():
             pytest.fail(f"{reason} ({needs.REQUIRE} is set, so this is no skip)", pytrace=False)
         pytest.skip(reason)
