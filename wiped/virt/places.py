@@ -16,6 +16,8 @@ from wiped.virt import safe_xml
 
 #: VIR_DOMAIN_SHORT_NAME_MAX: wide characters of the locale in which libvirtd runs.
 SHORT_NAME_MAX: Final = 20
+#: The QEMU driver's state directory, compiled in.
+STATE: Final = "/var/lib/libvirt/qemu"
 _DUMP_ENDINGS: Final = ("", ".core", ".dump", ".elf", ".kdump")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ROTATED: Final = re.compile(r"\.(0|[1-9][0-9]*)")
@@ -72,24 +74,33 @@ def is_log(entry: str, log: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class QemuConf:
-    """The places that `qemu.conf` can move; the defaults are libvirt's own."""
+    """The directories that `qemu.conf` can move, as libvirt uses them; without it they lie in the driver's state directory.
 
-    auto_dump_path: str = "/var/lib/libvirt/qemu/dump"
-    memory_backing_dir: str = "/var/lib/libvirt/qemu/ram"
+    `auto_dump_path`: dumps that libvirt makes by itself. `memory_backing_dir`: the directory in which each running domain with file-backed memory has
+    one of its own (libvirt adds `libvirt/qemu` to what is stated there, and nothing to its default).
+    """
+
+    auto_dump_path: str = f"{STATE}/dump"
+    memory_backing_dir: str = f"{STATE}/ram"
 
 
-def parse_qemu_conf(text: str) -> QemuConf:
-    """The places that a `qemu.conf` states, in libvirt's own grammar (virconf: `key = "text"`, '#' comments, lists, the first of two equal keys counts).
+def parse_qemu_conf(text: str, *, state: str = STATE) -> QemuConf:
+    """The directories that a `qemu.conf` states, in libvirt's own grammar (virconf: `key = "text"`, '#' comments, lists; of equal keys the first counts).
 
-    Raises InputError when one of those keys is not a plain absolute path: a place that is not understood may hold anything.
+    `state`: the driver's state directory (LibvirtDirectories.state). Text without settings ("" for no file): the defaults. Raises InputError for text
+    that libvirtd would not take either, and when one of those keys is not a plain absolute path: a place that is not understood may hold anything.
     """
     found: dict[str, str] = {}
     for key, value in _settings(text):
-        if key in ("auto_dump_path", "memory_backing_dir"):
+        if key in ("auto_dump_path", "memory_backing_dir") and key not in found:
             if not value.startswith("/"):
                 raise InputError(f"{key} is not an absolute path in quotes", where="qemu.conf")
-            found.setdefault(key, value)
-    return QemuConf(**found)
+            found[key] = value.rstrip("/") or "/"
+    memory = found.get("memory_backing_dir")
+    return QemuConf(
+        auto_dump_path=found.get("auto_dump_path", f"{state}/dump"),
+        memory_backing_dir=f"{state}/ram" if memory is None else f"{memory.rstrip('/')}/libvirt/qemu",
+    )
 
 
 _SETTING: Final = re.compile(
@@ -124,8 +135,8 @@ def _settings(text: str) -> list[tuple[str, str]]:
 
 
 def memory_backing_directory(conf: QemuConf) -> str:
-    """The directory in which each running domain with file-backed memory has one of its own."""
-    return f"{conf.memory_backing_dir.rstrip('/')}/libvirt/qemu"
+    """The directory in which each running domain with file-backed memory has one of its own (libvirt removes it at the stop, files and all)."""
+    return conf.memory_backing_dir
 
 
 def matches_memory_dir(entry: str, name: str) -> bool:
