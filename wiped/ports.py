@@ -87,6 +87,15 @@ class Hypervisor(Protocol):
     async def undefine(self, uuid: str) -> None:
         """Remove the definition with snapshot and checkpoint metadata; never removes storage. Idempotent: no domain is no error."""
 
+    async def undefine_secret(self, uuid: str) -> None:
+        """Remove a libvirt secret, after its value's file was erased: libvirt only unlinks. Idempotent: no secret is no error."""
+
+    def migrated_away(self) -> frozenset[str]:
+        """UUIDs that libvirt told to have left by migration, while this object listened. Grows only: one that came back stays in it.
+
+        A hint that can be missed (libvirt or the daemon was down), never one that is wrong: absence proves nothing.
+        """
+
     def hints(self) -> AsyncIterator[str]:
         """UUIDs of domains to which something happened, "" for *look at everything* (a reconnect). Hints only: the sweep is the truth."""
 
@@ -247,6 +256,9 @@ class Ledger(Protocol):
     async def record_intent(self, wipe_id: str, plan: Plan, snapshot: dict[str, Any], artefacts: Sequence[ArtefactRecord], *,
                             was_running: bool, was_autostart: bool, now: datetime) -> None:  # fmt: skip
         """Step INTENT (I1): plan, snapshot, seeds, rename targets. May be repeated before ERASING (a re-plan), never after."""
+
+    async def note_standing(self, wipe_id: str, *, was_running: bool, was_autostart: bool) -> None:
+        """What the phone was before a refused plan fenced and stopped it, to be given back. What was once true stays true. Idempotent; before the last word."""
 
     async def save_ranges(self, wipe_id: str, artefact_id: str, blobs: Sequence[bytes], map_digest: str) -> None:
         """The physical ranges of an artefact, while its lock is held."""

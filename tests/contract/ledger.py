@@ -14,7 +14,7 @@ import pytest
 from tests.fakes.clock import START
 from tests.unit.attest.samples import EVIDENCE, RESULTS
 from tests.unit.record.rig import BOB, DAY, OTHER, PHONE, Rig, decision, domain, no, record, yes
-from wiped.errors import RefusedError
+from wiped.errors import InvariantError, RefusedError
 from wiped.model.records import ArtefactState, CertificateRecord, Trigger, WipeStep
 from wiped.model.subscription import Action, Hold, State, WipeRequest
 from wiped.ports import Ledger
@@ -201,3 +201,21 @@ class LedgerContract:
         assert [entry.kind for entry in await ledger.audit(after=first.seq - 1)] == ["one", "two"]
         assert [entry.kind for entry in await ledger.audit(after=first.seq, limit=1)] == ["two"]
         assert set(await ledger.counts()) == {str(state) for state in State}
+
+    async def test_what_a_phone_was_before_a_refusal_stays_true(self, ledger: Ledger) -> None:
+        """Noted before a fence without a plan: once running, always to be started again; nothing is noted after the last word."""
+        await ledger.see_domains([domain()], START)
+        await self.bind(ledger)
+        await ledger.begin_wipe(PHONE, "w-1", Trigger("expiry"), START)
+        for running in (True, False):
+            await ledger.note_standing("w-1", was_running=running, was_autostart=False)
+            wipe = await ledger.wipe("w-1")
+            assert wipe is not None
+            assert (wipe.was_running, wipe.was_autostart, wipe.plan, wipe.step) == (True, False, None, WipeStep.QUEUED)
+
+    async def test_nothing_is_given_back_after_the_last_word(self, ledger: Ledger) -> None:
+        """So nothing is noted for it."""
+        await self.begun(ledger)
+        await ledger.last_word("w-1", START, yes)
+        with pytest.raises(InvariantError):
+            await ledger.note_standing("w-1", was_running=True, was_autostart=False)

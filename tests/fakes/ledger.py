@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from wiped.errors import InputError, LedgerError, RefusedError
+from wiped.errors import InputError, InvariantError, LedgerError, RefusedError
 from wiped.model.canonical import digest
 from wiped.model.inventory import DomainFacts
 from wiped.model.outcome import EraseResult, Evidence, Outcome
@@ -263,6 +263,13 @@ class MemoryLedger:
             was_autostart=was_autostart,
         )
         self._log("intent", {"wipe_id": wipe_id}, now)
+
+    async def note_standing(self, wipe_id: str, *, was_running: bool, was_autostart: bool) -> None:
+        self._write()
+        wipe = self._wipes[wipe_id]
+        if wipe.step in COMMITTED_STEPS or wipe.step in FINAL_STEPS:
+            raise InvariantError("I7", "nothing is given back after the last word")
+        self._wipes[wipe_id] = replace(wipe, was_running=wipe.was_running or was_running, was_autostart=wipe.was_autostart or was_autostart)
 
     def _artefact(self, wipe_id: str, artefact_id: str, **changes: Any) -> None:
         self._write()

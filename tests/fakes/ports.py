@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from tests.fakes.host import BLOCK, FakeHost, Inode, keystream
@@ -55,6 +56,12 @@ class FakeHypervisor:
     async def undefine(self, uuid: str) -> None:
         self.host.undefine(uuid)
 
+    async def undefine_secret(self, uuid: str) -> None:
+        self.host.undefine_secret(uuid)
+
+    def migrated_away(self) -> frozenset[str]:
+        return frozenset(self.host.migrated)
+
     def hint(self, uuid: str) -> None:
         self._hints.put_nowait(uuid)
 
@@ -68,8 +75,10 @@ class FakeFences:
 
     def __init__(self, host: FakeHost) -> None:
         self.host = host
+        self.volumes: dict[str, tuple[tuple[str, str], ...]] = {}
 
     async def put(self, uuid: str, paths: Sequence[str], identities: Sequence[FileIdentity], volumes: Sequence[tuple[str, str]]) -> None:
+        self.volumes[uuid] = tuple(volumes)
         self.host.fences[uuid] = (frozenset(paths), frozenset(identities))
 
     async def lift(self, uuid: str) -> None:
@@ -83,12 +92,14 @@ class FakeFences:
 
 
 class FakeObserver:
-    """Port Observer. `dies`: how many of its next calls end with the process's death; `mismatches`: wrong blocks in the next read-backs."""
+    """Port Observer. `dies`: how many of its next calls end with the process's death; `mismatches`: wrong blocks in the next read-backs; `problems`: what
+    every survey tells beside what it finds."""
 
     def __init__(self, host: FakeHost) -> None:
         self.host = host
         self.dies = 0
         self.mismatches: list[int] = []
+        self.problems: tuple[tuple[str, str, str], ...] = ()
         self.surveys = 0
 
     def _alive(self) -> None:
@@ -99,7 +110,8 @@ class FakeObserver:
     async def survey(self, domain: DomainFacts, others: Sequence[DomainFacts], *, with_extents: bool) -> Inventory:
         self._alive()
         self.surveys += 1
-        return self.host.inventory(domain, tuple(others))
+        found = self.host.inventory(domain, tuple(others))
+        return replace(found, problems=(*found.problems, *self.problems))
 
     def _find(self, location: str, identity: FileIdentity) -> Inode:
         inode = self.host.names.get(location)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from wiped.errors import RefusedError
+from wiped.model.inventory import DomainFacts
+from wiped.model.plan import Plan, Refusal
 from wiped.model.subscription import Decision
 
 
@@ -32,3 +35,13 @@ class CalledOffError(Exception):
 
 class GoneError(Exception):
     """The domain is not there any more. Internal to `conduct`: never leaves the executor."""
+
+
+class RefusedPlanError(RefusedError):
+    """A plan that guards refused, with what it knew: the phone's own files are fenced all the same. Internal to `conduct`; to others it is a RefusedError."""
+
+    def __init__(self, domain: DomainFacts, plan: Plan, refusals: tuple[Refusal, ...]) -> None:
+        told = "; ".join(f"{item.code}: {item.location} {item.detail}" for item in refusals)
+        super().__init__(told, codes=tuple(dict.fromkeys(item.code for item in refusals)))
+        self.domain = domain
+        self.plan = plan

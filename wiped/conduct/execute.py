@@ -13,8 +13,8 @@ import contextlib
 
 import structlog
 
-from wiped.conduct import fencing, judging, preparing, stopping
-from wiped.conduct.endings import CalledOffError, Ending, GoneError
+from wiped.conduct import fencing, judging, preparing, refusing, stopping
+from wiped.conduct.endings import CalledOffError, Ending, GoneError, RefusedPlanError
 from wiped.conduct.erasing import Attempt, Proof
 from wiped.conduct.world import World
 from wiped.errors import InvariantError, RefusedError
@@ -61,13 +61,14 @@ class Executor:
         world = self._world
         try:
             await preparing.still_due(world, wipe.uuid)
-            return await self._before_and_under_the_locks(wipe)
+            try:
+                return await self._before_and_under_the_locks(wipe)
+            except RefusedError as error:
+                return await self._refused(await self._wipe(wipe.id), error)
         except CalledOffError as signal:
             ending = await preparing.call_off(world, await self._wipe(wipe.id), signal.decision)
             _log.info("wipe called off", wipe_id=wipe.id, uuid=wipe.uuid, ending=str(ending), reasons=[r.code for r in signal.decision.reasons])
             return ending
-        except RefusedError as error:
-            return await self._refused(await self._wipe(wipe.id), error)
         except GoneError:
             _log.warning("domain vanished during its wipe", wipe_id=wipe.id, uuid=wipe.uuid)
             await world.ledger.note("vanished-during-wipe", {"wipe_id": wipe.id, "uuid": wipe.uuid}, world.clock.now())
@@ -125,13 +126,10 @@ class Executor:
             await stopping.stop(self._world, uuid, patience=0, recall=no_way_back)
 
     async def _refused(self, wipe: WipeRecord, error: RefusedError) -> Ending:
-        world = self._world
-        if wipe.step in COMMITTED_STEPS:
-            raise InvariantError("I7", "a refusal after the last word") from error
-        _log.warning("wipe refused", wipe_id=wipe.id, uuid=wipe.uuid, step=str(wipe.step), codes=list(error.codes), detail=str(error))
-        world.announcer.refused(error.codes)
-        await world.ledger.mark(wipe.uuid, refusals=error.codes, reason="wipe")
-        await world.milestones.reached("refused", wipe.id)
+        """Refused before the last word: told, and where a plan was refused, fenced and stopped (`refusing`)."""
+        await refusing.record(self._world, wipe, error)
+        if isinstance(error, RefusedPlanError) and refusing.fences(error.codes):
+            await refusing.fence_and_stop(self._world, wipe, error)
         return Ending.REFUSED
 
     def _no_proof(self, wipe: WipeRecord) -> Proof:

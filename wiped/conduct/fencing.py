@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from wiped.conduct import invariants
 from wiped.conduct.world import World
-from wiped.model.inventory import DomainFacts, FileIdentity
-from wiped.model.plan import Plan
+from wiped.model.inventory import DomainFacts
+from wiped.model.plan import Plan, Step
 
 
-def _volumes(domain: DomainFacts | None) -> tuple[tuple[str, str], ...]:
-    if domain is None:
-        return ()
-    return tuple(dict.fromkeys((disk.pool, disk.volume) for disk in domain.disks if disk.pool and disk.volume and not disk.readonly and disk.device == "disk"))
+def _volumes(domain: DomainFacts, paths: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """Pool and name of the volumes among the fenced paths."""
+    return tuple(dict.fromkeys((disk.pool, disk.volume) for disk in domain.disks if disk.pool and disk.volume and disk.location in paths))
+
+
+def _own(plan: Plan) -> tuple[Step, ...]:
+    """The steps that may stand in the fence: nothing that is kept or was refused, by name or by inode."""
+    places = {item.location for item in plan.retained} | {item.location for item in plan.refusals}
+    files = {item.identity for item in plan.retained if item.identity is not None}
+    return tuple(step for step in plan.steps if step.location not in places and step.identity not in files)
 
 
 async def put(world: World, uuid: str, plan: Plan | None, domain: DomainFacts | None) -> None:
-    """Fence a phone and the files that are its own. Never a retained one: that would fence its neighbours too.
+    """Fence a phone and the files that are its own. Never a retained or a refused one: that could fence its neighbours too.
 
-    Without a plan (it was refused) only the UUID is fenced. Idempotent.
+    Without a plan (nothing could be looked at) only the UUID is fenced. Idempotent.
     """
-    paths: tuple[str, ...] = ()
-    identities: tuple[FileIdentity, ...] = ()
-    if plan is not None:
-        kept = {item.location for item in plan.retained}
-        paths = tuple(step.location for step in plan.steps if step.location not in kept)
-        identities = tuple(step.identity for step in plan.steps if step.location not in kept)
-    await world.fences.put(uuid, paths, identities, _volumes(domain))
+    steps = _own(plan) if plan is not None else ()
+    paths = tuple(step.location for step in steps)
+    volumes = _volumes(domain, frozenset(paths)) if domain is not None else ()
+    await world.fences.put(uuid, paths, tuple(step.identity for step in steps), volumes)
     invariants.fence_stands(await world.fences.standing(), uuid)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wiped.conduct import deciding, fencing, invariants, stopping
-from wiped.conduct.endings import CalledOffError, Ending
+from wiped.conduct.endings import CalledOffError, Ending, RefusedPlanError
 from wiped.conduct.world import World
 from wiped.decide.planning import forgotten, make_plan
 from wiped.decide.snapshot import audit_snapshot
-from wiped.errors import HelperError, InvariantError, RefusedError
+from wiped.errors import HelperError, InvariantError
 from wiped.model.inventory import DomainFacts, DomainState, Inventory
 from wiped.model.plan import Plan
 from wiped.model.policy import Policy
@@ -48,7 +48,7 @@ async def freeze(world: World, wipe: WipeRecord) -> tuple[DomainFacts, Plan]:
     if wipe.plan is not None and wipe.step is not WipeStep.INTENT:
         refusals += forgotten(wipe.plan, plan)
     if refusals:
-        raise RefusedError("; ".join(f"{item.code}: {item.location} {item.detail}" for item in refusals), codes=tuple(dict.fromkeys(r.code for r in refusals)))
+        raise RefusedPlanError(domain, plan, refusals)
     now = world.clock.now()
     facts = await world.ledger.facts(wipe.uuid, now)
     policy = (deciding.policy_of(world, facts) if facts else None) or Policy()
@@ -66,15 +66,15 @@ async def freeze(world: World, wipe: WipeRecord) -> tuple[DomainFacts, Plan]:
     artefacts = tuple(
         ArtefactRecord(wipe.id, step.artefact_id, step.kind, step.location, world.randomness.name(), Secret(world.randomness.seed())) for step in plan.steps
     )
-    # A repeated run meets a domain that the first one stopped: what it was before is what the first intent says.
+    # A repeated run meets a domain that the first one stopped: what it was before is what the first intent says, or the refusal that fenced it.
     first = wipe.plan is None
     await world.ledger.record_intent(
         wipe.id,
         plan,
         snapshot,
         artefacts,
-        was_running=domain.state is not DomainState.SHUTOFF if first else wipe.was_running,
-        was_autostart=domain.autostart if first else wipe.was_autostart,
+        was_running=wipe.was_running or (first and domain.state is not DomainState.SHUTOFF),
+        was_autostart=wipe.was_autostart or (first and domain.autostart),
         now=now,
     )
     await world.ledger.mark(wipe.uuid, refusals=())
@@ -125,11 +125,12 @@ async def call_off(world: World, wipe: WipeRecord, decision: Decision) -> Ending
 
 
 async def give_back(world: World, wipe: WipeRecord) -> None:
-    """Lift the fence, restore autostart, start the domain again if it had been running. Only what this wipe may have done: after its intent."""
-    if wipe.plan is None:
-        return
+    """Lift the fence, restore autostart, start the domain again if it had been running. Only what this wipe may have done: after its intent, or after a
+    refused plan that fenced the phone."""
     phone = await world.ledger.phone(wipe.uuid)
     if phone is not None and phone.suspended:
+        return
+    if wipe.plan is None and not wipe.was_running and (phone is None or not phone.fenced):
         return
     await fencing.lift(world, wipe.uuid, reason="called-off")
     await world.milestones.reached("fence-lifted", wipe.id)

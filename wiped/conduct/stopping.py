@@ -12,6 +12,8 @@ from wiped.model.plan import RefusalCode
 
 #: States in which a guest cannot hear the power button.
 _DEAF = frozenset({DomainState.PAUSED, DomainState.CRASHED, DomainState.PMSUSPENDED})
+#: Why a transient domain is refused; `live-only` says that it must not be stopped for it.
+_TRANSIENT = (RefusalCode.UNSUPPORTED_ARTEFACT, RefusalCode.LIVE_ONLY)
 #: The power button is pressed again after this many seconds: a booting guest does not hear it.
 _ASK_AGAIN = 10.0
 
@@ -25,7 +27,7 @@ async def present(world: World, uuid: str) -> DomainFacts:
     if domain is None:
         raise GoneError(uuid)
     if not domain.persistent:
-        raise RefusedError("a transient domain: define it first (virsh define), then it can be stopped and wiped", codes=(RefusalCode.UNSUPPORTED_ARTEFACT,))
+        raise RefusedError("a transient domain: define it first (virsh define), then it can be stopped and wiped", codes=_TRANSIENT)
     return domain
 
 

@@ -248,6 +248,10 @@ class SqlLedger:
         flags = {"was_running": was_running, "was_autostart": was_autostart}
         await self._db.write(lambda c: wipes.record_intent(c, wipe_id, plan, snapshot, artefacts, now=now, **flags))
 
+    async def note_standing(self, wipe_id: str, *, was_running: bool, was_autostart: bool) -> None:
+        """See `ports.Ledger`."""
+        await self._db.write(lambda c: wipes.note_standing(c, wipe_id, was_running=was_running, was_autostart=was_autostart))
+
     async def save_ranges(self, wipe_id: str, artefact_id: str, blobs: Sequence[bytes], map_digest: str) -> None:
         """See `ports.Ledger`."""
         await self._db.write(lambda c: wipes.save_ranges(c, wipe_id, artefact_id, blobs, map_digest))

@@ -170,6 +170,15 @@ def _change_artefact(connection: Connection, wipe_id: str, artefact_id: str, **v
     connection.execute(update(artefacts).where(artefacts.c.wipe_id == wipe_id, artefacts.c.artefact_id == artefact_id).values(**values))
 
 
+def note_standing(connection: Connection, wipe_id: str, *, was_running: bool, was_autostart: bool) -> None:
+    """`Ledger.note_standing`."""
+    row = row_of(connection, wipe_id)
+    if row.step in COMMITTED_STEPS or row.step in FINAL_STEPS:
+        raise InvariantError("I7", f"a wipe at {row.step} gives nothing back")
+    values = {"was_running": row.was_running or was_running, "was_autostart": row.was_autostart or was_autostart}
+    connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(**values))
+
+
 def save_ranges(connection: Connection, wipe_id: str, artefact_id: str, blobs: Sequence[bytes], map_digest: str) -> None:
     """`Ledger.save_ranges`; never again once the artefact was overwritten: its ranges are what the read-back must find."""
     if _artefact(connection, wipe_id, artefact_id).state not in {ArtefactState.PENDING, ArtefactState.LEFT}:

@@ -70,12 +70,13 @@ class Rig:
         """A new daemon: everything that was only in memory is gone."""
         self.milestones = RecordingMilestones()
         self.hypervisor = FakeHypervisor(self.host)
+        self.fences = FakeFences(self.host)
         self.hub = Hub(self.clock, (self.announcer,))
         self.world = World(
             clock=self.clock,
             randomness=self.randomness,
             hypervisor=self.hypervisor,
-            fences=FakeFences(self.host),
+            fences=self.fences,
             observer=self.observer,
             eraser=self.eraser,
             feed=self.feed,

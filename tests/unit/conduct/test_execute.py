@@ -234,8 +234,8 @@ async def test_a_hold_after_the_last_word_stops_the_next_attempt() -> None:
     await proven(rig, uuid, "phone-1")
 
 
-async def test_a_refused_plan_leaves_everything_as_it_is() -> None:
-    """A neighbour reaches the disk: refused before fence and stop, and the codes are with the phone."""
+async def test_a_refused_plan_changes_no_byte_and_is_made_again() -> None:
+    """A neighbour reaches the disk: refused, and the codes are with the phone; wiped once the neighbour let go."""
     rig = Rig()
     uuid = rig.host.add_phone(1, running=True)
     other = rig.host.add_phone(2)
@@ -246,8 +246,7 @@ async def test_a_refused_plan_leaves_everything_as_it_is() -> None:
     assert phone is not None
     assert phone.refusals == ("shared-by-domain",)
     assert (await rig.wipe_of(uuid)).step is WipeStep.QUEUED
-    assert rig.host.running(uuid)
-    assert uuid not in rig.host.fences
+    assert not rig.eraser.erased
     assert rig.announcer.codes["shared-by-domain"] == 1
     rig.host.update(other, disks=())
     assert await rig.run(wipe.id) is Ending.RELEASED
