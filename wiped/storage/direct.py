@@ -12,6 +12,7 @@ import fcntl
 import mmap
 import os
 import random
+import stat as st
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -144,7 +145,8 @@ def write_ranges(
     _check(writers, chunk)
     use_direct(fd)
     try:
-        if os.fstat(fd).st_size < extents.end:
+        found = os.fstat(fd)
+        if not st.S_ISBLK(found.st_mode) and found.st_size < extents.end:
             os.ftruncate(fd, extents.end)
     except OSError as error:
         raise translated(error, "growing the image to the end of its blocks") from error

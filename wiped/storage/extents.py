@@ -28,6 +28,7 @@ _EXTENT_WORDS: Final = 7
 
 LAST: Final = 0x0001
 UNWRITTEN: Final = 0x0800
+SHARED: Final = 0x2000
 #: Flag bits by name, as they stand in certificates.
 FLAG_NAMES: Final[dict[int, str]] = {
     LAST: "last",
@@ -40,7 +41,7 @@ FLAG_NAMES: Final[dict[int, str]] = {
     0x0400: "data-tail",
     UNWRITTEN: "unwritten",
     0x1000: "merged",
-    0x2000: "shared",
+    SHARED: "shared",
 }
 _STOPS: Final[dict[str, ReasonCode]] = {
     "shared": ReasonCode.EXTENT_SHARED,
@@ -58,21 +59,34 @@ class ExtentMap:
     """Merged ranges of a file in ascending logical order, in bytes: columns `logical`, `physical`, `length`.
 
     Neighbours that follow each other both in the file and on the device are one range, so overwriting an unwritten range does not change the map.
-    `flag_counts`: how many raw extents of the kernel bore each flag; flags are no part of the map's digest.
+    `flag_counts`: how many raw extents of the kernel bore each flag; flags are no part of the map's digest. Which stretches are shared with another file
+    (SHARED) is kept beside the ranges, and goes neither into the digest nor into the blobs.
     """
 
-    __slots__ = ("_digest", "bytes", "flag_counts", "length", "logical", "physical")
+    __slots__ = ("_digest", "_shared_at", "_shared_length", "bytes", "flag_counts", "length", "logical", "physical")
 
     def __init__(self) -> None:
         self.logical: array[int] = array("Q")
         self.physical: array[int] = array("Q")
         self.length: array[int] = array("Q")
+        self._shared_at: array[int] = array("Q")
+        self._shared_length: array[int] = array("Q")
         self.flag_counts: dict[str, int] = {}
         self.bytes = 0
         self._digest = ""
 
-    def append(self, logical: int, physical: int, length: int) -> None:
+    def append(self, logical: int, physical: int, length: int, *, shared: bool = False) -> None:
         """Add one range after all others, merging it with the last one where contiguous. Raises ValueError when it is out of order or empty."""
+        self._append(logical, physical, length)
+        if not shared:
+            return
+        if self._shared_at and self._shared_at[-1] + self._shared_length[-1] == logical:
+            self._shared_length[-1] += length
+        else:
+            self._shared_at.append(logical)
+            self._shared_length.append(length)
+
+    def _append(self, logical: int, physical: int, length: int) -> None:
         if length <= 0 or logical + length > 2**64 or physical + length > 2**64:
             raise ValueError("an extent of no length, or beyond 64 bits")
         if self.logical:
@@ -135,6 +149,25 @@ class ExtentMap:
             end = logical + length
         if end > start:
             yield start, end - start
+
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes of the file that another file shares."""
+        return sum(self._shared_length)
+
+    def by_sharing(self) -> Iterator[tuple[int, int, int, bool]]:
+        """(logical, physical, length, shared) of every range, cut where sharing begins or ends."""
+        index = 0
+        for logical, physical, length in self.iter_ranges():
+            at, end = logical, logical + length
+            while at < end:
+                while index < len(self._shared_at) and self._shared_at[index] + self._shared_length[index] <= at:
+                    index += 1
+                start = self._shared_at[index] if index < len(self._shared_at) else end
+                stop = start + self._shared_length[index] if index < len(self._shared_at) else end
+                cut = min(end, stop) if start <= at else min(end, start)
+                yield at, physical + at - logical, cut - at, start <= at
+                at = cut
 
     def chunks(self, max_extents: int = 65536) -> Iterator[ExtentMap]:
         """The same ranges in maps of at most `max_extents`; the flags go with the first."""
@@ -234,13 +267,27 @@ def read_extents(fd: int, sync: bool = True) -> ExtentMap:
             bits32 = bits & 0xFFFFFFFF if sys.byteorder == "little" else bits >> 32
             counts[bits32] = counts.get(bits32, 0) + 1
             try:
-                found.append(logical, physical, length)
+                found.append(logical, physical, length, shared=bool(bits32 & SHARED))
             except ValueError as error:
                 raise StorageError("the extent map changed while it was read", reason=ReasonCode.EXTENT_UNKNOWN) from error
             done = done or bool(bits32 & LAST)
         start, flags = found.end, 0
     found.flag_counts = _named(counts)
     return found
+
+
+def physical_at(fd: int, logical: int) -> int | None:
+    """Where the byte at a logical offset of an open file lies on its device; None for a hole. Raises StorageError as `read_extents`."""
+    buffer = bytearray(_HEADER.size + 8 * _EXTENT_WORDS)
+    _HEADER.pack_into(buffer, 0, logical, 1, 0, 0, 1, 0)
+    try:
+        fcntl.ioctl(fd, FS_IOC_FIEMAP, buffer, True)
+    except OSError as error:
+        raise translated(error, "the extent map of a file") from error
+    if _HEADER.unpack_from(buffer)[3] == 0:
+        return None
+    start, physical, length = struct.unpack_from("=QQQ", buffer, _HEADER.size)
+    return int(physical + logical - start) if start <= logical < start + length else None
 
 
 def _named(counts: dict[int, int]) -> dict[str, int]:
@@ -258,9 +305,10 @@ def _named(counts: dict[int, int]) -> dict[str, int]:
 def stop_reasons(extents: ExtentMap, facts: FilesystemFacts) -> tuple[str, ...]:
     """Reason codes for which overwriting this map would prove nothing (PHYSICS 2, step 2); () to go on. A flag that is unknown to us stops too.
 
-    `facts` is for filesystems that do not tell: a mapped range at physical 0 on a local disk filesystem is no place at all.
+    `facts` is for filesystems that do not tell: a mapped range at physical 0 on a local disk filesystem is no place at all (of a
+    block device it is its beginning).
     """
     reasons = {str(_STOPS.get(name, ReasonCode.EXTENT_UNKNOWN)) for name in extents.flag_counts if name not in ("last", "merged", "unwritten")}
-    if extents.count and min(extents.physical) == 0 and facts.local:
+    if extents.count and min(extents.physical) == 0 and facts.local and facts.fs_type != "block":
         reasons.add(str(ReasonCode.EXTENT_UNKNOWN))
     return tuple(sorted(reasons))

@@ -19,7 +19,7 @@ from wiped.storage.mounts import Mount, mount_of
 
 _EXT: Final = frozenset({"ext2", "ext3", "ext4"})
 #: Overwriting in place is what these do with a file's own, unshared blocks.
-_IN_PLACE: Final = _EXT | {"xfs"}
+_IN_PLACE: Final = _EXT | {"xfs", "block"}
 #: Write elsewhere by design. btrfs makes an exception per file (nodatacow); the others do not, or not in a way that can be seen.
 _COPY_ON_WRITE: Final = frozenset({"btrfs", "zfs", "bcachefs", "f2fs", "nilfs2", "ubifs", "jffs2", "logfs"})
 _OTHER_LOCAL: Final = frozenset(
@@ -43,7 +43,7 @@ def filesystem_facts(fd: int) -> FilesystemFacts:
         cow = False
         options.append("inode:nodatacow")
     place = _block_device(mount)
-    device, model, rotational = _describe(place)
+    device, model, rotational = describe_device(place)
     options += [f"device:{word}" for word in device_layers(os.path.realpath(_sys_path(place)))] if place is not None else []
     return FilesystemFacts(
         fs_type=mount.fs_type,
@@ -114,27 +114,42 @@ def _block_device(mount: Mount) -> tuple[int, int] | None:
     return (os.major(found.st_rdev), os.minor(found.st_rdev)) if st.S_ISBLK(found.st_mode) else None
 
 
-def _describe(device: tuple[int, int] | None) -> tuple[str, str, bool | None]:
+def describe_device(device: tuple[int, int] | None) -> tuple[str, str, bool | None]:
     """(device path, model, rotational) from sysfs. A partition has its disk's."""
     if device is None:
         return "", "", None
     base = os.path.realpath(_sys_path(device))
     if not os.path.isdir(base):
         return "", "", None
-    mapped = _first_line(f"{base}/dm/name")
+    mapped = first_line(f"{base}/dm/name")
     name = f"/dev/mapper/{mapped}" if mapped else "/dev/" + os.path.basename(base).replace("!", "/")
     disk = os.path.dirname(base) if os.path.exists(f"{base}/partition") else base
-    spinning = _first_line(f"{disk}/queue/rotational")
-    return name, _first_line(f"{disk}/device/model"), {"0": False, "1": True}.get(spinning)
+    spinning = first_line(f"{disk}/queue/rotational")
+    return name, first_line(f"{disk}/device/model"), {"0": False, "1": True}.get(spinning)
 
 
 #: Device-mapper UUIDs that LVM gives to hidden parts, and what a volume standing on one is.
-_HIDDEN_PARTS: Final = {"-tpool": "thin-pool", "-real": "snapshot", "-cow": "snapshot"}
+_HIDDEN_PARTS: Final = {
+    "-tpool": "thin-pool",
+    "-tdata": "thin-pool",
+    "-real": "snapshot",
+    "-cow": "snapshot",
+    "-cdata": "cache",
+    "-cmeta": "cache",
+    "-corig": "cache",
+    "-cpool": "cache",
+    "-cvol": "cache",
+    "-wcorig": "cache",
+    "-vpool": "dedup",
+    "-vdata": "dedup",
+}
 
 
 def device_layers(base: str, depth: int = 8) -> tuple[str, ...]:
-    """`thin-pool`, `snapshot`: what the device at a sysfs directory stands on, however deep, that keeps old blocks when new ones are written."""
-    found = {word for suffix, word in _HIDDEN_PARTS.items() if _first_line(f"{base}/dm/uuid").endswith(suffix)}
+    """`thin-pool`, `snapshot`, `cache`, `dedup`: what the device at a sysfs directory stands on, however deep, that keeps old blocks when new ones are
+    written."""
+    uuid = first_line(f"{base}/dm/uuid")
+    found = {word for suffix, word in _HIDDEN_PARTS.items() if uuid.endswith(suffix)}
     try:
         below = os.listdir(f"{base}/slaves") if depth else []
     except OSError:
@@ -144,10 +159,12 @@ def device_layers(base: str, depth: int = 8) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _first_line(path: str) -> str:
+def first_line(path: str, *, strip: bool = True) -> str:
+    """The first line of a small file of the kernel's, "" where it cannot be read. Without `strip`: all but the end of the line."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as source:
-            return source.readline().strip()
+        with open(path, encoding="utf-8", errors="surrogateescape") as source:
+            line = source.readline()
+            return line.strip() if strip else line.rstrip("\n")
     except OSError:
         return ""
 
@@ -167,9 +184,10 @@ def provability_reasons(facts: FilesystemFacts) -> tuple[str, ...]:
         reasons.append(str(ReasonCode.JOURNALED_DATA))
     if "device:thin-pool" in facts.mount_options:
         reasons.append(str(ReasonCode.THIN_POOL))
-    if "device:snapshot" in facts.mount_options:
+    if "device:snapshot" in facts.mount_options or "device:cache" in facts.mount_options:
         reasons.append(str(ReasonCode.COPY_NOT_REACHED))
-    if not facts.local or (facts.fs_type not in _IN_PLACE and facts.fs_type not in _COPY_ON_WRITE):
+    hidden = "device:dedup" in facts.mount_options or "device:unseen" in facts.mount_options
+    if hidden or not facts.local or (facts.fs_type not in _IN_PLACE and facts.fs_type not in _COPY_ON_WRITE):
         reasons.append(str(ReasonCode.OPAQUE_STORAGE))
     return tuple(reasons)
 
@@ -180,7 +198,7 @@ def open_block_device(st_dev: int) -> int | None:
     device = (os.major(st_dev), os.minor(st_dev))
     if device[0] == 0:
         return None
-    described = _describe(device)[0]
+    described = describe_device(device)[0]
     for name in (f"/dev/block/{device[0]}:{device[1]}", described, f"/dev/{os.path.basename(os.path.realpath(_sys_path(device)))}"):
         if name and (fd := _open_node(name, st_dev)) is not None:
             return fd

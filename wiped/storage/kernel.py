@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat as st
+import sys
 from typing import Final
 
 from wiped.errors import RefusedError, StorageError
@@ -57,8 +59,21 @@ def memory_differs(left: int, right: int, length: int) -> bool:
     return bool(_libc.memcmp(ctypes.c_void_p(left), ctypes.c_void_p(right), ctypes.c_size_t(length)))
 
 
+def rdev_without_sync(path: str) -> int:
+    """The device number of the block device that `path` leads to (links followed), 0 for anything else and for what cannot be asked. Never waits for a
+    server of a network or FUSE filesystem (AT_STATX_DONT_SYNC)."""
+    answer = ctypes.create_string_buffer(256)
+    if _libc.statx(-100, os.fsencode(path), 0x4000, 0x1, answer) != 0:
+        return 0
+    mode = int.from_bytes(answer.raw[28:30], sys.byteorder)
+    major, minor = (int.from_bytes(answer.raw[at : at + 4], sys.byteorder) for at in (128, 132))
+    return os.makedev(major, minor) if st.S_ISBLK(mode) else 0
+
+
 def identity_of(stat: os.stat_result) -> FileIdentity:
-    """The identity in a stat result."""
+    """The identity in a stat result: `st_dev` and `st_ino`; of a block device `st_rdev` and 0, by whatever node it is seen."""
+    if st.S_ISBLK(stat.st_mode):
+        return FileIdentity(device=stat.st_rdev, inode=0)
     return FileIdentity(device=stat.st_dev, inode=stat.st_ino)
 
 
