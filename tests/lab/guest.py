@@ -41,17 +41,18 @@ class Boot:
     initrd: Path
 
 
-def boot_files() -> Boot:
+def boot_files(init: Path = INIT, modules: tuple[str, ...] = MODULES) -> Boot:
     """The guest's kernel and initramfs, fetched (apt, 27 MB) and built where they are not in the cache.
 
+    `init` is its process 1, a script for busybox; `modules` are those that lie in /modules, in the order of /modules/order.
     Raises LabError where the kernel can neither be found nor fetched.
     """
     CACHE.mkdir(parents=True, exist_ok=True)
     tree = _kernel_tree()
-    recipe = hashlib.sha256(INIT.read_bytes() + " ".join(MODULES).encode()).hexdigest()[:12]
+    recipe = hashlib.sha256(init.read_bytes() + " ".join(modules).encode()).hexdigest()[:12]
     kernel, initrd = next(tree.glob("boot/vmlinuz-*")), tree / f"initrd-{recipe}.gz"
     if not initrd.exists():
-        _build_initrd(tree, initrd)
+        _build_initrd(tree, initrd, init, modules)
     return Boot(kernel, initrd)
 
 
@@ -188,7 +189,7 @@ def _kernel_packages() -> list[str]:
     return [line.split()[1] for line in done.stdout.splitlines() if line.strip().startswith("Depends: linux-image-")]
 
 
-def _build_initrd(tree: Path, target: Path) -> None:
+def _build_initrd(tree: Path, target: Path, init: Path, modules: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory(dir=CACHE) as directory:
         root = Path(directory) / "root"
         for part in ("bin", "modules", "proc", "sys", "dev"):
@@ -198,10 +199,10 @@ def _build_initrd(tree: Path, target: Path) -> None:
             raise LabError("no busybox (package busybox-static)")
         shutil.copy(busybox, root / "bin/busybox")
         (root / "bin/sh").symlink_to("busybox")
-        shutil.copy(INIT, root / "init")
+        shutil.copy(init, root / "init")
         (root / "init").chmod(0o755)
         order = []
-        for name in MODULES:
+        for name in modules:
             found = next(tree.glob(f"lib/modules/*/kernel/**/{name}.ko"), None)
             if found is not None:
                 shutil.copy(found, root / "modules" / found.name)

@@ -1,0 +1,228 @@
+"""The image of a whole virtualization host: Debian with systemd, libvirt, QEMU and LVM, this checkout's program in /opt/wiped.
+
+Made with mmdebstrap from the Debian mirrors that this machine's apt is configured with (its proxy and trust too), as root, in about a minute, and
+kept in `guest.CACHE`: one image of the system, by what it is made of, and one with the program, by the program's own digest. Source: LAB, "A whole
+virtualization host".
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import guest
+from tests.lab.privatelibvirt import LabError
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+PACKAGES = (
+    "systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "python3", "jq", "openssl",
+    "lvm2", "thin-provisioning-tools", "mdadm", "cryptsetup-bin", "e2fsprogs", "xfsprogs", "btrfs-progs",
+    "libvirt-daemon-system", "libvirt-daemon-driver-qemu", "libvirt-clients", "qemu-utils", "qemu-system-x86",
+)  # fmt: skip
+#: Drivers that the initramfs loads, in order; udev loads the others.
+MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk")
+#: Bytes of the root filesystem (sparse).
+SIZE = 3 << 30
+#: What the program is made of, relative to the repository.
+PROJECT = ("wiped", "config", "systemd", "README.md", "pyproject.toml", ".lock")
+#: Timers and consoles that only cost time in a machine that lives for minutes.
+MASKED = (
+    "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
+    "logrotate.timer", "mdcheck_start.timer", "mdcheck_continue.timer", "getty@tty1.service", "serial-getty@ttyS0.service",
+)  # fmt: skip
+AGENT_UNIT = """[Unit]
+Description=The lab's hand inside
+[Service]
+ExecStart=/usr/local/lib/lab-agent
+[Install]
+WantedBy=multi-user.target
+"""
+NO_DOCUMENTS = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+
+
+@dataclass(frozen=True)
+class HostImage:
+    """What boots the host VM. `root` (raw, ext4) is shared by all: put an overlay on it, never write to it."""
+
+    kernel: Path
+    initrd: Path
+    root: Path
+
+
+def host_image() -> HostImage:
+    """The image for this checkout as it stands, made where the cache has none (a minute for the system, seconds for the program).
+
+    Raises LabError where a program fails, with its own words.
+    """
+    guest.CACHE.mkdir(parents=True, exist_ok=True)
+    with _alone():
+        boot = guest.boot_files(HERE / "host-init", MODULES)
+        tree = boot.kernel.parents[1]
+        system = guest.CACHE / f"host-{_system_key(tree)}.ext4"
+        if not system.exists():
+            _forget("host-*.ext4")
+            _build_system(tree, system)
+        root = system.with_name(f"{system.stem}-with-{_project_key()}.ext4")
+        if not root.exists():
+            _forget(f"{system.stem}-with-*.ext4")
+            _add_project(system, root)
+    return HostImage(boot.kernel, boot.initrd, root)
+
+
+def _build_system(tree: Path, target: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="building-", dir=guest.CACHE) as directory:
+        work, root = Path(directory), Path(directory) / "root"
+        options = [f"--aptopt={line}" for line in _apt_options()] + [f"--dpkgopt=path-exclude={path}" for path in NO_DOCUMENTS]
+        _run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}", *options,
+             _codename(), str(root), *_apt_sources())  # fmt: skip
+        modules = next(tree.glob("lib/modules/*"))
+        shutil.copytree(modules, root / "lib/modules" / modules.name, symlinks=True)
+        _run("chroot", str(root), "depmod", modules.name)
+        (root / "etc/hostname").write_text("lab-host\n")
+        (root / "etc/hosts").write_text("127.0.0.1 localhost lab-host\n")
+        (root / "etc/machine-id").write_text(hashlib.md5(target.name.encode(), usedforsecurity=False).hexdigest() + "\n")
+        (root / "etc/fstab").write_text("/dev/vda / ext4 rw 0 0\n")
+        (root / "etc/libvirt/qemu/networks/autostart/default.xml").unlink(missing_ok=True)
+        shutil.copy(HERE / "host-agent", root / "usr/local/lib/lab-agent")
+        (root / "usr/local/lib/lab-agent").chmod(0o755)
+        (root / "etc/systemd/system/lab-agent.service").write_text(AGENT_UNIT)
+        _run("systemctl", f"--root={root}", "-q", "enable", "lab-agent.service")
+        _run("systemctl", f"--root={root}", "-q", "mask", *MASKED)
+        # The program's environment, as the README makes it, from this machine's package index.
+        _run("/usr/bin/python3", "-m", "venv", "--without-pip", str(root / "opt/wiped"))
+        _pip("--python", str(root / "opt/wiped/bin/python"), "install", "-r", str(REPOSITORY / ".lock/run.txt"), "--require-hashes", "--no-compile")
+        _settle(root, root / "opt/wiped")
+        _run("mkfs.ext4", "-q", "-F", "-b", "4096", "-L", "host", "-d", str(root), str(work / "image"), str(SIZE // 1024) + "k")
+        (work / "image").rename(target)
+
+
+def _add_project(system: Path, target: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="building-", dir=guest.CACHE) as directory:
+        work = Path(directory)
+        source, mount = work / "wiped", work / "mnt"
+        mount.mkdir()
+        source.mkdir()
+        for name in PROJECT:
+            _copy(REPOSITORY / name, source / name)
+        _pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(work), str(source))
+        wheel = next(work.glob("wiped-*.whl"))
+        for left in ("build", "wiped.egg-info"):
+            shutil.rmtree(source / left, ignore_errors=True)
+        _run("cp", "--sparse=always", str(system), str(work / "image"))
+        # In a mount namespace of its own: mount and loop device are gone with it, however it ends.
+        this = "from pathlib import Path; from tests.lab.hostimage import install; import sys; install(*map(Path, sys.argv[1:]))"
+        _run("unshare", "--mount", "--propagation=private", "sh", "-ec", 'mount -o loop "$1" "$2"; shift 2; "$@"', "sh", str(work / "image"), str(mount),
+             str(_python()), "-c", this, str(mount), str(wheel), str(source), cwd=REPOSITORY)  # fmt: skip
+        (work / "image").rename(target)
+
+
+def install(mount: Path, wheel: Path, source: Path) -> None:
+    """Put the program into /opt/wiped and its files into /usr/src/wiped of the system mounted at `mount`."""
+    environment = mount / "opt/wiped"
+    _pip("--python", str(environment / "bin/python"), "install", "--no-deps", "--no-compile", str(wheel))
+    _settle(mount, environment)
+    shutil.copytree(source, mount / "usr/src/wiped")
+
+
+def _settle(root: Path, environment: Path) -> None:
+    """Make an environment that was built under `root` at home at its place within: scripts' first lines, compiled modules."""
+    for script in (environment / "bin").iterdir():
+        if script.is_symlink() or not script.is_file():
+            continue
+        content = script.read_bytes()
+        if str(root).encode() in content:
+            script.write_bytes(content.replace(str(root).encode(), b""))
+    _run("/usr/bin/python3", "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", "/",
+         str(environment / "lib"))  # fmt: skip
+
+
+def _system_key(tree: Path) -> str:
+    """What the system is made of: this recipe, its files, the kernel, the locked environment, the Debian release."""
+    digest = hashlib.sha256()
+    for path in (Path(__file__), HERE / "host-agent", REPOSITORY / ".lock/run.txt"):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    digest.update(f"{tree.name} {_codename()}".encode())
+    return digest.hexdigest()[:12]
+
+
+def _project_key() -> str:
+    digest = hashlib.sha256()
+    for name in PROJECT:
+        top = REPOSITORY / name
+        for path in [top] if top.is_file() else sorted(path for path in top.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+            digest.update(f"{path.relative_to(REPOSITORY)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def _apt_sources() -> list[str]:
+    """This machine's own Debian sources, as lines of a sources.list; raises LabError where there are none."""
+    words = "deb $(SITE) $(RELEASE) $(COMPONENT)"
+    done = _run("apt-get", "indextargets", "--format", f"$(ORIGIN)|$(CODENAME)|{words}", "Created-By: Packages")
+    found = dict.fromkeys(
+        line.split("|", 2)[2] for line in done.splitlines() if line.startswith("Debian|" + _codename()) and "backports" not in line.split("|")[1]
+    )
+    if not found:
+        raise LabError("apt has no Debian source with known packages here; apt-get update may help (apt-get indextargets tells)")
+    return list(found)
+
+
+def _apt_options() -> list[str]:
+    """How this machine's apt reaches its sources: proxies, certificates, retries, checks of dates."""
+    done = _run("apt-config", "dump", "--no-empty", "--format", '%F "%v";%n')
+    wanted = re.compile(r"Acquire::(https?::|ftp::|Retries|Check-|ForceIPv|Languages)", re.IGNORECASE)
+    return [line for line in done.splitlines() if wanted.match(line)]
+
+
+def _codename() -> str:
+    found = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
+    if found is None:
+        raise LabError("/etc/os-release names no release")
+    return found[1]
+
+
+def _python() -> Path:
+    return REPOSITORY / ".venv/bin/python"
+
+
+def _pip(*words: str) -> None:
+    options = ["--root-user-action=ignore"] if "install" in words else []
+    at = next(n for n, word in enumerate(words) if word in ("install", "wheel"))
+    _run(str(_python()), "-m", "pip", "--disable-pip-version-check", "-qq", *words[: at + 1], *options, *words[at + 1 :])
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(source, target)
+
+
+def _forget(pattern: str) -> None:
+    """Drop images that nobody will ask for again; one that is in use goes when its last user does."""
+    for path in guest.CACHE.glob(pattern):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One builder at a time; the lock goes with the process."""
+    with (guest.CACHE / "host.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _run(*argv: str, cwd: Path | None = None) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=cwd, check=False, stdin=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(argv[:4])}...: exit {done.returncode}\n{(done.stdout + done.stderr)[-4000:]}")
+    return done.stdout
