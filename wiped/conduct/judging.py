@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import structlog
+
 from wiped.attest.certificate import statement
 from wiped.attest.signing import seal
-from wiped.conduct import fencing, invariants
-from wiped.conduct.endings import Ending
+from wiped.conduct import fencing, invariants, preparing
+from wiped.conduct.endings import Ending, GoneError
 from wiped.conduct.erasing import Proof
 from wiped.conduct.world import World
+from wiped.decide.lastlook import appeared
 from wiped.decide.verdict import FIRST_RETRY, judge, retry_after
-from wiped.errors import InvariantError
+from wiped.errors import InvariantError, RefusedError
 from wiped.model.outcome import Outcome, ReasonCode, Verdict
+from wiped.model.plan import Plan
 from wiped.model.records import ArtefactState, CertificateRecord, WipeRecord, WipeStep
+
+_log = structlog.get_logger(__name__)
 
 
 def _verdict(wipe: WipeRecord, proof: Proof, extra: tuple[str, ...]) -> Verdict:
@@ -58,6 +64,8 @@ async def give_verdict(world: World, wipe_id: str, proof: Proof, *, extra: tuple
     if wipe is None:
         raise InvariantError("I8", "a verdict on a wipe that the ledger does not know")
     verdict = _verdict(wipe, proof, extra)
+    if verdict.outcome is not Outcome.NOT_SANITIZED and await _appeared(world, wipe, proof.plan):
+        verdict = _verdict(wipe, proof, (*extra, ReasonCode.COPY_NOT_REACHED))
     invariants.worth_a_certificate(proof.plan, verdict, wipe.artefacts)
     now = world.clock.now()
     sanitized = verdict.outcome is not Outcome.NOT_SANITIZED
@@ -98,11 +106,41 @@ async def _announce(world: World, wipe_id: str, now: datetime) -> None:
     world.announcer.finished(wipe, spent)
 
 
+async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> bool:
+    """Whether the phone reaches a file that its wipe did not have: told with its codes, and then neither signed for nor undefined (nothing is orphaned).
+
+    A domain that is gone reaches nothing. Raises HypervisorError, HelperError, StorageError: looked at again by the next run.
+    """
+    await world.milestones.reached("last-look", wipe.id)
+    try:
+        _, _, seen = await preparing.look(world, wipe.uuid, wipe.generation)
+    except GoneError:
+        return False
+    except RefusedError as error:  # transient now: somebody made another domain of this UUID
+        _log.error("the wiped phone's domain cannot be looked at: it is kept", wipe_id=wipe.id, uuid=wipe.uuid, codes=list(error.codes), detail=str(error))
+        world.announcer.refused(error.codes)
+        await world.ledger.mark(wipe.uuid, refusals=error.codes, reason="last-look")
+        return True
+    found = appeared(plan, seen)
+    codes = tuple(dict.fromkeys(item.code for item in found))
+    if found:
+        detail = "; ".join(f"{item.code}: {item.location} {item.detail}" for item in found)
+        _log.error("the phone reaches more than was wiped: its domain is kept", wipe_id=wipe.id, uuid=wipe.uuid, codes=list(codes), detail=detail)
+        world.announcer.refused(codes)
+    await world.ledger.mark(wipe.uuid, refusals=codes, reason="last-look")
+    return bool(found)
+
+
 async def release(world: World, wipe_id: str) -> Ending:
-    """Step 10, after JUDGED only: undefine, lift the fence, end. Idempotent."""
+    """Step 10, after JUDGED only: look once more, undefine, lift the fence, end. Idempotent.
+
+    REFUSED, with domain and fence as they are, when a file appeared meanwhile: it is looked at again until somebody took it away.
+    """
     wipe = await world.ledger.wipe(wipe_id)
     if wipe is None or wipe.step not in {WipeStep.JUDGED, WipeStep.RELEASED} or wipe.outcome == Outcome.NOT_SANITIZED:
         raise InvariantError("I3", "only what was judged as sanitized is released")
+    if wipe.plan is not None and await _appeared(world, wipe, wipe.plan):
+        return Ending.REFUSED
     await world.hypervisor.undefine(wipe.uuid)
     await world.milestones.reached("undefined", wipe_id)
     await fencing.lift(world, wipe.uuid, reason="released")

@@ -1,0 +1,127 @@
+"""The look before the end: a file that a phone got while it was wiped is neither signed for nor orphaned."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.ports import PowerCut
+from tests.unit.conduct.rig import Rig
+from wiped.conduct.endings import Ending
+from wiped.decide.lastlook import appeared
+from wiped.errors import HypervisorError
+from wiped.model.inventory import DiskSource
+from wiped.model.records import WipeStep
+
+LATE = "/phones/late.qcow2"
+
+
+def attach(rig: Rig, uuid: str) -> None:
+    """Another disk with the phone's data, in this instant."""
+    rig.host.add_file(LATE, b"SECRET of phone-1 late".ljust(4096, b"#"))
+    disks = rig.host.machines[uuid].facts.disks
+    rig.host.update(uuid, disks=(*disks, DiskSource("vdz", "file", LATE, "qcow2")))
+
+
+def detach(rig: Rig, uuid: str) -> None:
+    """Somebody saw the alarm."""
+    disks = rig.host.machines[uuid].facts.disks
+    rig.host.update(uuid, disks=tuple(disk for disk in disks if disk.location != LATE))
+
+
+async def test_a_file_that_came_after_the_locks_is_not_certified() -> None:
+    """Attached while the bytes were written: quarantined with an incident record, the domain kept; settled, one retry ends it."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    wipe = await rig.begun(uuid)
+    await rig.reboot()
+
+    async def now() -> None:
+        attach(rig, uuid)
+
+    rig.milestones.when["erasing"] = now
+    assert await rig.run(wipe.id) is Ending.QUARANTINED
+    told = await rig.wipe_of(uuid)
+    assert (told.outcome, told.reasons) == ("not-sanitized", ("copy-not-reached",))
+    assert rig.announcer.codes["drift"] == 1
+    assert uuid in rig.host.machines
+    assert uuid in rig.host.fences
+    assert LATE in rig.host.names
+    detach(rig, uuid)
+    await rig.ledger.retry_now(wipe.id, rig.clock.now(), "tester")
+    assert await rig.run(wipe.id) is Ending.RELEASED
+    assert uuid not in rig.host.machines
+
+
+@pytest.mark.parametrize("step", ["verdict", "judged"])
+async def test_a_file_that_came_after_the_signature_keeps_the_domain(step: str) -> None:
+    """Attached just before the undefine: refused, alarmed, fenced, the domain there; looked at again until it is gone."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    wipe = await rig.begun(uuid)
+    await rig.reboot()
+
+    async def now() -> None:
+        attach(rig, uuid)
+
+    rig.milestones.when[step] = now
+    for _ in range(2):
+        assert await rig.run(wipe.id) is Ending.REFUSED
+        assert (await rig.wipe_of(uuid)).step is WipeStep.JUDGED
+        assert uuid in rig.host.machines
+        assert uuid in rig.host.fences
+        phone = await rig.ledger.phone(uuid)
+        assert phone is not None
+        assert phone.refusals == ("drift",)
+        with pytest.raises(HypervisorError):
+            rig.host.start(uuid)
+    detach(rig, uuid)
+    assert await rig.run(wipe.id) is Ending.RELEASED
+    assert uuid not in rig.host.machines
+
+
+async def test_a_file_made_anew_in_a_wiped_place_counts_too() -> None:
+    """The disk's path has a file again: not this phone's wiped one."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    wipe = await rig.begun(uuid)
+    await rig.reboot()
+
+    async def now() -> None:
+        rig.host.add_file("/phones/phone-1.qcow2", b"restored from somewhere".ljust(4096, b"#"))
+
+    rig.milestones.when["judged"] = now
+    assert await rig.run(wipe.id) is Ending.REFUSED
+    assert uuid in rig.host.machines
+    assert bytes(rig.host.names["/phones/phone-1.qcow2"].data).startswith(b"restored")
+
+
+async def test_a_power_cut_between_undefine_and_the_end_needs_no_second_look() -> None:
+    """A domain that is gone reaches nothing."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    wipe = await rig.begun(uuid)
+    await rig.reboot()
+    rig.milestones.when["undefined"] = rig.cut
+    with pytest.raises(PowerCut):
+        await rig.run(wipe.id)
+    await rig.reboot()
+    assert await rig.run(wipe.id) is Ending.RELEASED
+
+
+async def test_what_counts_as_appeared() -> None:
+    """Only a missing file in a place that was wiped counts as nothing."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    wipe = await rig.begun(uuid)
+    rig.milestones.when["verdict"] = rig.cut
+    with pytest.raises(PowerCut):
+        await rig.run(wipe.id)
+    plan = await rig.service.plan(uuid)
+    frozen = (await rig.wipe_of(uuid)).plan
+    assert frozen is not None
+    assert {refusal.code for refusal in plan.refusals} == {"missing"}
+    assert appeared(frozen, plan) == ()
+    attach(rig, uuid)
+    assert [(item.code, item.location) for item in appeared(frozen, await rig.service.plan(uuid))] == [("drift", LATE)]
+    del rig.host.names[LATE]
+    assert [(item.code, item.location) for item in appeared(frozen, await rig.service.plan(uuid))] == [("missing", LATE)]
