@@ -108,6 +108,13 @@ class HypervisorContract:
             await hypervisor.start(NOBODY)
         assert await hypervisor.domains() == before
 
+    async def test_no_secret_is_no_error(self, hypervisor: Hypervisor) -> None:
+        """Undefining a secret that is not there, again and again, changes nothing."""
+        before = await hypervisor.domains()
+        await hypervisor.undefine_secret(NOBODY)
+        await hypervisor.undefine_secret(NOBODY)
+        assert await hypervisor.domains() == before
+
     async def test_a_stop_is_hinted(self, hypervisor: Hypervisor, phone: str) -> None:
         """Who listens hears the UUID (or "look at everything") soon."""
         hints = hypervisor.hints()
@@ -115,3 +122,10 @@ class HypervisorContract:
         await asyncio.sleep(0)
         await hypervisor.destroy(phone)
         assert await asyncio.wait_for(listener, 5) in (phone, "")
+
+    async def test_a_stop_is_no_migration(self, hypervisor: Hypervisor, phone: str) -> None:
+        """Stopped and undefined here, a phone has not left for another host."""
+        await hypervisor.destroy(phone)
+        await hypervisor.undefine(phone)
+        await asyncio.sleep(0.1)
+        assert hypervisor.migrated_away() == frozenset()

@@ -85,6 +85,8 @@ class FakeHost:
     libvirt_down: bool = False
     hook_loaded: bool = True
     events: list[str] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+    migrated: set[str] = field(default_factory=set)
 
     # -- building
     def add_file(self, path: str, data: bytes, *, device: int = 1, backing: str = "", fmt: str = "qcow2", filesystem: FilesystemFacts = EXT4) -> Inode:
@@ -232,6 +234,16 @@ class FakeHost:
         if machine.facts.state is not DomainState.SHUTOFF:
             raise HypervisorError("the domain is still running")
         del self.machines[uuid]
+
+    def undefine_secret(self, uuid: str) -> None:
+        self._answer()
+        self.events.append(f"undefine secret {uuid}")
+        self.secrets.discard(uuid)
+
+    def migrate_away(self, uuid: str) -> None:
+        """The phone leaves for another host, which has its files from now on; here only their names stay."""
+        del self.machines[uuid]
+        self.migrated.add(uuid)
 
     # -- eyes
     def layer(self, path: str) -> ImageLayer:

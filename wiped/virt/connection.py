@@ -86,8 +86,8 @@ class _Link:
     Made and closed in threads of their own, since both may hang.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[str], None]) -> None:
-        self._loop, self._ring = loop, ring
+    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[str], None], left: Callable[[str], None]) -> None:
+        self._loop, self._ring, self._left = loop, ring, left
         self._events: int | None = None
         self._conn: Any = None
         self.lost = asyncio.Event()
@@ -123,8 +123,11 @@ class _Link:
     def _closed(self, _conn: object, _reason: int, _opaque: object) -> None:
         self._over(self.lost.set)
 
-    def _event(self, _conn: object, domain: Any, _event: int, _detail: int, _opaque: object) -> None:
-        self._over(partial(self._ring, domain.UUIDString()))
+    def _event(self, _conn: object, domain: Any, event: int, detail: int, _opaque: object) -> None:
+        uuid = domain.UUIDString()
+        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED and detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED:
+            self._over(partial(self._left, uuid))  # before the hint, so that whoever is woken by it can ask
+        self._over(partial(self._ring, uuid))
 
     def _over(self, callback: Callable[[], None]) -> None:
         """From libvirt's thread to ours; a closed loop listens no more."""
@@ -151,6 +154,7 @@ class LibvirtHypervisor:
         self._fault = "not connected yet"
         self._up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._migrated: set[str] = set()
 
     # -- the connection's life
 
@@ -203,7 +207,7 @@ class LibvirtHypervisor:
     async def _open(self) -> _Link:
         """A new connection. An attempt that hangs is waited for again, never doubled: a hung libvirtd costs one thread."""
         if self._opening is None:
-            link = _Link(asyncio.get_running_loop(), self._bell.ring)
+            link = _Link(asyncio.get_running_loop(), self._bell.ring, self._migrated.add)
             self._opening = in_thread(partial(link.open, self._uri, self._bounds), "libvirt open")
         await asyncio.wait({self._opening}, timeout=self._bounds.open)
         if not self._opening.done():
@@ -242,7 +246,7 @@ class LibvirtHypervisor:
         keep-alive drops a connection: found by freezing libvirtd under two calls. With one caller a connection there is no second.
         """
         if uuid and not _UUID.fullmatch(uuid):
-            raise InputError("is not a domain's UUID in lower case", where=what)
+            raise InputError("is not a UUID in lower case", where=what)
         link = self._link
         if link is None:
             raise HypervisorError(f"{what}: libvirt is not connected ({self._fault})")
@@ -309,6 +313,14 @@ class LibvirtHypervisor:
     async def undefine(self, uuid: str) -> None:
         """See the port. Refused (HypervisorError) while the domain runs, and while a managed-save image is still in place."""
         await self._ask("undefine domain", uuid, lambda host: host.undefine(uuid), self._bounds.call)
+
+    async def undefine_secret(self, uuid: str) -> None:
+        """See the port. libvirt unlinks the secret's definition, and its value's file where that is still there."""
+        await self._ask("undefine secret", uuid, lambda host: host.undefine_secret(uuid), self._bounds.call)
+
+    def migrated_away(self) -> frozenset[str]:
+        """See the port."""
+        return frozenset(self._migrated)
 
     def hints(self) -> Hints:
         """See the port. From this call on; "" after every (re)connection."""

@@ -50,14 +50,14 @@ class Host:
 
         A domain that is gone by the time it is read is left out only where libvirt itself says VIR_ERR_NO_DOMAIN.
         """
-        volumes = Volumes(self.api, self.conn)
-        read = (self._read(domain, volumes, deadline) for domain in self.conn.listAllDomains(0))
+        lookups = Lookups(self.api, self.conn)
+        read = (self._read(domain, lookups, deadline) for domain in self.conn.listAllDomains(0))
         return tuple(facts for facts in read if facts is not None)
 
     def read_one(self, uuid: str, deadline: float) -> DomainFacts | None:
         """One domain; None when libvirt says that there is none."""
         domain = self._find(uuid)
-        return None if domain is None else self._read(domain, Volumes(self.api, self.conn), deadline)
+        return None if domain is None else self._read(domain, Lookups(self.api, self.conn), deadline)
 
     def _find(self, uuid: str) -> Any | None:
         try:
@@ -67,13 +67,13 @@ class Host:
                 return None
             raise
 
-    def _read(self, domain: Any, volumes: Volumes, deadline: float) -> DomainFacts | None:
+    def _read(self, domain: Any, lookups: Lookups, deadline: float) -> DomainFacts | None:
         api = self.api
         for attempt in range(_ATTEMPTS):
             if time.monotonic() > deadline:
                 raise LateError
             try:
-                return self._read_once(domain, volumes)
+                return self._read_once(domain, lookups)
             except api.libvirtError as error:
                 code = error.get_error_code()
                 if code == api.VIR_ERR_NO_DOMAIN:
@@ -82,7 +82,7 @@ class Host:
                     raise
         raise AssertionError("unreachable")  # pragma: no cover
 
-    def _read_once(self, domain: Any, volumes: Volumes) -> DomainFacts:
+    def _read_once(self, domain: Any, lookups: Lookups) -> DomainFacts:
         api = self.api
         number, reason = domain.state(0)
         state = _STATES.get(number, DomainState.UNKNOWN)
@@ -105,7 +105,8 @@ class Host:
             autostart=persistent and bool(domain.autostart()),
             job=self._job(domain, reason, state) if active else JobKind.NONE,
             has_managed_save=bool(domain.hasManagedSaveImage(0)),
-            disks=tuple(volumes.resolved(disk) for disk in facts.disks),
+            disks=tuple(lookups.disk(disk) for disk in facts.disks),
+            secrets=tuple(dict.fromkeys(lookups.secret(secret) for secret in facts.secrets)),
         )
 
     def _snapshots(self, domain: Any) -> list[Any]:
@@ -218,6 +219,15 @@ class Host:
             else:
                 return
 
+    def undefine_secret(self, uuid: str) -> None:
+        """Remove a secret; none there: nothing to do. Its value is unlinked by libvirt, so it must have been erased before."""
+        api = self.api
+        try:
+            self.conn.secretLookupByUUIDString(uuid).undefine()
+        except api.libvirtError as error:
+            if error.get_error_code() != api.VIR_ERR_NO_SECRET:
+                raise
+
     def _undefine_flags(self) -> Iterator[int]:
         """From what libvirt 8.9 and later understand down to what any driver does; an unknown flag is an error that changes nothing."""
         api = self.api
@@ -246,14 +256,15 @@ class Host:
             raise
 
 
-class Volumes:
-    """Paths of `volume` disks, asked once a reading. Never touches a volume."""
+class Lookups:
+    """What the XML names indirectly: paths of `volume` disks, UUIDs of secrets named by their usage. Asked once a reading. Never touches either."""
 
     def __init__(self, api: Any, conn: Any) -> None:
         self._api, self._conn = api, conn
         self._paths: dict[tuple[str, str], str] = {}
+        self._secrets: dict[str, str] = {}
 
-    def resolved(self, disk: DiskSource) -> DiskSource:
+    def disk(self, disk: DiskSource) -> DiskSource:
         """The disk with its location, "" where libvirt does not say: an inactive or unknown pool, no such volume, no right to ask (polkit)."""
         if disk.type != "volume" or disk.location:
             return disk
@@ -262,14 +273,33 @@ class Volumes:
             self._paths[key] = self._path(*key)
         return replace(disk, location=self._paths[key])
 
+    def secret(self, named: str) -> str:
+        """The secret's UUID; a usage that libvirt does not resolve stays as it is (`usage:TYPE:VALUE`): it is never forgotten."""
+        if not named.startswith("usage:"):
+            return named
+        if named not in self._secrets:
+            self._secrets[named] = self._secret_uuid(named) or named
+        return self._secrets[named]
+
     def _path(self, pool: str, volume: str) -> str:
+        return self._answered(lambda: str(self._conn.storagePoolLookupByName(pool).storageVolLookupByName(volume).path()))
+
+    def _secret_uuid(self, named: str) -> str:
+        _, word, usage = named.split(":", 2)
+        number = getattr(self._api, f"VIR_SECRET_USAGE_TYPE_{word.upper()}", None)
+        if number is None:
+            return ""
+        return self._answered(lambda: str(self._conn.secretLookupByUsage(number, usage).UUIDString()))
+
+    def _answered(self, ask: Callable[[], str]) -> str:
+        """The answer, "" where libvirt says that there is none, or that it does not tell us."""
         api = self._api
         try:
-            return str(self._conn.storagePoolLookupByName(pool).storageVolLookupByName(volume).path())
+            return ask()
         except api.libvirtError as error:
             unresolved = {
                 api.VIR_ERR_NO_STORAGE_POOL, api.VIR_ERR_NO_STORAGE_VOL, api.VIR_ERR_OPERATION_INVALID, api.VIR_ERR_ACCESS_DENIED,
-                api.VIR_ERR_NO_SUPPORT, api.VIR_ERR_INVALID_ARG,
+                api.VIR_ERR_NO_SUPPORT, api.VIR_ERR_INVALID_ARG, api.VIR_ERR_NO_SECRET,
             }  # fmt: skip
             if error.get_error_code() in unresolved:
                 return ""

@@ -134,7 +134,7 @@ def _domain(element: Element, origin: str) -> DomainFacts:
     return DomainFacts(
         uuid=_uuid(element),
         name=element.findtext("name", ""),
-        disks=_unique((*_disks(element, origin), *_memory_devices(element, origin), *_passed_through(element, origin))),
+        disks=_unique((*_disks(element, origin), *_memory_devices(element, origin), *_passed_through(element, origin), *_tpm_places(element, origin))),
         nvram=nvram[0] if nvram else "",
         former_nvram=nvram[1:],
         console_logs=_unique(_console_logs(element)),
@@ -248,6 +248,13 @@ def _memory_devices(domain: Element, origin: str) -> Iterator[DiskSource]:
             readonly = memory.find("readonly") is not None or memory.find("target/readonly") is not None
             kind = "block" if path.startswith("/dev/") else "file"
             yield DiskSource(target=f"memory{number}", type=kind, location=path, format="raw", device="nvdimm", readonly=readonly, origin=origin)
+
+
+def _tpm_places(domain: Element, origin: str) -> Iterator[DiskSource]:
+    """TPM state at a place of its own (libvirt 10.10 and later), instead of swtpm's directory by UUID."""
+    for number, source in enumerate(domain.findall("devices/tpm/backend/source")):
+        if source.get("path") and source.get("type") in ("file", "dir"):
+            yield DiskSource(f"tpm{number}", source.get("type", ""), source.get("path", ""), "raw", origin=origin)
 
 
 def _passed_through(domain: Element, origin: str) -> Iterator[DiskSource]:

@@ -49,6 +49,11 @@ class TestInMemoryDriver(HypervisorContract):
             yield door
         await asyncio.to_thread(closed)
 
+    async def test_no_secret_is_no_error(self, hypervisor: Hypervisor) -> None:
+        """A driver that knows nothing of secrets cannot say that there is none: an error, not silence."""
+        with pytest.raises(HypervisorError, match="not supported"):
+            await hypervisor.undefine_secret(PHONE)
+
 
 def closed() -> None:
     """Wait until the listening connection is closed, and with it the in-memory host gone."""

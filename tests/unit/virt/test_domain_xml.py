@@ -110,6 +110,67 @@ SNAPSHOT = f"""<domainsnapshot><name>before update</name><state>running</state>
 </domainsnapshot>"""
 
 
+SECRET = "0a1b2c3d-0000-4000-8000-00000000000"
+
+
+def test_secrets_named_anywhere_in_the_devices() -> None:
+    """Of a disk, of a layer beneath it, of a mirror, of network storage, of a TPM; once each, lower case; by usage where no UUID stands."""
+    xml = domain(
+        f"""<disk type='file'><source file='/a'><encryption format='luks'><secret type='passphrase' uuid='{SECRET}1'/></encryption></source>
+          <backingStore type='file'><source file='/b'><encryption format='luks'><secret type='passphrase' uuid='{SECRET}2'/></encryption></source>
+          </backingStore><mirror job='copy' type='file'>
+          <source file='/c'><encryption><secret type='passphrase' usage='/c d:e'/></encryption></source></mirror></disk>
+        <disk type='file'><source file='/d'/><encryption format='luks'><secret type='passphrase' uuid='{SECRET.upper().replace("-", "")}1'/></encryption></disk>
+        <disk type='network'><source protocol='rbd' name='x'><auth username='u'><secret type='ceph' usage='pool one'/></auth></source></disk>
+        <disk type='network'><source protocol='iscsi' name='y'><auth username='u'><secret type='iscsi' uuid='{SECRET}3'/></auth></source></disk>
+        <tpm model='tpm-crb'><backend type='emulator'><encryption secret='{SECRET}4'/></backend></tpm><encryption/><secret type='x'/>""",
+        head=f"<metadata><secret uuid='{SECRET}5'/></metadata>",
+    )
+    facts = parse_domain(xml, origin="inactive")
+    assert facts.secrets == (f"{SECRET}1", f"{SECRET}2", "usage:volume:/c d:e", "usage:ceph:pool one", f"{SECRET}3", f"{SECRET}4")
+    assert merge(facts, replace(facts, secrets=(f"{SECRET}9", f"{SECRET}1"))).secrets == (*facts.secrets, f"{SECRET}9")
+
+
+@pytest.mark.parametrize("uuid", ["x", "../../etc", SECRET, SECRET + "1\n2", "g" * 32])
+def test_a_secret_by_no_uuid_is_bad_input(uuid: str) -> None:
+    """The UUID becomes a file name: it has the form of one, or nothing is concluded."""
+    for part in (f"<secret uuid='{uuid}'/>", f"<encryption secret='{uuid}'/>"):
+        with pytest.raises(InputError):
+            parse_domain(domain(f"<disk type='file'><source file='/a'>{part}</source></disk>"), origin="live")
+
+
+def test_directories_that_the_guest_may_only_read() -> None:
+    """Read-only only where no share, of no version of the XML, lets the guest write."""
+    both = "<filesystem type='mount'><source dir='/rw'/></filesystem><filesystem type='mount'><source dir='/ro'/><readonly/></filesystem>"
+    facts = parse_domain(domain(both), origin="inactive")
+    assert (facts.shared_directories, facts.shared_readonly) == (("/rw", "/ro"), ("/ro",))
+    twice = parse_domain(domain(both + "<filesystem><source dir='/ro'/></filesystem>"), origin="inactive")
+    assert (twice.shared_directories, twice.shared_readonly) == (("/rw", "/ro"), ())
+    assert merge(facts, facts).shared_readonly == ("/ro",)
+    for documents in ((facts, twice), (twice, facts)):
+        assert merge(*documents).shared_readonly == ()
+
+
+def test_former_names_are_those_of_other_versions() -> None:
+    """Live name first; what snapshots call the phone otherwise is kept, once each, also through two merges."""
+    live = parse_domain(domain(), origin="live")
+    old = domain().replace("phone-1", "phone-0")
+    snapshot = parse_domain(f"<domainsnapshot><name>s</name>{old}{old.replace('domain', 'inactiveDomain')}</domainsnapshot>", origin="snapshot")
+    mixed = parse_domain(f"<domainsnapshot><name>t</name>{domain()}{old.replace('domain', 'inactiveDomain')}</domainsnapshot>", origin="snapshot")
+    assert (snapshot.name, snapshot.former_names) == ("phone-0", ())
+    assert (mixed.name, mixed.former_names) == ("phone-1", ("phone-0",))
+    assert live.former_names == merge(live, live).former_names == ()
+    for facts in (merge(live, snapshot), merge(live, mixed), merge(live, snapshot, mixed), merge(merge(live, snapshot), mixed)):
+        assert (facts.name, facts.former_names) == ("phone-1", ("phone-0",))
+
+
+def test_tpm_state_at_a_place_of_its_own() -> None:
+    """Newer libvirt can put it anywhere: a file that is seen, a directory that is seen too."""
+    devices = "".join(f"<tpm><backend type='emulator'><source type='{kind}' path='/t/{kind}'/></backend></tpm>" for kind in ("file", "dir"))
+    facts = parse_domain(domain(devices), origin="inactive")
+    assert [(disk.type, disk.location) for disk in facts.disks] == [("file", "/t/file"), ("dir", "/t/dir")]
+
+
 def test_snapshot_names_its_overlays_its_ram_and_the_disks_of_then() -> None:
     """Former sources, overlay files and the RAM file of a snapshot."""
     facts = parse_domain(SNAPSHOT, origin="snapshot")
