@@ -182,10 +182,21 @@ def test_things_that_are_no_files(pool: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fmt", "problem"), [("vmdk", "unsupported-artefact"), ("qed", "unsupported-artefact"), ("weird", "unsupported-artefact"), ("vdi", "")]
+    ("fmt", "problem"),
+    [
+        ("vmdk", ""),
+        ("qed", ""),
+        ("qcow", ""),
+        ("vhdx", ""),
+        ("vpc", ""),
+        ("parallels", ""),
+        ("vdi", ""),
+        ("weird", "unsupported-artefact"),
+        ("cow", "untrusted-format"),
+    ],
 )
 def test_other_formats(pool: Path, fmt: str, problem: str) -> None:
-    """Formats that hold all in one file are opaque; those that can name others are not supported."""
+    """Other formats are opaque files; what nobody knows is not supported."""
     (pool / "disk").write_bytes(b"x" * 4096)
     assert problems(walk(pool / "disk", fmt)) == [problem]
 
@@ -250,14 +261,14 @@ def test_format_by_magic_protects_more(pool: Path) -> None:
 def test_incomplete_answers(pool: Path) -> None:
     """What is there and cannot be understood is said to be incomplete; what is not there, remote or already wiped is not."""
     (pool / "cut").write_bytes(qcow2()[:80])
-    (pool / "vmdk").write_bytes(b"x")
+    (pool / "cow").write_bytes(b"x")
     (pool / "wiped").write_bytes(os.urandom(65536))
     overlay(pool / "nbd", "nbd://host/export", "raw")
     overlay(pool / "odd", "blkdebug:conf:x", "raw")
     overlay(pool / "broken-json", "json:{", "raw")
-    answers = {name: names_reached(str(pool / name), "vmdk" if name == "vmdk" else "qcow2").incomplete for name in
-               ("cut", "vmdk", "wiped", "none", "nbd", "odd", "broken-json")}  # fmt: skip
-    assert answers == {"cut": True, "vmdk": True, "wiped": False, "none": False, "nbd": False, "odd": True, "broken-json": True}
+    answers = {name: names_reached(str(pool / name), "cow" if name == "cow" else "qcow2").incomplete for name in
+               ("cut", "cow", "wiped", "none", "nbd", "odd", "broken-json")}  # fmt: skip
+    assert answers == {"cut": True, "cow": True, "wiped": False, "none": False, "nbd": False, "odd": True, "broken-json": True}
     assert names_reached("relative", "raw").incomplete
 
 
