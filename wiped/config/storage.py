@@ -1,4 +1,4 @@
-"""`[storage]`: where phones may be wiped and how. Standard library only, since the root helpers load nothing else.
+"""`[storage]`: where phones may be wiped and how. Standard library and `storage/` only, since the root helpers load nothing else.
 
 The same checks serve the daemon and the helpers, so that they cannot come to differ.
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from wiped.config.units import parse_rate, parse_verify
+from wiped.config.units import parse_rate, parse_size, parse_verify
 from wiped.errors import ConfigError
 from wiped.model.policy import StorageRules
+from wiped.storage.profiles import profile_fault
+from wiped.storage.templates import UUID, check_template
 
 DEFAULT_PATH = "/etc/wiped/wiped.toml"
 
@@ -26,12 +29,13 @@ Fault = tuple[str, str]
 MAX_BYTES = 1024 * 1024
 
 #: Directories whose loss is the loss of the host, or that hold no files of phones.
-_NEVER_ROOTS = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var/lib/wiped")
-_KEYS = ("roots", "protected", "passes", "verify", "parallel_wipes", "writers", "rate_limit")
+#: Beneath /dev a root is one device node, or a volume group's directory; not where all devices of the host stand, nor memory.
+_NEVER_DEVICES = ("/dev/shm", "/dev/hugepages", "/dev/mqueue", "/dev/pts", "/dev/fd")
+_ALL_DEVICES = re.compile(r"/dev(/(mapper|block|char|bus|md|disk(/by-[a-z0-9]+)?))?")
+_NEVER_ROOTS = ("/bin", "/boot", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var/lib/wiped")
 
 #: Keys of CONTRACT that this version cannot honour: (key, what is so instead). Set, they are refused; an empty value is no setting.
 LATER = {
-    "extra_artefacts": "what lies outside the domain's own files is not found yet",
     "eraser_socket": "helpers are children of the daemon, which runs as root",
     "observer_socket": "helpers are children of the daemon, which runs as root",
 }
@@ -83,6 +87,22 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
     return parse
 
 
+def _truth(value: object) -> bool:
+    if value in ("true", "false"):
+        return value == "true"
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _profile(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be the name of a profile, or the absolute path of one")
+    if fault := profile_fault(value):
+        raise ValueError(fault)
+    return value
+
+
 _PARSERS: Mapping[str, Callable[[object], Any]] = {
     "roots": text_list,
     "protected": text_list,
@@ -91,7 +111,24 @@ _PARSERS: Mapping[str, Callable[[object], Any]] = {
     "parallel_wipes": _whole(1, 64),
     "writers": _whole(1, 64),
     "rate_limit": parse_rate,
+    "golden_pools": text_list,
+    "extra_artefacts": text_list,
+    "phone_directories": text_list,
+    "profile": _profile,
+    "trim": _truth,
+    "fill_free_space": _truth,
+    "fill_reserve": parse_size,
 }
+_KEYS = tuple(_PARSERS)
+
+
+def _root_fault(path: str) -> str:
+    """Why a path in plain form cannot be a root, "" if it can."""
+    if path == "/" or any(within(path, never) or within(never, path) for never in _NEVER_ROOTS):
+        return f"{path!r} is or contains a directory of the host itself; name the directory of the image pools"
+    if _ALL_DEVICES.fullmatch(path) or any(within(path, never) for never in _NEVER_DEVICES):
+        return f"{path!r} is or contains a directory of the host itself; name a volume group's directory or one device node"
+    return ""
 
 
 def _directory_faults(roots: list[str], protected: list[str]) -> list[Fault]:
@@ -105,8 +142,8 @@ def _directory_faults(roots: list[str], protected: list[str]) -> list[Fault]:
     good = [path for path in dict.fromkeys(roots) if not path_fault(path)]
     for path in good:
         key = f"storage.roots[{roots.index(path)}]"
-        if path == "/" or any(within(path, never) or within(never, path) for never in _NEVER_ROOTS):
-            faults.append((key, f"{path!r} is or contains a directory of the host itself; name the directory of the image pools"))
+        if reason := _root_fault(path):
+            faults.append((key, reason))
         outer = next((other for other in good if other != path and within(path, other)), None)
         if outer is not None:
             faults.append((key, f"{path!r} overlaps {outer!r}; keep the outer one, or name directories beside each other"))
@@ -119,6 +156,30 @@ def _directory_faults(roots: list[str], protected: list[str]) -> list[Fault]:
         for root in good:
             if root != path and within(root, path):
                 faults.append((f"storage.roots[{roots.index(root)}]", f"{root!r} lies inside the protected {path!r}, so nothing in it could be wiped"))
+    return faults
+
+
+def _template_faults(values: Mapping[str, Any]) -> list[Fault]:
+    """Templates must be sound, and lie inside a root: nothing outside the roots is ever opened for writing."""
+    faults: list[Fault] = []
+    roots, protected = values.get("roots", []), values.get("protected", [])
+    for key in ("extra_artefacts", "phone_directories"):
+        for index, template in enumerate(values.get(key, [])):
+            where = f"storage.{key}[{index}]"
+            if fault := check_template(template, globs=key == "extra_artefacts"):
+                faults.append((where, fault))
+                continue
+            literal = os.path.dirname(template[: template.index(UUID)] + "x")
+            if not any(within(literal, root) for root in roots):
+                faults.append((where, f"{template!r} lies inside no root; add {literal!r} to storage.roots"))
+            elif inner := next((path for path in protected if within(literal, path)), ""):
+                faults.append((where, f"{template!r} lies inside the protected {inner!r}, so nothing of it could be wiped"))
+    names = values.get("golden_pools", [])
+    for index, name in enumerate(names):
+        if not name or not name.isprintable() or "/" in name:
+            faults.append((f"storage.golden_pools[{index}]", f"{name!r} is no name of a pool"))
+        elif name in names[:index]:
+            faults.append((f"storage.golden_pools[{index}]", f"{name!r} stands twice"))
     return faults
 
 
@@ -143,7 +204,9 @@ def read_storage(raw: object) -> tuple[StorageRules, list[Fault]]:
         faults.append(("storage.roots", 'is required: the directories that hold phones\' images, such as ["/var/lib/libvirt/images"]'))
     roots, protected = values.get("roots", []), values.get("protected", [])
     faults += _directory_faults(roots, protected)
-    return StorageRules(**(values | {"roots": tuple(roots), "protected": tuple(protected)})), faults
+    faults += _template_faults(values)
+    frozen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return StorageRules(**frozen), faults
 
 
 def faults_text(path: str, faults: Iterable[Fault]) -> str:

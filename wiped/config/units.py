@@ -53,6 +53,16 @@ def parse_rate(value: object) -> int:
     return int(match.group(1)) * _BYTES[match.group(2)]
 
 
+def parse_size(value: object) -> int:
+    """Bytes of "10GiB", "500MB" or "0"."""
+    if not isinstance(value, str):
+        raise ValueError('must be a size in quotes, such as "10GiB", or "0"')
+    match = re.fullmatch(r"\s*(\d{1,15})\s*([A-Za-z]*)\s*", value, re.ASCII)
+    if match is None or match.group(2) not in _BYTES:
+        raise ValueError(f'{value!r} is not a size; write "10GiB", "500MB" or "0"')
+    return int(match.group(1)) * _BYTES[match.group(2)]
+
+
 def parse_verify(value: object) -> str:
     """`full`, or `sample:F` with a share 0 < F < 1."""
     if value == "full":

@@ -170,7 +170,22 @@ def test_a_fault_names_its_key_and_reason(tmp_path: Path, section: str, key: str
         ('roots = ["/var/lib/wiped/x"]', "storage.roots[0]", "directory of the host itself"),
         ('roots = ["/srv/a/b"]\nprotected = ["/srv/a"]', "storage.roots[0]", "nothing in it could be wiped"),
         ('roots = ["/srv/phones"]\nrots = 1', "storage.rots", "did you mean 'roots'?"),
-        ('roots = ["/srv/phones"]\nextra_artefacts = ["/x/{uuid}"]', "storage.extra_artefacts", "not in this version"),
+        ('roots = ["/srv/phones"]\nextra_artefacts = ["/x/y/{uuid}"]', "storage.extra_artefacts[0]", "add '/x/y' to storage.roots"),
+        ('roots = ["/srv/phones"]\nextra_artefacts = ["/srv/phones/*"]', "storage.extra_artefacts[0]", "holds no {uuid}"),
+        ('roots = ["/srv/phones"]\nextra_artefacts = ["/srv/phones/{name}/{uuid}"]', "storage.extra_artefacts[0]", "braces"),
+        ('roots = ["/srv/phones"]\nprotected = ["/srv/phones/g"]\nextra_artefacts = ["/srv/phones/g/{uuid}"]', "storage.extra_artefacts[0]", "protected"),
+        ('roots = ["/srv/phones"]\nphone_directories = ["/srv/phones/{uuid}/*"]', "storage.phone_directories[0]", "holds a glob"),
+        ('roots = ["/srv/phones"]\nprofile = "android"', "storage.profile", "neither 'libvirt' nor 'cuttlefish'"),
+        ('roots = ["/srv/phones"]\ngolden_pools = ["a/b"]', "storage.golden_pools[0]", "no name of a pool"),
+        ('roots = ["/srv/phones"]\ngolden_pools = ["a", "a"]', "storage.golden_pools[1]", "twice"),
+        ('roots = ["/srv/phones"]\ntrim = 1', "storage.trim", "true or false"),
+        ('roots = ["/srv/phones"]\nfill_reserve = 10', "storage.fill_reserve", "size in quotes"),
+        ('roots = ["/srv/phones"]\nfill_reserve = "10 parsecs"', "storage.fill_reserve", "not a size"),
+        ('roots = ["/dev"]', "storage.roots[0]", "one device node"),
+        ('roots = ["/dev/mapper"]', "storage.roots[0]", "one device node"),
+        ('roots = ["/dev/disk/by-id"]', "storage.roots[0]", "one device node"),
+        ('roots = ["/dev/shm/phones"]', "storage.roots[0]", "one device node"),
+        ('roots = ["/dev/vg", "/dev/vg/lv"]', "storage.roots[1]", "overlaps"),
         ('roots = ["/srv/phones"]\neraser_socket = "/run/e.sock"', "storage.eraser_socket", "not in this version"),
         ('roots = ["/srv/phones"]\nverify = "sample:0"', "storage.verify", "sample:0.1"),
         ('roots = ["/srv/phones"]\nverify = "none"', "storage.verify", "sample:0.1"),
@@ -186,6 +201,24 @@ def test_the_helpers_refuse_what_the_daemon_refuses(tmp_path: Path, storage: str
     with pytest.raises(ConfigError) as caught:
         load_storage_rules(_write(tmp_path, text))
     assert part in dict(caught.value.faults)[key]
+
+
+def test_every_key_of_storage_is_read(tmp_path: Path) -> None:
+    """Device roots with a protected volume inside, templates, profile, trimming; by the helpers as by the daemon, and from the environment."""
+    text = GOOD.replace(
+        'roots = ["/srv/phones"]',
+        'roots = ["/srv/phones", "/dev/vg_phones", "/dev/loop7"]\nprotected = ["/dev/vg_phones/golden", "/srv/phones/golden"]\ngolden_pools = ["golden"]\n'
+        'extra_artefacts = ["/srv/phones/backup/{uuid}/**", "/srv/phones/export/{uuid}*.tar.[gx]z"]\nphone_directories = ["/srv/phones/{uuid}"]\n'
+        'profile = "cuttlefish"\ntrim = false\nfill_free_space = true\nfill_reserve = "2GiB"',
+    )
+    rules = load_storage_rules(_write(tmp_path, text)) if os.geteuid() == 0 else load(_write(tmp_path, text), {}).storage_rules()
+    assert rules == load(_write(tmp_path, text), {}).storage_rules()
+    assert rules.roots == ("/srv/phones", "/dev/vg_phones", "/dev/loop7")
+    assert rules.protected == ("/dev/vg_phones/golden", "/srv/phones/golden")
+    assert (rules.golden_pools, rules.phone_directories, rules.profile) == (("golden",), ("/srv/phones/{uuid}",), "cuttlefish")
+    assert rules.extra_artefacts == ("/srv/phones/backup/{uuid}/**", "/srv/phones/export/{uuid}*.tar.[gx]z")
+    assert (rules.trim, rules.fill_free_space, rules.fill_reserve) == (False, True, 2 << 30)
+    assert load(_write(tmp_path, text), {"WIPED__STORAGE__TRIM": "true"}).storage_rules().trim is True
 
 
 def test_our_own_directories_lie_outside_every_root(tmp_path: Path) -> None:
