@@ -119,15 +119,16 @@ class LabProcess:
 class PrivateLibvirt:
     """One private libvirt; a context manager. ``workdir`` None: a scratch directory of its own, deleted at the end.
 
-    ``qemu_conf`` is appended to the private qemu.conf. `uri` is for programs inside, `connect_uri` for those outside.
+    ``qemu_conf`` and ``libvirtd_conf`` are appended to the private qemu.conf and libvirtd.conf. `uri` is for programs inside, `connect_uri` for those outside.
     """
 
     uri = "qemu:///system"
 
-    def __init__(self, workdir: Path | None = None, *, qemu_conf: str = "") -> None:
+    def __init__(self, workdir: Path | None = None, *, qemu_conf: str = "", libvirtd_conf: str = "") -> None:
         self._own_scratch = workdir is None
         self._given_workdir = workdir
         self._qemu_conf = QEMU_CONF + qemu_conf
+        self._libvirtd_conf = LIBVIRTD_CONF + libvirtd_conf
         self._init: subprocess.Popen[str] | None = None
         self._libvirtd: LabProcess | None = None
         self._virtlogd: LabProcess | None = None
@@ -352,7 +353,7 @@ class PrivateLibvirt:
             cached = root / CAPABILITIES.lstrip("/") / name
             cached.parent.mkdir(parents=True, exist_ok=True)
             cached.write_bytes(content)
-        (root / "etc/libvirt/libvirtd.conf").write_text(LIBVIRTD_CONF)
+        (root / "etc/libvirt/libvirtd.conf").write_text(self._libvirtd_conf)
         (root / "etc/libvirt/qemu.conf").write_text(self._qemu_conf)
         (root / "etc/libvirt/virtlogd.conf").write_text('log_outputs = "2:stderr"\n')
 
