@@ -52,7 +52,7 @@ METRICS: dict[str, str] = {
     "wiped_queue_length": "wipes that wait for their turn",
     "wiped_feed_age_seconds": "seconds since the feed's last complete answer",
     "wiped_feed_errors_total": "feed failures by reason; none in this version, which has the local feed alone",
-    "wiped_breaker_open": "1 while the breaker stops new wipes; always 0 in this version",
+    "wiped_breaker_open": "1 while the breaker stops new wipes",
     "wiped_legal_holds": "legal holds in force",
     "wiped_unbound_phones": "domains without a subscription",
     "wiped_vanished_phones_total": "phones that disappeared before their time came, since the daemon started",

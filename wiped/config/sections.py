@@ -152,7 +152,24 @@ class SafetySection(Section):
     """`[safety]`: the guards against one wrong record. Spans in seconds."""
 
     settle: Duration = 900
+    breaker_max: int = Field(default=5, ge=1, le=1_000_000)
+    breaker_ratio: float = Field(default=0.2, ge=0, le=1)
+    breaker_window: Duration = 3_600
     max_clock_step: Duration = 300
+
+    @field_validator("breaker_ratio")
+    @classmethod
+    def _percent(cls, value: float) -> float:
+        if abs(value * 100 - round(value * 100)) > 1e-9:
+            raise ValueError("must be in whole percent, such as 0.2 or 0.05")
+        return value
+
+    @field_validator("breaker_window")
+    @classmethod
+    def _window(cls, value: int) -> int:
+        if not 1 <= value <= 604_800:
+            raise ValueError("must be from 1s to 7d")
+        return value
 
     @field_validator("max_clock_step")
     @classmethod
@@ -213,9 +230,6 @@ LATER: dict[str, str] = {
     "feed.token_file": "only the local feed is here",
     "feed.verify_key_file": "only the local feed is here",
     "policy.*.window": "a wipe starts when its time has come",
-    "safety.breaker_max": "there is no breaker yet",
-    "safety.breaker_ratio": "there is no breaker yet",
-    "safety.breaker_window": "there is no breaker yet",
     "api.listen": "the API is on the Unix socket alone",
     "api.tls_cert": "the API is on the Unix socket alone",
     "api.tls_key": "the API is on the Unix socket alone",

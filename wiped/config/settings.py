@@ -64,7 +64,15 @@ class Settings:
 
     def safety(self) -> Safety:
         """`[safety]` with the feed's maximum age."""
-        return Safety(settle=self.guards.settle, feed_max_age=self.feed.max_age, max_clock_step=self.guards.max_clock_step)
+        guards = self.guards
+        return Safety(
+            settle=guards.settle,
+            feed_max_age=self.feed.max_age,
+            breaker_max=guards.breaker_max,
+            breaker_ratio_percent=round(guards.breaker_ratio * 100),
+            breaker_window=guards.breaker_window,
+            max_clock_step=guards.max_clock_step,
+        )
 
     def storage_rules(self) -> StorageRules:
         """`[storage]`."""
