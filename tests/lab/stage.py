@@ -81,8 +81,9 @@ class Product:
         self.port = free_port()
         self.process: LabProcess | None = None
         self.log = libvirt.workdir / "daemon.log"
+        beside = [path for path in protected if not any(path.is_relative_to(root) for root in roots)]
         text = CONFIG.format(
-            roots=json.dumps([str(root) for root in dict.fromkeys([*roots, *protected])]),
+            roots=json.dumps([str(root) for root in dict.fromkeys([*roots, *beside])]),
             protected=json.dumps([str(root) for root in protected]),
             storage=storage,
             safety=safety,
