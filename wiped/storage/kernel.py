@@ -54,6 +54,13 @@ def openat2(dir_fd: int, path: str, flags: int, resolve: int) -> int:
     raise OSError(number, os.strerror(number), path)
 
 
+def sync_filesystem(fd: int) -> None:
+    """`syncfs(2)`: the whole filesystem of an open file or directory. Raises OSError."""
+    if _libc.syncfs(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
 def memory_differs(left: int, right: int, length: int) -> bool:
     """Whether `length` bytes at two addresses differ (memcmp; the GIL is released meanwhile)."""
     return bool(_libc.memcmp(ctypes.c_void_p(left), ctypes.c_void_p(right), ctypes.c_size_t(length)))
