@@ -120,9 +120,9 @@ def test_a_golden_directory_that_becomes_a_link_after_the_start(private_libvirt:
         host.unharmed()
 
 
-@pytest.mark.parametrize("how", ["link", "gone", "file"])
+@pytest.mark.parametrize("how", ["link", "gone"])
 async def test_the_eraser_with_a_golden_directory_that_is_another_one(scratch: Path, how: str) -> None:
-    """The eraser alone: a protected root that is a link, not there or no directory protects nothing any more, so nothing at all is erased."""
+    """The eraser alone: a protected root that is a link or not there protects nothing any more, so nothing at all is erased."""
     stage = Stage(scratch)
     golden = stage.images / "golden"
     golden.mkdir()
@@ -131,11 +131,8 @@ async def test_the_eraser_with_a_golden_directory_that_is_another_one(scratch: P
     golden.rename(stage.images / "moved")
     victim = stage.images / "moved" / "base.raw"
     before = digest(victim)
-    match how:
-        case "link":
-            golden.symlink_to(stage.outside)
-        case "file":
-            golden.write_text("")
+    if how == "link":
+        golden.symlink_to(stage.outside)
     stage.rules = type(stage.rules)(roots=(str(stage.images),), protected=(str(golden),))
     refused = set(await stage.wipe(stage.request(uuid, "thief", [victim])))
     assert refused == ({"symlink"} if how == "link" else {"missing"})

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 
 from wiped.errors import RefusedError, StorageError
 from wiped.model.plan import RefusalCode
-from wiped.storage.paths import open_root
+from wiped.storage.paths import open_straight
 
 
 def replaced_roots(protected: Sequence[str]) -> tuple[tuple[str, str, str], ...]:
-    """(code, path, detail) of each protected root that is no directory reached without a symbolic link: `symlink`, `missing`, `unreadable`; () for none."""
+    """(code, path, detail) of each protected root (a directory, a device) that is not reached without a symbolic link: `symlink`, `missing`, `unreadable`; () for none."""
     found: list[tuple[str, str, str]] = []
     for path in protected:
         code, why = "", ""
         try:
-            os.close(open_root(path))
+            os.close(open_straight(path))
         except RefusedError as error:
             code = RefusalCode.SYMLINK if RefusalCode.SYMLINK in error.codes else RefusalCode.UNREADABLE
             why = "is reached through a symbolic link"
