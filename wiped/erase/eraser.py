@@ -19,20 +19,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wiped.erase.locking import LOCKED, RENAMED, Held, alone, lock_all, refusals_of, release
+from wiped.erase.claims import Claims
+from wiped.erase.locking import LOCKED, RENAMED, Held, alone, lock_all, refusals_of, release, still_owned
 from wiped.erase.overwrite import MAX_PASSES, Interrupted, Order, overwrite
-from wiped.erase.ownership import Claims, read_claims
-from wiped.erase.remove import evidence_faults, remove, still_as_proven
+from wiped.erase.ownership import claims_for
+from wiped.erase.remove import evidence_faults, give_back, remove, still_as_proven
 from wiped.errors import HelperError, RefusedError, WipedError
 from wiped.link import HelperEnd, failure_of
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.outcome import EraseResult, ReasonCode
 from wiped.model.plan import Refusal, RefusalCode
 from wiped.model.policy import StorageRules
+from wiped.storage.artefacts import ArtefactMap, map_artefact
+from wiped.storage.blockdev import BlockFile
 from wiped.storage.keystream import SEED_BYTES, known_answer_test
+from wiped.storage.sharing import GoldenFiles
 from wiped.wire.messages import Erase, Erased, Leave, Left, Lock, Locked, LockedStep, Message, Progress, Refused, Remove, Removed
 
 _PROGRESS_SECONDS: Final = 0.2
+#: So long a look at libvirt's directories will do between two looks at every one of its files.
+_GLANCE_SECONDS: Final = 0.25
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -106,6 +112,8 @@ class _Work:
         self._request: Lock | None = None
         self._claims: Claims | None = None
         self._artefacts: dict[str, _Artefact] = {}
+        self._looked = 0.0
+        self._goldens: GoldenFiles | None = None
 
     def close(self) -> None:
         """Let go of everything."""
@@ -132,11 +140,12 @@ class _Work:
         if not _UUID.fullmatch(request.uuid):
             raise HelperError("the plan's UUID is not of the form of one")
         try:
-            claims = read_claims(self._directories, request.uuid)
-            refusals = refusals_of(request, self._rules, claims)
+            claims = claims_for(request, self._rules, self._directories)
+            self._looked = time.monotonic()
+            refusals = refusals_of(request, claims)
             held: dict[str, Held] = {}
             if not refusals:
-                held, refusals = lock_all(request, self._rules, self._directories)
+                held, refusals = lock_all(request, claims)
         except RefusedError as error:
             refusals = tuple(Refusal(RefusalCode(code), request.uuid, str(error)) for code in error.codes)
         if refusals:
@@ -160,12 +169,28 @@ class _Work:
         return self._request, artefact
 
     def _recheck(self, request: Lock, artefact: _Artefact) -> None:
-        """Ask again whose it is when libvirt's files changed since they were read. Raises RefusedError."""
-        if self._claims is None or not self._claims.is_current():
-            self._claims = read_claims(self._directories, request.uuid)
+        """Ask again whose it is, if libvirt's files changed since they were read. Raises RefusedError."""
+        now = time.monotonic()
+        assert self._claims is not None
+        assert artefact.held.file is not None
+        if now - self._looked < _GLANCE_SECONDS:
+            current = self._claims.seems_current()
+        else:
+            current = self._claims.is_current()
+            self._looked = now
+        if not current:
+            self._looked = now
+            self._claims = claims_for(request, self._rules, self._directories, self._claims)
         step = artefact.held.step
-        if refusals := self._claims.judge(step.location, step.identity):
+        if refusals := still_owned(step, artefact.held.file, self._claims):
             raise RefusedError(f"{step.location}: {refusals[0].detail}", codes=[refusal.code for refusal in refusals])
+
+    def _look(self, fd: int) -> ArtefactMap:
+        """The map of an open artefact. Golden images are looked for once, and only when a file shares blocks."""
+        if self._goldens is None:
+            golden = self._claims.protected.roots if self._claims is not None else ()
+            self._goldens = GoldenFiles(self._rules, self._directories, golden)
+        return map_artefact(fd, self._rules, self._directories, goldens=self._goldens, settled=True)
 
     # -- erase
 
@@ -195,7 +220,7 @@ class _Work:
         )
         began = time.monotonic()
         artefact.state = "failed"  # whatever is raised from here on: bytes may be gone
-        result = overwrite(file.fd, order, progress=self._progress(message.artefact_id), should_stop=self._end.hung_up)
+        result = overwrite(file.fd, order, look=self._look, progress=self._progress(message.artefact_id), should_stop=self._end.hung_up)
         artefact.result = result
         artefact.state = "failed" if result.reasons else "erased"
         seconds = round(time.monotonic() - began, 3)
@@ -226,11 +251,14 @@ class _Work:
         # What a proof must cover is known before the file is looked at: a proof about other ranges is no proof.
         if faults := evidence_faults(message.evidence, message.artefact_id, digest, 0, sampling=self._sampling()):
             raise HelperError(f"no proof, no removal: {', '.join(faults)}")
-        mapped = still_as_proven(file, digest, renamed=renamed)
+        mapped = still_as_proven(file, self._look, digest, renamed=renamed)
         if faults := evidence_faults(message.evidence, message.artefact_id, digest, mapped, sampling=self._sampling()):
             raise HelperError(f"no proof, no removal: {', '.join(faults)}")
         self._recheck(request, artefact)
-        remove(file, held.step.rename_to, renamed=renamed)
+        if isinstance(file, BlockFile):
+            give_back(file)
+        else:
+            remove(file, held.step.rename_to, renamed=renamed)
         artefact.state = "removed"
         release([held])
         _tell("removed", artefact=message.artefact_id)

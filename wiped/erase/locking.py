@@ -5,6 +5,9 @@ collected. Only when there is none at all, the files are opened for writing, and
 are kept) and then a write lease (it proves that nobody has the file open: reader, mapping, loop device, `locking=off`; it is dropped again).
 In that order, so that whoever honours QEMU's locks cannot slip in after the lease. Who does not honour them (`locking=off`, `cat`) could open the
 file after the lease was dropped: the lease is asked for once more before the first byte, and against QEMU stands the fence.
+
+Block devices know no lease. They are claimed from the kernel (O_EXCL, kept), QEMU's locks are taken on the node, every process's open files are looked
+through, and what sysfs says of them is asked again; a QEMU with a `/dev` of its own does not meet our locks, but it is seen.
 """
 
 from __future__ import annotations
@@ -12,22 +15,23 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from wiped.erase.ownership import Claims, saved_domain
+from wiped.erase.claims import Claims
+from wiped.erase.documents import saved_domain
+from wiped.erase.opening import LOCKED, MISSING, RENAMED, Opened, find, is_in_bounds
 from wiped.errors import InputError, RefusedError, StorageError
-from wiped.model.inventory import LibvirtDirectories
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import Refusal, RefusalCode
-from wiped.model.policy import StorageRules
+from wiped.storage.blockdev import BlockFile, aliases, block_facts, block_protected, prove_alone
 from wiped.storage.locks import lock_image, take_and_drop_write_lease
-from wiped.storage.paths import SafeFile, containing_root, open_image
 from wiped.wire.messages import Lock, LockStep
 
+__all__ = ["LOCKED", "MAX_STEPS", "MISSING", "RENAMED", "Held", "alone", "lock_all", "refusals_of", "release", "still_owned"]
+
 MAX_STEPS: Final = 10_000
-LOCKED, RENAMED, MISSING = "locked", "renamed", "missing"
 #: Whoever only looks (the observer, `qemu-img info`) is gone again after so long.
 _GLANCE_SECONDS: Final = 2.0
 #: While a whole plan is locked, all its files together: the daemon asks again by itself.
@@ -40,21 +44,22 @@ class Held:
 
     step: LockStep
     status: str
-    file: SafeFile | None
+    file: Opened | None
 
 
-def refusals_of(request: Lock, rules: StorageRules, claims: Claims) -> tuple[Refusal, ...]:
-    """Every reason against this plan that can be found without opening anything for writing; () to go on."""
+def refusals_of(request: Lock, claims: Claims) -> tuple[Refusal, ...]:
+    """Every reason against this plan that can be found without opening anything for writing; () to go on. Whose files they may be at all is chosen in
+    `ownership.claims_for`."""
     found = list(_form(request))
     if found:
         return tuple(found)
-    if request.name not in claims.names:
+    if request.name not in claims.names and not request.vanished:
         detail = f"libvirt's files know no domain {request.uuid} of the plan's name"
         found.append(Refusal(RefusalCode.DRIFT, request.uuid, detail))
     for step in request.steps:
         found.extend(claims.judge(step.location, step.identity))
-        found.extend(_place(step.location, rules, claims.directories))
-        found.extend(_as_it_stands(step, request, rules, claims))
+        found.extend(_place(step, claims))
+        found.extend(_as_it_stands(step, request, claims))
     return tuple(dict.fromkeys(found))
 
 
@@ -87,84 +92,49 @@ def _is_plain_name(name: str) -> bool:
     return name not in ("", ".", "..") and not set(name) & {"/", "\0"} and name.isprintable() and len(os.fsencode(name)) <= 255
 
 
-def _libvirts_own(directories: LibvirtDirectories) -> tuple[str, ...]:
-    return (directories.state, directories.logs)
+def _place(step: LockStep, claims: Claims) -> Iterator[Refusal]:
+    if protected := claims.protected.of(step.location, step.identity):
+        yield Refusal(RefusalCode.PROTECTED_ROOT, step.location, f"it lies under the protected root {protected}")
+    if not is_in_bounds(step, claims):
+        yield Refusal(RefusalCode.OUTSIDE_ROOTS, step.location, "it lies under no configured root")
 
 
-def _below(location: str, roots: Sequence[str]) -> str:
-    """The deepest root that contains the path by its letters; the opening then insists that it is true."""
-    prefixes = [root for root in roots if location.startswith("/" + root.strip("/") + "/")]
-    return max(prefixes, key=len, default="")
-
-
-def _place(location: str, rules: StorageRules, directories: LibvirtDirectories) -> Iterator[Refusal]:
-    if protected := containing_root(location, rules.protected):
-        yield Refusal(RefusalCode.PROTECTED_ROOT, location, f"it lies under the protected root {protected}")
-    if not _below(location, (*rules.roots, *_libvirts_own(directories))):
-        yield Refusal(RefusalCode.OUTSIDE_ROOTS, location, "it lies under no configured root")
-
-
-def _open(step: LockStep, name: str, rules: StorageRules, directories: LibvirtDirectories, *, write: bool) -> SafeFile:
-    """Open the artefact under `name` in its directory, with every check of `paths.open_image`."""
-    root = _below(step.location, rules.roots)
-    own = "" if root else _below(step.location, _libvirts_own(directories))
-    path = os.path.join(os.path.dirname(step.location), name)
-    return open_image(root or own, path, write=write, expected=step.identity, cross_mounts=bool(own))
-
-
-def _as_it_stands(step: LockStep, request: Lock, rules: StorageRules, claims: Claims) -> Iterator[Refusal]:
+def _as_it_stands(step: LockStep, request: Lock, claims: Claims) -> Iterator[Refusal]:
     """Look at the file, read-only, under its name or (resumed) its rename target."""
-    if not _below(step.location, (*rules.roots, *_libvirts_own(claims.directories))):
+    if not is_in_bounds(step, claims):
         return
     try:
-        file, _status = _find(step, rules, claims.directories, write=False, resumed=request.resumed)
+        file, _status = find(step, claims, write=False, resumed=request.resumed)
     except (RefusedError, StorageError) as error:
         yield _refusal(step, error)
         return
     if file is None:
         return
     with file:
-        if claims.is_save(step.location):
+        if isinstance(file, BlockFile):
+            yield from _device(step, file, claims)
+        elif claims.needs_uuid_inside(step.location):
             yield from _inside_save(step, file, request)
 
 
-def _find(step: LockStep, rules: StorageRules, directories: LibvirtDirectories, *, write: bool, resumed: bool) -> tuple[SafeFile | None, str]:
-    """The artefact's file and status. Raises RefusedError, StorageError (vanished only where it was not resumed)."""
+def _device(step: LockStep, file: BlockFile, claims: Claims) -> Iterator[Refusal]:
+    """Everything against an open block device that sysfs, /proc and libvirt's files say now."""
     try:
-        file = _open(step, os.path.basename(step.location), rules, directories, write=write)
+        facts = block_facts(file.fd)
+        yield from claims.judge_device(step.location, facts, aliases(facts))
+        if protected := block_protected(step.location, facts, claims.protected.roots):
+            yield Refusal(RefusalCode.PROTECTED_ROOT, step.location, f"it is, or stands in one stack with, the protected {protected}")
     except (RefusedError, StorageError) as error:
-        # Another file under the old name does not matter once ours was renamed.
-        gone = isinstance(error, StorageError) and error.reason == ReasonCode.VANISHED
-        if not resumed or not (gone or _is_other(error)):
-            raise
-        return _find_renamed(step, rules, directories, write=write, first=error if not gone else None)
-    try:
-        os.stat(step.rename_to, dir_fd=file.dir_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return file, LOCKED
-    except OSError as error:
-        file.close()
-        raise StorageError(f"{step.location}: its directory cannot be read") from error
-    file.close()
-    raise RefusedError(f"{step.location}: something stands under the name to rename to already", codes=[RefusalCode.IDENTITY_CHANGED])
+        yield _refusal(step, error)
 
 
-def _is_other(error: Exception) -> bool:
-    return isinstance(error, RefusedError) and RefusalCode.IDENTITY_CHANGED in error.codes
+def still_owned(step: LockStep, file: Opened, claims: Claims) -> tuple[Refusal, ...]:
+    """The verdict again, right before bytes or names go: for a file that is open and locked."""
+    found = claims.judge(step.location, step.identity)
+    return (*found, *_device(step, file, claims)) if isinstance(file, BlockFile) else found
 
 
-def _find_renamed(step: LockStep, rules: StorageRules, directories: LibvirtDirectories, *, write: bool, first: Exception | None) -> tuple[SafeFile | None, str]:
-    try:
-        return _open(step, step.rename_to, rules, directories, write=write), RENAMED
-    except StorageError as error:
-        if error.reason != ReasonCode.VANISHED:
-            raise
-    if first is not None:
-        raise first
-    return None, MISSING
-
-
-def _inside_save(step: LockStep, file: SafeFile, request: Lock) -> Iterator[Refusal]:
+def _inside_save(step: LockStep, file: Opened, request: Lock) -> Iterator[Refusal]:
     """A saved state is keyed by a name, which is reused: the UUID inside decides. Once erasing began there may be none."""
     try:
         inside = saved_domain(file.fd)
@@ -185,18 +155,19 @@ def _refusal(step: LockStep, error: RefusedError | StorageError) -> Refusal:
     return Refusal(RefusalCode.MISSING if gone else RefusalCode.UNREADABLE, step.location, str(error))
 
 
-def lock_all(request: Lock, rules: StorageRules, directories: LibvirtDirectories) -> tuple[dict[str, Held], tuple[Refusal, ...]]:
+def lock_all(request: Lock, claims: Claims) -> tuple[dict[str, Held], tuple[Refusal, ...]]:
     """Open for writing and lock every artefact, or none. Only after `refusals_of` had nothing to say. (held by artefact id, refusals)"""
     held: dict[str, Held] = {}
-    refusals = []
+    refusals: list[Refusal] = []
     until = time.monotonic() + _GLANCES_SECONDS
     for step in request.steps:
         file = None
         try:
-            file, status = _find(step, rules, directories, write=True, resumed=request.resumed)
+            file, status = find(step, claims, write=True, resumed=request.resumed)
             if file is not None:
                 lock_image(file.fd)
                 _alone(file, until)
+                refusals.extend(_device(step, file, claims) if isinstance(file, BlockFile) else ())
             held[step.artefact_id] = Held(step, status, file)
         except (RefusedError, StorageError) as error:
             refusals.append(_refusal(step, error))
@@ -208,18 +179,21 @@ def lock_all(request: Lock, rules: StorageRules, directories: LibvirtDirectories
     return held, ()
 
 
-def alone(file: SafeFile) -> None:
-    """Prove by a write lease that nobody else has the file open, and look at its identity once more. Who only looks is waited for, 2 s at most.
+def alone(file: Opened) -> None:
+    """Prove that nobody else has the file or device open, and look at its identity once more. Who only looks is waited for, 2 s at most.
 
     Raises RefusedError (in-use, hard-link, identity-changed), StorageError.
     """
     _alone(file, time.monotonic() + _GLANCE_SECONDS)
 
 
-def _alone(file: SafeFile, until: float) -> None:
+def _alone(file: Opened, until: float) -> None:
     while True:
         try:
-            take_and_drop_write_lease(file.fd)
+            if isinstance(file, BlockFile):
+                prove_alone(file.fd)
+            else:
+                take_and_drop_write_lease(file.fd)
             break
         except RefusedError:
             if time.monotonic() >= until:

@@ -1,4 +1,7 @@
-"""Overwriting one artefact: PHYSICS 2, steps 2 to 4. The last pass is the keystream; whether it arrived is the observer's to say, not ours."""
+"""Overwriting one artefact, file or block device: PHYSICS 2, steps 2 to 4. Blocks that a clone shares with its golden image are never written.
+
+The last pass is the keystream; whether it arrived is the observer's to say, not ours.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from typing import Final
 
 from wiped.errors import StorageError
 from wiped.model.outcome import EraseResult, ReasonCode
+from wiped.storage.artefacts import ArtefactMap
 from wiped.storage.direct import write_ranges
-from wiped.storage.extents import ExtentMap, read_extents, stop_reasons
-from wiped.storage.filesystems import filesystem_facts, provability_reasons
+from wiped.storage.extents import ExtentMap
 from wiped.storage.keystream import Keystream, Pattern, zero_fill
 
 #: More passes buy nothing on today's media (SP 800-88r2); this bounds what a contract may ask for.
@@ -31,11 +34,15 @@ class Order:
     rate_limit: int = 0
 
 
+#: The map of an open artefact, as the observer sees it too: of a reflinked clone the private ranges, of a device all of it.
+Look = Callable[[int], ArtefactMap]
+
+
 class Interrupted(Exception):
     """`should_stop` said so in the middle; the I/O in flight is finished, some ranges are overwritten and some are not."""
 
 
-def overwrite(fd: int, order: Order, *, progress: Callable[[int, int], None], should_stop: Callable[[], bool]) -> EraseResult:
+def overwrite(fd: int, order: Order, *, look: Look, progress: Callable[[int, int], None], should_stop: Callable[[], bool]) -> EraseResult:
     """Overwrite all mapped ranges of the open, locked file, or nothing, or say where it failed (`reasons`).
 
     Nothing is written when the map is not the one in the ledger (`extent-moved`), or when overwriting would prove nothing there. Bytes
@@ -44,16 +51,14 @@ def overwrite(fd: int, order: Order, *, progress: Callable[[int, int], None], sh
     Raises Interrupted.
     """
     try:
-        before = read_extents(fd)
+        seen = look(fd)
     except StorageError as error:
         return EraseResult(order.artefact_id, 0, 0, "", "", 0, reasons=(error.reason,), detail=str(error))
-    facts = filesystem_facts(fd)
-    moved = (str(ReasonCode.EXTENT_MOVED),) if before.digest != order.map_digest else ()
-    reasons = (*moved, *provability_reasons(facts), *stop_reasons(before, facts))
-    if reasons:
-        detail = "the file lies elsewhere than the ledger says" if moved else f"overwriting proves nothing here ({facts.fs_type})"
-        return _untouched(order, before, tuple(dict.fromkeys(reasons)), f"{detail}: nothing was written")
-    return _write(fd, order, before, progress, should_stop)
+    moved = (str(ReasonCode.EXTENT_MOVED),) if seen.digest != order.map_digest else ()
+    if reasons := (*moved, *seen.reasons):
+        detail = "the file lies elsewhere than the ledger says" if moved else f"overwriting proves nothing here ({seen.facts.fs_type})"
+        return _untouched(order, seen.extents, tuple(dict.fromkeys(reasons)), f"{detail}: nothing was written")
+    return _write(fd, order, seen.extents, look, progress=progress, should_stop=should_stop)
 
 
 def patterns(order: Order) -> tuple[Pattern, ...]:
@@ -62,7 +67,7 @@ def patterns(order: Order) -> tuple[Pattern, ...]:
     return (*early, Keystream(order.seed, order.artefact_id, order.passes))
 
 
-def _write(fd: int, order: Order, before: ExtentMap, progress: Callable[[int, int], None], should_stop: Callable[[], bool]) -> EraseResult:
+def _write(fd: int, order: Order, before: ExtentMap, look: Look, *, progress: Callable[[int, int], None], should_stop: Callable[[], bool]) -> EraseResult:
     total = before.bytes * order.passes
     written = passes = 0
 
@@ -79,7 +84,7 @@ def _write(fd: int, order: Order, before: ExtentMap, progress: Callable[[int, in
             if done < before.bytes:
                 raise Interrupted
             passes += 1
-        after = read_extents(fd).digest
+        after = look(fd).digest
     except StorageError as error:
         return replace(result, bytes_overwritten=written, passes=passes, reasons=(error.reason,), detail=str(error))
     except OSError as error:

@@ -2,7 +2,8 @@
 
 Each step can be the last one before a crash: the file is then found under its rename target, or not at all. A name is unlinked only while our inode
 stands under it. The kernel has no *unlink this inode*: between the last look and the unlink lies an instant in which whoever may write the
-directory could put another file under the random name; that is seen afterwards and told.
+directory could put another file under the random name; that is seen afterwards and told. Directories that become empty stay: they hold no data, and others
+may be about to use them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import errno
 import os
 from typing import Final
 
+from wiped.erase.opening import Opened
+from wiped.erase.overwrite import Look
 from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import FileIdentity
 from wiped.model.outcome import Evidence, Via
 from wiped.model.plan import RefusalCode
-from wiped.storage.extents import read_extents
+from wiped.storage.blockdev import BlockFile, discard
 from wiped.storage.kernel import identity_of, translated
 from wiped.storage.paths import SafeFile
 
@@ -49,17 +52,24 @@ def evidence_faults(evidence: Evidence, artefact_id: str, map_digest: str, mappe
     return tuple(faults)
 
 
-def still_as_proven(file: SafeFile, map_digest: str, *, renamed: bool) -> int:
-    """The mapped bytes of the file, whose map must still be the proven one; 0 for a renamed file that was truncated already.
+def still_as_proven(file: Opened, look: Look, map_digest: str, *, renamed: bool) -> int:
+    """The mapped bytes of the artefact, whose map must still be the proven one; 0 for a renamed file that was truncated already.
 
     Raises RefusedError (drift), StorageError.
     """
-    extents = read_extents(file.fd)
+    extents = look(file.fd).extents
     if renamed and extents.count == 0 and os.fstat(file.fd).st_size == 0:
         return 0
     if extents.digest != map_digest:
         raise RefusedError("the file lies elsewhere than when it was proven", codes=[RefusalCode.DRIFT])
     return extents.bytes
+
+
+def give_back(device: BlockFile) -> bool:
+    """A proven block device is not unlinked (its node is the operator's, as `lvremove` is): the device is told that nothing on it is needed. Whether it
+    said yes; that proves nothing and is not needed for anything. Raises RefusedError (identity-changed), StorageError."""
+    device.check(device.identity)
+    return discard(device.fd)
 
 
 def remove(file: SafeFile, rename_to: str, *, renamed: bool) -> None:

@@ -276,8 +276,8 @@ def broken(libvirt: LibvirtFiles, how: str) -> None:
         case "snapshot":
             libvirt.snapshot("theirs", "x", []).write_text("<domainsnapshot><name>s</name></domainsnapshot>")
         case "format":
-            image(libvirt.base / "d.vmdk")
-            libvirt.define("theirs", [Disk(str(libvirt.base / "d.vmdk"), "vmdk")])
+            image(libvirt.base / "d.cow")
+            libvirt.define("theirs", [Disk(str(libvirt.base / "d.cow"), "cow")])
         case "header":
             image(libvirt.base / "d.qcow2", QCOW2 + b"\xff" * 100)
             libvirt.define("theirs", [Disk(str(libvirt.base / "d.qcow2"))])
