@@ -15,7 +15,7 @@ from wiped.storage.paths import open_straight
 
 
 def replaced_roots(protected: Sequence[str]) -> tuple[tuple[str, str, str], ...]:
-    """(code, path, detail) of each protected root (a directory, a device) that is not reached without a symbolic link: `symlink`, `missing`, `unreadable`; () for none."""
+    """(code, path, detail) of each protected root (a directory, a device) that is gone or reached through a link: `symlink`, `missing`, `unreadable`."""
     found: list[tuple[str, str, str]] = []
     for path in protected:
         code, why = "", ""
