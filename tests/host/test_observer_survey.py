@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,7 @@ def test_missing_base_of_a_real_chain(raw_fs: MakeFilesystem, scratch: Path) -> 
 
 def directories_of(libvirt: PrivateLibvirt) -> LibvirtDirectories:
     """The private libvirt's directories as this process sees them."""
-    inside = LibvirtDirectories()
-    return LibvirtDirectories(*(str(libvirt.path(path)) for path in (inside.config, inside.run, inside.state, inside.logs)))
+    return LibvirtDirectories(**{name: str(libvirt.path(path)) for name, path in asdict(LibvirtDirectories()).items()})
 
 
 def facts_of(libvirt: PrivateLibvirt, name: str) -> DomainFacts:
@@ -122,15 +122,20 @@ def test_real_managed_save(private_libvirt: PrivateLibvirt, raw_fs: MakeFilesyst
     private_libvirt.virsh("start", "*")
     rules = StorageRules(roots=(str(pool),))
     running = survey(facts_of(private_libvirt, "*"), [], rules, directories_of(private_libvirt))
-    assert [(kind, name) for kind, name, _, _ in found(running)] == [("disk-image", "phone.qcow2"), ("console-log", "console.log")]
+    assert [(kind, name) for kind, name, _, _ in found(running)] == [
+        ("disk-image", "phone.qcow2"),
+        ("console-log", "console.log"),
+        ("console-log", "*.log"),
+    ]
     assert running.problems == ()
     assert make_plan(running, 1, rules).refusals == ()
     private_libvirt.virsh("managedsave", "*")
     domain = facts_of(private_libvirt, "*")
     inventory = survey(domain, [], rules, directories_of(private_libvirt))
-    assert found(inventory)[-1] == ("memory-image", "*.save", 0, "")
-    assert inventory.artefacts[-1].layer.allocated_bytes > 0
-    assert inventory.artefacts[-1].layer.libvirt_owned
+    assert ("memory-image", "*.save", 0, "") in found(inventory)
+    (saved,) = (each for each in inventory.artefacts if each.kind == "memory-image")
+    assert saved.layer.allocated_bytes > 0
+    assert saved.layer.libvirt_owned
     assert inventory.problems == ()
     stranger = DomainFacts("99999999-2222-3333-4444-555555555555", "*")
     problems = survey(stranger, [], rules, directories_of(private_libvirt)).problems

@@ -20,10 +20,9 @@ from wiped.link import HelperEnd, failure_of
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.policy import StorageRules
 from wiped.observe.image import survey
-from wiped.observe.readback import bounds_of, read_back
-from wiped.storage.extents import read_extents
+from wiped.observe.opening import map_of, open_artefact
+from wiped.observe.readback import read_back
 from wiped.storage.keystream import known_answer_test
-from wiped.storage.paths import open_image
 from wiped.wire.messages import (
     EvidenceFound,
     Failure,
@@ -103,9 +102,8 @@ class _Observer:
             self._end.send(Failure(HelperError.code, "", f"the observer failed with {type(error).__name__}"))
 
     def _ranges(self, message: Ranges) -> None:
-        root, cross = bounds_of(message.location, self._rules, self._directories)
-        with open_image(root, message.location, write=False, expected=message.identity, cross_mounts=cross) as image:
-            extents = read_extents(image.fd)
+        with open_artefact(message.location, message.identity, self._rules, self._directories) as image:
+            extents = map_of(image, self._rules, self._directories).extents
             image.check(message.identity)
         for blob in extents.to_blobs(CHUNK_RANGES):
             self._end.send(RangesChunk(base64.b64encode(blob).decode("ascii")))

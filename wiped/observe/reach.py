@@ -1,4 +1,5 @@
-"""Which domains reach a file: by path, by device and inode, through backing chains and shared directories. Liberal: it only ever protects more.
+"""Which domains reach a file or a device: by path, by device and inode, through backing chains, device stacks and shared directories, or by a name that a
+file is keyed by. Liberal: it only ever protects more.
 
 Built once per survey; each image of another domain is walked once. What cannot be read contributes the paths that are known of it.
 """
@@ -9,64 +10,139 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from wiped.errors import InputError, RefusedError, StorageError
-from wiped.model.inventory import DomainFacts, FileIdentity, ImageLayer, LibvirtDirectories
-from wiped.observe.saved import read_saved_domain
+from wiped.model.inventory import DiskSource, DomainFacts, FileIdentity, ImageLayer, LibvirtDirectories
+from wiped.observe.pools import Pools, read_pools
+from wiped.observe.reading import list_names, read_saved_domain
+from wiped.storage.blockdev import aliases
 from wiped.storage.chain import Reached, names_reached
-from wiped.storage.paths import open_beneath
+from wiped.storage.kernel import identity_of
+from wiped.virt.places import is_log, qemu_log_names, secret_files, swtpm_log
 
 
 class Reach:
     """The owners of files, from the facts of every domain but `uuid`, and from the saved states that stand in libvirt's directory."""
 
-    def __init__(self, uuid: str, domains: Iterable[DomainFacts], directories: LibvirtDirectories) -> None:
+    def __init__(self, uuid: str, domains: Iterable[DomainFacts], directories: LibvirtDirectories, pools: Pools | None = None) -> None:
+        self._directories = directories
+        self._pools = read_pools(directories) if pools is None else pools
         self._paths: dict[str, set[str]] = {}
         self._identities: dict[FileIdentity, set[str]] = {}
         self._shared: dict[str, set[str]] = {}
+        self._shared_identities: dict[FileIdentity, set[str]] = {}
         self._walked: dict[tuple[str, str], Reached] = {}
-        self._listed: dict[str, tuple[str, ...]] = {}
+        self._rotated: dict[str, dict[str, list[str]]] = {}
+        self._names: dict[str, set[str]] = {}
+        self._secrets: dict[str, set[str]] = {}
+        self._above: dict[str, FileIdentity | None] = {}
         #: (image of another domain, why it cannot be followed to its end): whatever lies beneath may be any file, so nothing is safe to erase.
         self.unclear: dict[str, str] = {}
         for domain in (*domains, *(saved for _, saved in saved_domains(directories))):
             if domain.uuid != uuid:
-                self._add(domain, directories)
+                self._add(domain)
+
+    # -- questions
 
     def owners(self, layer: ImageLayer) -> frozenset[str]:
         """UUIDs of the domains that reach `layer`."""
         found: set[str] = set()
-        for path in _spellings(layer.location):
-            found |= self._paths.get(path, set())
-            for directory, uuids in self._shared.items():
-                if path == directory or path.startswith(directory.rstrip("/") + "/"):
-                    found |= uuids
-        if layer.identity is not None:
-            found |= self._identities.get(layer.identity, set())
+        places = {layer.location}
+        identities = {layer.identity} if layer.identity is not None else set()
+        if layer.block is not None:
+            # A device is also the file that a loop device shows, and whoever reaches its stack was noted with all of it.
+            identities |= aliases(layer.block)
+            places |= {layer.block.backing_file} - {""}
+        for place in places:
+            for path in _spellings(place):
+                found |= self._paths.get(path, set())
+                for above in _and_above(path):
+                    found |= self._shared.get(above, set())
+                    identity = self._identity_above(above) if self._shared_identities else None
+                    found |= self._shared_identities.get(identity, set()) if identity is not None else set()
+        for identity in identities:
+            found |= self._identities.get(identity, set())
         return frozenset(found)
 
-    def _add(self, domain: DomainFacts, directories: LibvirtDirectories) -> None:
+    def overlaps(self, directory: str) -> frozenset[str]:
+        """UUIDs of the domains that share `directory` or one above it, or that reach anything at all beneath it."""
+        found: set[str] = set(self.owners(ImageLayer(location=directory, format="raw")))
+        prefixes = {path.rstrip("/") + "/" for path in _spellings(directory)}
+        for known in (self._paths, self._shared):
+            for path, uuids in known.items():
+                if any(path.startswith(prefix) for prefix in prefixes):
+                    found |= uuids
+        return frozenset(found)
+
+    def claimants(self, matches: Callable[[str, str], bool]) -> frozenset[str]:
+        """UUIDs of the domains one of whose names, present, former or saved, `matches(name, uuid)` a file that is keyed by name."""
+        return frozenset(uuid for uuid, names in self._names.items() if any(matches(name, uuid) for name in names))
+
+    def secret_owners(self, *references: str) -> frozenset[str]:
+        """UUIDs of the domains whose XML names a secret: by its UUID, or by its usage (`usage:TYPE:NAME`)."""
+        return frozenset(uuid for reference in references for uuid in self._secrets.get(reference, ()))
+
+    # -- what others reach
+
+    def _add(self, domain: DomainFacts) -> None:
+        directories = self._directories
         for disk in domain.disks:
-            if disk.location.startswith("/"):
-                self._note(domain.uuid, disk.location, disk.format)
-            if disk.type == "dir":
-                self._share(domain.uuid, disk.location)
+            self._add_disk(domain.uuid, disk)
         plain = [domain.nvram, *domain.former_nvram, *domain.snapshot_memory_files]
         for log in domain.console_logs:
-            plain += [log, *rotated_logs(log, self._list)]
-        saved = saved_state_path(domain.name, directories)
-        plain += [saved] if saved else []
+            plain += [log, *self._rotations(log)]
+        names = {name for name in (domain.name, *domain.former_names) if name and "/" not in name}
+        self._names.setdefault(domain.uuid, set()).update(names)
+        for name in names:
+            plain += [f"{directories.logs}/{log}" for log in qemu_log_names(name)]
+            plain += [saved_state_path(name, directories), f"{directories.swtpm_logs}/{swtpm_log(name)}"]
+        for secret in domain.secrets:
+            self._secrets.setdefault(secret, set()).add(domain.uuid)
+            if "/" not in secret:
+                plain += [f"{directories.secrets}/{name}" for name in secret_files(secret)]
         for path in plain:
             if path.startswith("/"):
                 self._note(domain.uuid, path, "raw")
-        for directory in domain.shared_directories:
+        for directory in (*domain.shared_directories, *domain.shared_readonly, f"{directories.swtpm}/{domain.uuid}"):
             self._share(domain.uuid, directory)
+
+    def _add_disk(self, uuid: str, disk: DiskSource) -> None:
+        location = self._pools.location(disk)
+        if location.startswith("/"):
+            self._note(uuid, location, disk.format)
+        elif disk.type == "volume" and not location and not self._pools.is_remote(disk):
+            where = f"volume {disk.volume} of pool {disk.pool}"
+            self.unclear.setdefault(where, f"domain {uuid} reaches {where}, and where that is cannot be told (is the pool active?)")
+        if disk.type == "dir":
+            self._share(uuid, location)
 
     def _share(self, uuid: str, directory: str) -> None:
         for path in _spellings(directory):
             self._shared.setdefault(path, set()).add(uuid)
+        identity = self._identity_above(directory)
+        if identity is not None:
+            self._shared_identities.setdefault(identity, set()).add(uuid)
 
-    def _list(self, directory: str) -> tuple[str, ...]:
-        if directory not in self._listed:
-            self._listed[directory] = list_names(directory)
-        return self._listed[directory]
+    def _identity_above(self, directory: str) -> FileIdentity | None:
+        """The identity of a directory, asked once: bind mounts show one under several names."""
+        if directory not in self._above:
+            try:
+                self._above[directory] = identity_of(os.stat(directory))
+            except (OSError, ValueError):
+                self._above[directory] = None
+        return self._above[directory]
+
+    def _rotations(self, log: str) -> list[str]:
+        """The rotated files beside a log; each directory is listed and sorted out once."""
+        directory, name = os.path.split(log)
+        if not directory.startswith("/") or not name:
+            return []
+        if directory not in self._rotated:
+            known: dict[str, list[str]] = {}
+            for entry in list_names(directory):
+                base, dot, number = entry.rpartition(".")
+                if dot and number.isascii() and number.isdigit():
+                    known.setdefault(base, []).append(entry)
+            self._rotated[directory] = known
+        return [os.path.join(directory, entry) for entry in self._rotated[directory].get(name, ()) if is_log(entry, name)]
 
     def _note(self, uuid: str, path: str, fmt: str) -> None:
         """Everything that `path` leads to is `uuid`'s. "" as format is followed by its magic, since QEMU might."""
@@ -74,7 +150,7 @@ class Reach:
             self._walked[path, fmt] = names_reached(path, fmt)
         reached = self._walked[path, fmt]
         if reached.incomplete:
-            self.unclear.setdefault(path, f"domain {uuid} reaches something here that cannot be followed to its end: {reached.reason}")
+            self.unclear.setdefault(path, f"domain {uuid} reaches {path}, which cannot be followed to its end: {reached.reason}")
         for name in reached.paths | {path}:
             self._paths.setdefault(name, set()).add(uuid)
         for identity in reached.identities:
@@ -96,11 +172,7 @@ def saved_domains(directories: LibvirtDirectories) -> Iterator[tuple[str, Domain
         if not name.endswith(".save"):
             continue
         try:
-            fd = open_beneath(directories.state, path, os.O_RDONLY, cross_mounts=True)
-            try:
-                yield path, read_saved_domain(fd)
-            finally:
-                os.close(fd)
+            yield path, read_saved_domain(directories.state, path)
         except (InputError, OSError, RefusedError, StorageError):
             continue
 
@@ -108,31 +180,16 @@ def saved_domains(directories: LibvirtDirectories) -> Iterator[tuple[str, Domain
 def rotated_logs(log: str, listing: Callable[[str], Iterable[str]]) -> Iterator[str]:
     """Paths of the rotated files that virtlogd left beside `log`: its name, a dot, a number without leading zeros. `listing` gives a directory's names."""
     directory, name = os.path.split(log)
-    if not directory.startswith("/") or not name:
-        return
-    for entry in listing(directory):
-        prefix, dot, number = entry.rpartition(".")
-        if dot and prefix == name and number.isascii() and number.isdigit() and number == str(int(number[:9])):
-            yield os.path.join(directory, entry)
+    if directory.startswith("/") and name:
+        yield from (os.path.join(directory, entry) for entry in listing(directory) if entry != name and is_log(entry, name))
 
 
-def list_names(directory: str) -> tuple[str, ...]:
-    """The names in a directory, sorted; () when it cannot be listed (`why_unlisted` tells whether there is one)."""
-    try:
-        return tuple(sorted(os.listdir(directory)))
-    except (OSError, ValueError):
-        return ()
-
-
-def why_unlisted(directory: str) -> str:
-    """Why a directory that is there cannot be listed; "" when it can, or when there is none, which holds nothing."""
-    try:
-        os.listdir(directory)
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except (OSError, ValueError) as error:
-        return getattr(error, "strerror", None) or "cannot be listed"
-    return ""
+def _and_above(path: str) -> Iterator[str]:
+    """A path and every directory above it."""
+    yield path
+    while path not in ("", "/"):
+        path = os.path.dirname(path)
+        yield path
 
 
 def _spellings(path: str) -> set[str]:

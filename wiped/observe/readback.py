@@ -12,33 +12,22 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from wiped.errors import HelperError, RefusedError, StorageError
-from wiped.model.inventory import FilesystemFacts, LibvirtDirectories
+from wiped.model.inventory import LibvirtDirectories
 from wiped.model.outcome import Evidence, ReasonCode, Via
-from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
-from wiped.observe.image import libvirt_bounds
+from wiped.observe.opening import map_of, open_artefact
+from wiped.storage.artefacts import ArtefactMap
+from wiped.storage.blockdev import BlockFile, open_block
 from wiped.storage.direct import Comparison, compare_ranges
-from wiped.storage.extents import ExtentMap, read_extents, stop_reasons
-from wiped.storage.filesystems import filesystem_facts, open_block_device, provability_reasons
+from wiped.storage.extents import ExtentMap
+from wiped.storage.filesystems import open_block_device
 from wiped.storage.keystream import SEED_BYTES, Keystream
-from wiped.storage.paths import SafeFile, containing_root, open_image, reopen
+from wiped.storage.paths import SafeFile, reopen
 from wiped.wire.messages import ReadBack
 
 WHOLE = 1_000_000
 #: Filesystems on which a FIEMAP address is a place on the device `st_dev` (PHYSICS 2), so that an O_DIRECT read of the file reads the same blocks.
 _PLACED = frozenset({"ext2", "ext3", "ext4", "xfs"})
-
-
-def bounds_of(location: str, rules: StorageRules, directories: LibvirtDirectories) -> tuple[str, bool]:
-    """The directory beneath which `location` may be opened, and whether mounts beneath it may be crossed (libvirt's own directories only).
-
-    Raises RefusedError (outside-roots).
-    """
-    own = libvirt_bounds(directories)
-    root = containing_root(location, (*rules.roots, *own))
-    if not root:
-        raise RefusedError(f"{location}: under no configured root", codes=[RefusalCode.OUTSIDE_ROOTS])
-    return root, root in own and root not in rules.roots
 
 
 def read_back(
@@ -57,10 +46,11 @@ def read_back(
     keystream = _keystream(request)
     started = _now()
     try:
-        root, cross = bounds_of(request.location, rules, directories)
-        with open_image(root, request.location, write=False, expected=request.identity, cross_mounts=cross) as image:
-            via, extents, found = _compare(image, request, keystream, readers=rules.writers, progress=progress, should_stop=should_stop)
-            reasons, detail = _judge(image, request, extents, found)
+        with open_artefact(request.location, request.identity, rules, directories) as image:
+            mapped = map_of(image, rules, directories)
+            via, found = _compare(image, request, mapped, keystream, readers=rules.writers, progress=progress, should_stop=should_stop)
+            extents = mapped.extents
+            reasons, detail = _judge(image, request, extents, found, map_of(image, rules, directories).digest)
     except _ImpossibleError as error:
         return _evidence(request, started, reasons=error.reasons, detail=str(error))
     except StorageError as error:
@@ -89,22 +79,22 @@ def _keystream(request: ReadBack) -> Keystream:
 
 
 def _compare(
-    image: SafeFile,
+    image: SafeFile | BlockFile,
     request: ReadBack,
+    mapped: ArtefactMap,
     keystream: Keystream,
     *,
     readers: int,
     progress: Callable[[int, int], None] | None,
     should_stop: Callable[[], bool] | None,
-) -> tuple[Via, ExtentMap, Comparison]:
-    """Map, choose the way, read and compare."""
-    extents = read_extents(image.fd)
-    facts = filesystem_facts(image.fd)
+) -> tuple[Via, Comparison]:
+    """Choose the way, read and compare."""
+    extents = mapped.extents
     moved = [] if extents.digest == request.map_digest else [ReasonCode.EXTENT_MOVED]
-    against = [*moved, *provability_reasons(facts), *stop_reasons(extents, facts)]
+    against = [*moved, *mapped.reasons]
     if against:
         raise _ImpossibleError("the file does not lie where it was overwritten" if moved else "this file's blocks cannot be traced", against)
-    via, fd = _way(image, facts)
+    via, fd = _way(image, mapped)
     fraction = request.fraction_millionths / WHOLE
     total = extents.bytes if fraction >= 1.0 else max(1, int(extents.bytes * fraction))
     try:
@@ -121,11 +111,15 @@ def _compare(
         )
     finally:
         os.close(fd)
-    return via, extents, found
+    return via, found
 
 
-def _way(image: SafeFile, facts: FilesystemFacts) -> tuple[Via, int]:
+def _way(image: SafeFile | BlockFile, mapped: ArtefactMap) -> tuple[Via, int]:
     """How to read, and a descriptor for it; the strongest way that there is."""
+    facts = mapped.facts
+    if mapped.block:
+        with open_block(image.path, image.identity, write=False, exclusive=False) as whole:
+            return Via.BLOCK_ODIRECT, os.dup(whole.fd)
     if facts.fs_type in _PLACED:
         device = open_block_device(image.stat.st_dev)
         if device is not None:
@@ -136,7 +130,7 @@ def _way(image: SafeFile, facts: FilesystemFacts) -> tuple[Via, int]:
     raise _ImpossibleError(f"there is no way to read back from {facts.fs_type}", [ReasonCode.READBACK_IMPOSSIBLE])
 
 
-def _judge(image: SafeFile, request: ReadBack, extents: ExtentMap, found: Comparison) -> tuple[tuple[str, ...], str]:
+def _judge(image: SafeFile | BlockFile, request: ReadBack, extents: ExtentMap, found: Comparison, digest_now: str) -> tuple[tuple[str, ...], str]:
     """Reasons against the proof after reading, and a sentence."""
     reasons: list[str] = []
     details: list[str] = []
@@ -150,7 +144,7 @@ def _judge(image: SafeFile, request: ReadBack, extents: ExtentMap, found: Compar
         reasons.append(ReasonCode.READBACK_IMPOSSIBLE)
         details.append(f"only {found.bytes} of {extents.bytes} bytes were read")
     image.check(request.identity)
-    if read_extents(image.fd).digest != request.map_digest:
+    if digest_now != request.map_digest:
         reasons.append(ReasonCode.EXTENT_MOVED)
         details.append("the file moved while it was read")
     return tuple(dict.fromkeys(str(reason) for reason in reasons)), "; ".join(details)

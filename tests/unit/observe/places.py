@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wiped.model.inventory import DiskSource, DomainFacts, Inventory, LibvirtDirectories
 from wiped.model.policy import StorageRules
 from wiped.observe.image import survey
+from wiped.storage.classified import record_name
 
 ME = "11111111-2222-3333-4444-555555555555"
 OTHER = "99999999-2222-3333-4444-555555555555"
@@ -43,7 +45,7 @@ class Places:
     base: Path
 
     def __post_init__(self) -> None:
-        for name in ("images", "golden", "elsewhere", "state/save", "logs", "run"):
+        for name in ("images", "golden", "elsewhere", "state/save", "logs", "run/qemu", "etc/qemu", "swtpm", "swtpm-logs", "secrets"):
             (self.base / name).mkdir(parents=True)
 
     @property
@@ -59,7 +61,18 @@ class Places:
     @property
     def directories(self) -> LibvirtDirectories:
         """libvirt's directories."""
-        return LibvirtDirectories(config=f"{self.base}/etc", run=f"{self.base}/run", state=f"{self.base}/state", logs=f"{self.base}/logs")
+        return LibvirtDirectories(
+            config=f"{self.base}/etc/qemu",
+            run=f"{self.base}/run/qemu",
+            state=f"{self.base}/state",
+            logs=f"{self.base}/logs",
+            swtpm=f"{self.base}/swtpm",
+            swtpm_logs=f"{self.base}/swtpm-logs",
+            secrets=f"{self.base}/secrets",
+            qemu_conf=f"{self.base}/etc/qemu.conf",
+            classified=f"{self.base}/classified",
+            remembered=f"{self.base}/remembered",
+        )
 
     @property
     def rules(self) -> StorageRules:
@@ -69,12 +82,19 @@ class Places:
     def raw(self, name: str, content: bytes = b"x" * 8192) -> Path:
         """A raw image (or whatever file) in the root."""
         path = self.base / name if "/" in name else self.images / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         return path
 
-    def look(self, domain: DomainFacts, *others: DomainFacts, with_extents: bool = False) -> Inventory:
-        """A survey."""
-        return survey(domain, others, self.rules, self.directories, with_extents=with_extents)
+    def look(self, domain: DomainFacts, *others: DomainFacts, with_extents: bool = False, **rules: Any) -> Inventory:
+        """A survey. `rules`: of the storage rules, what is to differ."""
+        return survey(domain, others, replace(self.rules, **rules), self.directories, with_extents=with_extents)
+
+    def classify(self, path: Path, word: str) -> None:
+        """A record as `wipectl images classify` leaves it."""
+        found = path.stat()
+        record = {"path": str(path), "device": found.st_dev, "inode": found.st_ino, "as": word, "at": "2026-01-01T00:00:00Z"}
+        self.raw(f"classified/{record_name(str(path))}", json.dumps(record).encode())
 
 
 def disk(path: Path | str, fmt: str = "raw", target: str = "vda", **facts: Any) -> DiskSource:

@@ -14,7 +14,6 @@ from tests.unit.observe.places import ME, OTHER, Places, disk, neighbour, phone,
 from wiped.decide.planning import make_plan
 from wiped.model.inventory import ArtefactKind as Kind
 from wiped.model.inventory import DiskSource, DomainState, Inventory
-from wiped.observe.image import READ_ONLY_MEDIA
 
 
 @pytest.fixture
@@ -88,7 +87,7 @@ def test_disk_that_only_a_snapshot_names(places: Places) -> None:
 
 
 def test_media_is_retained(places: Places) -> None:
-    """CD, floppy and read-only disks are kept whatever else is found; an empty drive is nothing."""
+    """CD, floppy and read-only disks are told as media, with nothing that says they are the phone's; an empty drive is nothing."""
     iso, extra = places.raw("a.iso"), places.raw("extra.raw")
     inventory = places.look(
         phone(
@@ -98,15 +97,15 @@ def test_media_is_retained(places: Places) -> None:
         )
     )
     assert kinds(inventory) == [("install-media", "a.iso", 0), ("install-media", "extra.raw", 0)]
-    assert {found.retain_reason for found in inventory.artefacts} == {READ_ONLY_MEDIA}
+    assert [(found.media, found.claim, found.retain_reason) for found in inventory.artefacts] == [(True, "", "")] * 2
     assert inventory.problems == ()
 
 
 def test_read_only_here_and_writable_there(places: Places) -> None:
-    """A disk that one definition calls read-only and another writable is kept, and told."""
+    """A disk that one definition calls read-only and another writable is a medium, and told."""
     path = places.raw("a.raw")
     inventory = places.look(phone(disk(path, origin="live"), disk(path, origin="inactive", readonly=True)))
-    assert inventory.artefacts[0].retain_reason == READ_ONLY_MEDIA
+    assert inventory.artefacts[0].media
     assert codes(inventory) == [("unsupported-artefact", "a.raw")]
 
 
@@ -130,36 +129,30 @@ def test_formats_that_disagree(places: Places) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "location"),
+    ("source", "code", "location"),
     [
-        (DiskSource("vda", "network", "", "raw"), "disk vda"),
-        (DiskSource("vda", "nvme", "", "raw"), "disk vda"),
-        (DiskSource("vda", "vhostuser", "", ""), "disk vda"),
-        (DiskSource("vda", "dir", "/srv/dir", "raw"), "dir"),
-        (DiskSource("vda", "block", "/dev/vg/lv", "raw"), "lv"),
-        (DiskSource("vda", "volume", "", "raw", pool="p", volume="v"), "disk vda"),
-        (DiskSource("vda", "file", "relative.img", "raw"), "relative.img"),
-        (DiskSource("vda", "file", "", "raw"), "disk vda"),
-        (DiskSource("memory0", "file", "/srv/nvdimm", "raw", device="nvdimm"), "nvdimm"),
-        (DiskSource("hostdev0", "hostdev", "", "raw", device="lun"), "disk hostdev0"),
+        (DiskSource("vda", "network", "", "raw"), "opaque-storage", "disk vda"),
+        (DiskSource("vda", "nvme", "", "raw"), "opaque-storage", "disk vda"),
+        (DiskSource("vda", "vhostuser", "", ""), "opaque-storage", "disk vda"),
+        (DiskSource("vda", "dir", "/srv/dir", "raw"), "opaque-storage", "dir"),
+        (DiskSource("hostdev0", "hostdev", "", "raw", device="lun"), "opaque-storage", "disk hostdev0"),
+        (DiskSource("vda", "volume", "", "raw", pool="p", volume="v"), "unsupported-artefact", "disk vda"),
+        (DiskSource("vda", "file", "relative.img", "raw"), "unsupported-artefact", "relative.img"),
+        (DiskSource("vda", "file", "", "raw"), "unsupported-artefact", "disk vda"),
     ],
 )
-def test_what_cannot_be_wiped_is_told(places: Places, source: DiskSource, location: str) -> None:
-    """Storage that this version does not reach is a problem of its own, never skipped."""
+def test_what_cannot_be_wiped_is_told(places: Places, source: DiskSource, code: str, location: str) -> None:
+    """Storage that cannot be reached is a problem of its own, never skipped, and opaque storage is called so."""
     inventory = places.look(phone(source))
-    assert codes(inventory) == [("unsupported-artefact", location)]
+    assert codes(inventory) == [(code, location)]
     assert inventory.artefacts == ()
+    assert {str(refusal.code) for refusal in make_plan(inventory, 1, places.rules).refusals} == {"unsupported-artefact"}
+    assert all(detail.startswith("opaque-storage") for told, _, detail in inventory.problems if told == "opaque-storage")
 
 
-def test_other_places_of_data_are_told(places: Places) -> None:
-    """TPM, shared directories, memory backing and snapshot memory are named."""
-    domain = phone(tpm=True, shared_directories=("/srv/share",), memory_backing_file=True, has_snapshot_memory=True, snapshot_memory_files=("/srv/ram.mem",))
-    assert codes(places.look(domain)) == [
-        ("unsupported-artefact", "ram.mem"),
-        ("unsupported-artefact", "tpm"),
-        ("unsupported-artefact", "share"),
-        ("unsupported-artefact", "memory backing"),
-    ]
+def test_snapshot_memory_without_a_place_is_told(places: Places) -> None:
+    """libvirt says that a snapshot kept RAM, and not where."""
+    assert codes(places.look(phone(has_snapshot_memory=True))) == [("unsupported-artefact", "snapshot memory")]
 
 
 def test_nvram_and_logs(places: Places) -> None:
@@ -379,7 +372,7 @@ def test_a_disk_that_only_the_running_phone_has_is_told(places: Places) -> None:
     live = (disk(kept, origin="live"), disk(plugged, origin="live"), disk(cd, origin="live", device="cdrom", readonly=True), disk(former, origin="live"))
     lasting = (disk(kept, origin="inactive"), disk(former, origin="snapshot"))
     running = replace(phone(*live, *lasting), state=DomainState.RUNNING)
-    assert codes(places.look(running)) == [("unsupported-artefact", "plugged.raw")]
+    assert codes(places.look(running)) == [("live-only", "plugged.raw")]
     assert codes(places.look(replace(running, state=DomainState.SHUTOFF))) == []
 
 
@@ -387,5 +380,5 @@ def test_swap_of_no_process_is_nothing(places: Places) -> None:
     """A missing, malformed or reused pid file tells nothing about swap."""
     assert places.look(phone()).swap_bytes == 0
     for content in ("", "x", "999999999", str(os.getpid())):
-        places.raw("run/phone.pid", content.encode())
+        places.raw("run/qemu/phone.pid", content.encode())
         assert places.look(phone()).swap_bytes == 0

@@ -1,0 +1,49 @@
+"""Firmware variables and logs: NVRAM, what the phone wrote to its consoles, QEMU's and swtpm's own logs of it, each with its rotations."""
+
+from __future__ import annotations
+
+import os
+
+from wiped.model.inventory import ArtefactKind
+from wiped.observe.places.look import Look
+from wiped.observe.reach import rotated_logs
+from wiped.observe.reading import list_names
+from wiped.virt.places import is_log, qemu_log_names, swtpm_log
+
+
+def find_nvram(look: Look) -> None:
+    """The firmware variables. What is not there (a phone that never started) left nothing."""
+    for path in dict.fromkeys((look.domain.nvram, *look.domain.former_nvram)):
+        look.file(ArtefactKind.NVRAM, path)
+
+
+def find_console_logs(look: Look) -> None:
+    """Logs that the phone's XML names, with the files that virtlogd rotated away from them."""
+    for log in look.domain.console_logs:
+        look.file(ArtefactKind.CONSOLE_LOG, log)
+        look.listable(os.path.dirname(log), "rotated console logs may stand in it")
+        for rotated in rotated_logs(log, list_names):
+            look.file(ArtefactKind.CONSOLE_LOG, rotated)
+
+
+def find_logs_by_name(look: Look) -> None:
+    """QEMU's log of the phone and swtpm's: keyed by its name, so another domain that has or had the name owns them too."""
+    places = look.directories
+    look.listable(places.logs, "QEMU's logs may stand in it")
+    look.listable(places.swtpm_logs, "swtpm's logs may stand in it")
+    for name in look.names:
+        for log in qemu_log_names(name):
+            _log(look, places.logs, log, "QEMU's log of this phone")
+        _log(look, places.swtpm_logs, swtpm_log(name), "swtpm's log of this phone")
+
+
+def _log(look: Look, directory: str, log: str, claim: str) -> None:
+    for entry in list_names(directory):
+        if is_log(entry, log):
+            path = os.path.join(directory, entry)
+            look.named_file(ArtefactKind.CONSOLE_LOG, path, lambda name, _, entry=entry: _is_log_of(entry, name), claim)  # type: ignore[misc]
+
+
+def _is_log_of(entry: str, name: str) -> bool:
+    """Whether a file in a directory of logs is keyed by this name."""
+    return any(is_log(entry, log) for log in (*qemu_log_names(name), swtpm_log(name)))

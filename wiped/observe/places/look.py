@@ -1,0 +1,166 @@
+"""One look at one phone: what every kind of place shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from wiped.errors import RefusedError
+from wiped.model.inventory import ArtefactKind, DomainFacts, DomainState, FileIdentity, FoundArtefact, ImageLayer, LibvirtDirectories
+from wiped.model.outcome import ReasonCode
+from wiped.model.plan import RefusalCode
+from wiped.model.policy import StorageRules
+from wiped.observe.pools import Pools
+from wiped.observe.reach import Reach
+from wiped.observe.reading import why_doubtful, why_unlisted
+from wiped.storage.chain import look_at_layer, walk_chain
+from wiped.storage.classified import Classified, classified_as, read_classified
+from wiped.storage.sharing import GoldenFiles
+
+#: Problems of a layer that mean that nothing is there.
+ABSENT = (RefusalCode.MISSING, ReasonCode.VANISHED)
+#: States in which there is a QEMU process.
+_RUNS = frozenset({DomainState.RUNNING, DomainState.BLOCKED, DomainState.PAUSED, DomainState.SHUTDOWN, DomainState.PMSUSPENDED})
+
+
+def libvirt_bounds(directories: LibvirtDirectories) -> tuple[str, ...]:
+    """libvirt's own directories in which a phone's files need no configured root (CONTRACT, Configuration)."""
+    return (directories.state, directories.logs, directories.swtpm, directories.swtpm_logs, directories.secrets)
+
+
+def plain(path: str) -> str:
+    """A path without `.`, `..` and doubled slashes, by letters alone."""
+    return os.path.normpath(path) if path else ""
+
+
+def beneath(path: str, directory: str) -> bool:
+    """Whether `path` stands beneath `directory`, by letters alone."""
+    return plain(path).startswith(plain(directory).rstrip("/") + "/")
+
+
+@dataclass(slots=True)
+class Look:
+    """One look at one domain; collects artefacts and problems. `pools`, `reach`: what is known of the whole host."""
+
+    domain: DomainFacts
+    rules: StorageRules
+    directories: LibvirtDirectories
+    with_extents: bool
+    pools: Pools
+    reach: Reach
+    artefacts: list[FoundArtefact] = field(default_factory=list)
+    problems: list[tuple[str, str, str]] = field(default_factory=list)
+    protected: tuple[str, ...] = ()
+    """Protected roots and the directories of golden pools."""
+    _goldens: GoldenFiles | None = None
+    _classified: dict[FileIdentity, Classified] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        golden, problems = self.pools.golden(self.rules)
+        self.problems.extend(problems)
+        self.protected = (*self.rules.protected, *golden)
+        self._goldens = GoldenFiles(self.rules, self.directories, golden)
+        try:
+            self._classified.update(read_classified(self.directories.classified))
+        except RefusedError as error:
+            # A record that cannot be read may be the one that says `golden`.
+            self.problem(error.codes[0], self.directories.classified, str(error))
+
+    @property
+    def uuid(self) -> str:
+        """The phone's UUID, lower-case."""
+        return self.domain.uuid
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The phone's present and former names that can be part of a file name."""
+        return tuple(dict.fromkeys(name for name in (self.domain.name, *self.domain.former_names) if name and "/" not in name and "\0" not in name))
+
+    @property
+    def runs(self) -> bool:
+        """Whether libvirt says that the phone has a process."""
+        return self.domain.state in _RUNS
+
+    # -- telling
+
+    def problem(self, code: str, location: str, detail: str) -> None:
+        """Tell what belongs to no artefact."""
+        self.problems.append((str(code), location, detail))
+
+    def listable(self, directory: str, what: str) -> None:
+        """A directory that cannot be listed is told: not to have looked is not to have found nothing."""
+        if directory.startswith("/") and (why := why_unlisted(directory)):
+            self.problem(RefusalCode.UNREADABLE, directory, f"{why}: {what}")
+
+    def add(self, found: FoundArtefact) -> None:
+        """Keep an artefact; the first at one place counts."""
+        self._seen.add(plain(found.layer.location))
+        self.artefacts.append(found)
+
+    def knows(self, path: str) -> bool:
+        """Whether an artefact stands at this path already."""
+        return plain(path) in self._seen
+
+    # -- looking
+
+    def layer(self, path: str, fmt: str = "raw", *, bounds: Sequence[str] = (), with_extents: bool = True) -> ImageLayer:
+        """What stands at a path. `bounds`: directories that count as roots for this one file."""
+        return look_at_layer(
+            path,
+            fmt,
+            roots=(*self.rules.roots, *bounds),
+            protected=self.protected,
+            libvirt_dirs=libvirt_bounds(self.directories),
+            with_extents=with_extents and self.with_extents,
+            goldens=self._goldens,
+        )
+
+    def chain(self, path: str, fmt: str, *, with_extents: bool = True) -> tuple[ImageLayer, ...]:
+        """The layers of a disk, top first."""
+        return walk_chain(
+            path,
+            fmt or "raw",
+            roots=self.rules.roots,
+            protected=self.protected,
+            libvirt_dirs=libvirt_bounds(self.directories),
+            with_extents=with_extents and self.with_extents,
+            goldens=self._goldens,
+        )
+
+    def classified(self, layer: ImageLayer) -> str:
+        """`golden`, `private` or "", as `wipectl images classify` settled it for this path and inode."""
+        return classified_as(self._classified, layer.location, layer.identity)
+
+    def file(self, kind: ArtefactKind, path: str, *, claim: str = "", owners: Iterable[str] = (), bounds: Sequence[str] = (), media: bool = False) -> bool:
+        """One file that is no disk. Nothing there: nothing is told, unless that is in doubt. True when something is (an artefact, or a problem)."""
+        if not path or self.knows(path) or plain(path) == "/dev/null":
+            return False
+        if not path.startswith("/") or "\0" in path:
+            self.problem(RefusalCode.UNSUPPORTED_ARTEFACT, path, f"{kind} is not named by an absolute path")
+            return True
+        layer = self.layer(path, bounds=bounds)
+        if layer.problem in ABSENT:
+            if why := why_doubtful(path):
+                self.problem(RefusalCode.UNREADABLE, path, f"{kind}: it cannot be told whether it is there: {why}")
+            return bool(why)
+        found = FoundArtefact(kind=kind, layer=layer, claim=claim, owners=tuple(owners), classified=self.classified(layer), media=media)
+        self.add(found)
+        return True
+
+    def named_file(self, kind: ArtefactKind, path: str, matches: Callable[[str, str], bool], claim: str) -> bool:
+        """One file that is keyed by a name: whoever else has or had such a name is its owner too. `matches(name, uuid)`."""
+        return self.file(kind, path, claim=claim, owners=sorted(self.reach.claimants(matches)))
+
+    def finished(self) -> tuple[FoundArtefact, ...]:
+        """Every artefact with its owners, this phone's UUID included."""
+        return tuple(
+            # A lock that was seen tells nothing here: it is the running phone's own, or already our eraser's. The eraser finds strangers out (`in-use`).
+            replace(
+                found,
+                layer=replace(found.layer, in_use=False),
+                owners=tuple(sorted({self.uuid, *found.owners} | self.reach.owners(found.layer))),
+            )
+            for found in self.artefacts
+        )
