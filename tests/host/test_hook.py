@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import stat
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,8 +60,8 @@ class Bench:
 
     def inode(self) -> str:
         """The inode line of the image."""
-        stat = self.image.stat()
-        return f"inode {stat.st_dev}:{stat.st_ino}"
+        found = self.image.stat()
+        return f"inode {found.st_dev}:{found.st_ino}"
 
     def start(self, *sources: str | Path, identity: str = "", extra: str = "") -> subprocess.CompletedProcess[str]:
         """Try to create a transient guest with these sources (a path means file='path')."""
@@ -289,8 +292,8 @@ def test_proof_of_loading_names_the_running_libvirtd(bench):
 
     def running() -> str:
         pid = bench.libvirt.run(["cat", "/run/libvirtd.pid"]).stdout.strip()
-        stat = Path(f"/proc/{bench.libvirt.libvirtd_pid}/stat").read_text()
-        return f"{pid} {stat.rpartition(')')[2].split()[19]}\n"
+        fields = Path(f"/proc/{bench.libvirt.libvirtd_pid}/stat").read_text()
+        return f"{pid} {fields.rpartition(')')[2].split()[19]}\n"
 
     first = running()
     assert seen.read_text() == first
@@ -321,3 +324,196 @@ def test_unreadable_xml_is_vetoed_only_while_something_is_fenced(bench, operatio
         done = run_hook(bench.libvirt, operation, text)
         assert (done.returncode, done.stdout) == (1, ""), text
     assert run_hook(bench.libvirt, operation, domain("guest", str(uuid.uuid4()), [])).returncode == 0
+
+
+def overlay(path: Path, base: Path | str, base_format: str = "raw") -> str:
+    """A new qcow2 over `base`; the source's attributes."""
+    subprocess.run(["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-b", str(base), "-F", base_format, str(path), "1M"], check=True)
+    return escaped(path)
+
+
+def over(source: str, form: str = "qcow2", identity: str = "") -> str:
+    """A guest with one such disk."""
+    return domain("guest", identity or str(uuid.uuid4()), [source]).replace("type='raw'", f"type='{form}'")
+
+
+def create(bench: Bench, xml: str) -> str:
+    """Try to start it; "" if it started (and was destroyed), else libvirt's words."""
+    done = bench.libvirt.create(xml, check=False)
+    if done.returncode == 0:
+        bench.libvirt.virsh("destroy", "guest")
+    return done.stderr if done.returncode else ""
+
+
+def test_new_overlay_over_a_fenced_disk_does_not_start(bench):
+    """Under another UUID, at once or two levels down, by a relative name, a link or a hard link; an unrelated overlay starts."""
+    relative, deep, linked, hard = (bench.directory / name for name in ("relative.qcow2", "deep.qcow2", "linked.qcow2", "hard.qcow2"))
+    (bench.directory / "link").symlink_to(bench.image)
+    os.link(bench.image, bench.directory / "second name")
+    sources = [
+        overlay(bench.directory / "plain.qcow2", bench.image),
+        overlay(relative, "phone.raw"),
+        overlay(deep, relative, "qcow2"),
+        overlay(linked, bench.directory / "link"),
+        overlay(hard, bench.directory / "second name"),
+    ]
+    unrelated = overlay(bench.directory / "unrelated.qcow2", bench.new_image("golden.raw"))
+    assert [create(bench, over(source)) for source in (*sources, unrelated)] == [""] * 6
+    for line in (f"path {bench.image}", bench.inode()):
+        bench.fence(line)
+        vetoed = sources if line.startswith("inode") else sources[:3]  # the text of the path says nothing of links
+        for source in vetoed:
+            assert "phone is fenced" in create(bench, over(source)), (line, source)
+        assert create(bench, over(unrelated)) == ""
+
+
+@pytest.mark.parametrize("name", ["söme \U0001f4f1.raw", 'quo"te\\u0041\\.raw', "two\nlines.raw", "a:b,c", "*", "\x1b[31mred", "tab\there", " x "])
+def test_awkward_names_beneath_an_overlay_are_recognised(bench, name):
+    """Whatever a header can name, qemu-img says as JSON, and the hook reads as it is."""
+    path, inode = awkward(bench, name)
+    xml = over(overlay(bench.directory / "over.qcow2", path))
+    bench.fence(f"path {path}x".replace("\n", ""), bench.inode())
+    assert run_hook(bench.libvirt, "prepare", xml).returncode == 0
+    for line in (f"path {path}", inode):
+        if "\n" not in line:
+            bench.fence(line)
+            done = run_hook(bench.libvirt, "prepare", xml)
+            assert (done.returncode, done.stdout) == (1, ""), line
+            assert "\033" not in done.stderr
+            assert done.stderr.count("\n") == 1
+
+
+def test_json_and_external_data_beneath_an_overlay(bench):
+    """A backing file named as `json:`, and a file that holds an image's data, are beneath it too."""
+    described = "json:" + json.dumps({"driver": "raw", "file": {"driver": "file", "filename": str(bench.image)}})
+    xmls = [over(overlay(bench.directory / "described.qcow2", described))]
+    data = bench.directory / "data.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", "data_file=elsewhere.raw", str(data), "1M"], check=True, cwd=bench.directory)
+    xmls.append(over(escaped(data)))
+    assert [run_hook(bench.libvirt, "prepare", xml).returncode for xml in xmls] == [0, 0]
+    bench.fence(f"path {bench.image}", f"path {bench.directory}/elsewhere.raw")
+    assert [run_hook(bench.libvirt, "prepare", xml).returncode for xml in xmls] == [1, 1]
+
+
+def test_a_header_inside_a_raw_disk_is_not_looked_at(bench):
+    """A guest that writes a header into its raw disk can neither stop itself nor learn anything; nor is a format ever guessed."""
+    forged = bench.directory / "forged.raw"
+    overlay(forged, bench.image)
+    bench.fence(f"path {bench.image}", bench.inode())
+    for form in ("raw", ""):
+        assert run_hook(bench.libvirt, "prepare", over(escaped(forged), form)).returncode == 0
+    assert run_hook(bench.libvirt, "prepare", over(escaped(forged))).returncode == 1
+    below = over(overlay(bench.directory / "below.qcow2", forged, "raw"))
+    assert run_hook(bench.libvirt, "prepare", below).returncode == 0
+
+
+def test_a_chain_that_cannot_be_looked_through_stops_nobody(bench):
+    """A missing file, a loop of headers, no image at all: not a match, and not the hook's to judge."""
+    one, two = bench.directory / "one.qcow2", bench.directory / "two.qcow2"
+    overlay(one, two, "qcow2")
+    overlay(two, one, "qcow2")
+    missing = overlay(bench.directory / "missing.qcow2", bench.directory / "nothing")
+    bench.fence(f"path {bench.image}", bench.inode())
+    neighbour = bench.new_image("neighbour.raw")
+    for source in (escaped(one), missing, escaped(neighbour), escaped(bench.directory), escaped(bench.directory / "gone")):
+        done = run_hook(bench.libvirt, "prepare", over(source))
+        assert (done.returncode, done.stdout) == (0, ""), source
+    bench.fence(f"path {bench.image}", f"path {missing[6:-1]}")
+    assert run_hook(bench.libvirt, "prepare", over(missing)).returncode == 1
+
+
+def test_a_chain_that_hangs_is_given_up(bench):
+    """A FIFO that nobody writes stands where an image should be: the hook ends within its bound, and the disk itself is still checked."""
+    fifo = bench.directory / "fifo"
+    os.mkfifo(fifo)
+    quick = HOOK.read_text().replace("CHAINS=20", "CHAINS=2")
+    assert quick != HOOK.read_text()
+    hook = bench.directory / "quick-hook"
+    hook.write_text(quick)
+    hook.chmod(0o755)
+    bench.fence(f"path {bench.image}")
+    for sources, expected in (([f"file='{fifo}'"], 0), ([f"file='{fifo}'", f"file='{bench.image}'"], 1)):
+        xml = domain("guest", str(uuid.uuid4()), sources).replace("type='raw'", "type='qcow2'")
+        started = time.monotonic()
+        done = bench.libvirt.run([hook, "guest", "prepare", "begin", "-"], stdin_text=xml, check=False)
+        assert (done.returncode, done.stdout) == (expected, "")
+        assert time.monotonic() - started < 8
+
+
+def test_without_qemu_img_the_disk_itself_is_still_checked(bench):
+    """A host that has none loses the look beneath, and nothing else."""
+    hook = bench.directory / "poor-hook"
+    hook.write_text(HOOK.read_text().replace("qemu-img", "no-such-program"))
+    hook.chmod(0o755)
+    bench.fence(f"path {bench.image}", bench.inode())
+    xmls = [over(overlay(bench.directory / "over.qcow2", bench.image)), over(escaped(bench.image))]
+    assert [bench.libvirt.run([hook, "guest", "prepare", "begin", "-"], stdin_text=xml, check=False).returncode for xml in xmls] == [0, 1]
+
+
+def test_block_devices_by_number_partition_and_loop(bench):
+    """A fenced file is reached through its loop device and its partitions, a fenced device by another node; a sibling partition is another's."""
+    os.truncate(bench.image, 8 << 20)
+    device = Path(subprocess.run(["losetup", "--find", "--show", bench.image], capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        for number in (1, 2):
+            subprocess.run(["addpart", device, str(number), str(2048 * number), "2048"], check=True)
+        whole = device.stat().st_rdev
+        first, second = (numbered(device, number) for number in (1, 2))
+        nodes = {name: bench.directory / name for name in ("whole", "first", "second")}
+        for name, number in (("whole", whole), ("first", first), ("second", second)):
+            os.mknod(nodes[name], 0o600 | stat.S_IFBLK, number)
+        neighbour = bench.new_image("neighbour.raw")
+
+        def vetoed(line: str) -> list[bool]:
+            bench.fence(line)
+            sources = [*(f"dev='{node}'" for node in nodes.values()), f"file='{bench.image}'", f"file='{neighbour}'"]
+            return [run_hook(bench.libvirt, "prepare", domain("guest", str(uuid.uuid4()), [source])).returncode == 1 for source in sources]
+
+        assert vetoed(bench.inode()) == [True, True, True, True, False]
+        assert vetoed(f"inode {whole}:0") == [True, True, True, True, False]
+        assert vetoed(f"inode {first}:0") == [True, True, False, True, False]
+        assert vetoed(f"inode {second}:0") == [True, False, True, True, False]
+        assert vetoed(f"inode {whole + 1}:0") == [False] * 5
+        bench.fence(f"inode {first}:0")
+        assert bench.vetoed(f"dev='{nodes['first']}'")
+        assert not bench.vetoed(f"dev='{nodes['second']}'")
+    finally:
+        subprocess.run(["partx", "--delete", device], check=True)
+        subprocess.run(["losetup", "--detach", device], check=True)
+
+
+def numbered(device: Path, partition: int) -> int:
+    """The device number of a partition, from sysfs (nobody makes nodes here)."""
+    major, minor = Path(f"/sys/block/{device.name}/{device.name}p{partition}/dev").read_text().split(":")
+    return os.makedev(int(major), int(minor))
+
+
+@pytest.mark.parametrize("kind", ["disks", "description", "tags", "comment", "attribute", "metadata"])
+def test_huge_xml_is_read_in_time(bench, kind):
+    """Ten megabytes, or a thousand disks, with a fenced disk at the end: found, within seconds."""
+    filler = {
+        "disks": "".join(f"<disk type='file'><driver type='raw'/><source file='/nowhere/{n}'/></disk>" for n in range(1000)),
+        "description": f"<description>{'x' * 10_000_000}</description>",
+        "tags": "<a b='c'/>" * 300_000,
+        "comment": "<!--" + "<disk><source file='/x'/>" * 100_000 + "-->",
+        "attribute": f"<a b='{'&amp;' * 500_000}'/>",
+        "metadata": "<metadata><![CDATA[" + "<source file='/x'/></metadata>" * 50_000 + "]]></metadata>",
+    }[kind]
+    bench.fence(f"path {bench.image}")
+    xml = domain("guest", str(uuid.uuid4()), [f"file='{bench.image}'"]).replace("<disk", f"{filler}<disk", 1)
+    for text, expected in ((xml, 1), (xml.replace(str(bench.image), "/other"), 0)):
+        started = time.monotonic()
+        done = run_hook(bench.libvirt, "prepare", text)
+        assert (done.returncode, done.stdout) == (expected, "")
+        assert time.monotonic() - started < 10
+
+
+def test_comment_and_character_data_hide_nothing_and_invent_nothing(bench):
+    """What stands in them is text; what follows them is read."""
+    bench.fence(f"path {bench.image}")
+    hidden = f"<!-- <disk><source file='{bench.image}'/></disk> --><![CDATA[<source file='{bench.image}'/>]]>"
+    other = bench.new_image("other.raw")
+    xml = domain("guest", str(uuid.uuid4()), [f"file='{other}'"])
+    assert run_hook(bench.libvirt, "prepare", xml.replace("<devices>", f"<devices>{hidden}")).returncode == 0
+    xml = domain("guest", str(uuid.uuid4()), [f"file='{bench.image}'"])
+    assert run_hook(bench.libvirt, "prepare", xml.replace("<devices>", "<devices><!-- > ' \" -- ><![CDATA[>]] >]]>-->")).returncode == 1
