@@ -11,9 +11,12 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
+from wiped.model.guards import BreakerRecord, ClockMemory, DueCount
 from wiped.model.inventory import DomainFacts, FileIdentity, Inventory
+from wiped.model.memory import ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.plan import Plan
+from wiped.model.policy import Safety
 from wiped.model.records import (
     ArtefactRecord,
     AuditEntry,
@@ -33,7 +36,7 @@ from wiped.model.subscription import (
     SubscriptionRecord,
     WipeRequest,
 )
-from wiped.wire.messages import Lock, Locked, ReadBack
+from wiped.wire.messages import Lock, Locked, ReadBack, Trimmed
 
 
 class Clock(Protocol):
@@ -44,6 +47,12 @@ class Clock(Protocol):
 
     def boottime(self) -> float:
         """Seconds since boot, suspended time included (CLOCK_BOOTTIME): cannot be stepped."""
+
+    def boot_id(self) -> str:
+        """Which boot `boottime` counts from; "" where that is not to be known."""
+
+    def synchronised(self) -> bool | None:
+        """Whether the kernel says that realtime is synchronised; None where that is not to be known."""
 
 
 class Randomness(Protocol):
@@ -148,6 +157,10 @@ class EraserSession(Protocol):
     async def leave(self, artefact_id: str) -> None:
         """Unlock one artefact, in place."""
 
+    async def trim(self, location: str) -> Trimmed:
+        """Make the free space of the filesystem at a directory unreadable; `method` "" where that could not be shown. After all removals, or on a session
+        of its own. Raises RefusedError (not a directory of ours)."""
+
 
 class Eraser(Protocol):
     """The hands (root)."""
@@ -225,7 +238,8 @@ class Ledger(Protocol):
         """The earliest `next_at` of all."""
 
     async def facts(self, uuid: str, now: datetime) -> LifecycleFacts | None:
-        """Everything recorded that the lifecycle decision reads; feed, clock and breaker are filled in by the caller."""
+        """Everything recorded that the lifecycle decision reads, whether the breaker holds the phone back included; feed and clock are filled in by the
+        caller."""
 
     async def conclude(self, uuid: str, decision: Decision, now: datetime) -> None:
         """Record a decision; audited when state, flags or action differ from the last."""
@@ -294,6 +308,59 @@ class Ledger(Protocol):
     async def wipes(self, uuid: str = "", *, unfinished: bool = False) -> tuple[WipeRecord, ...]:
         """Wipes, newest first; all, one phone's, or the unfinished ones (oldest first)."""
 
+    # -- what must outlive its moment
+    async def classify_image(self, image: ClassifiedImage, *, reason: str) -> ClassifiedImage:
+        """An image as a person settled it (audited; `reason` is sealed). The same again changes nothing and returns what was recorded; another
+        meaning, or another file at the path, replaces it."""
+
+    async def classified_images(self) -> tuple[ClassifiedImage, ...]:
+        """All of them, oldest first."""
+
+    async def remember_files(self, memory: Memory, files: Sequence[RememberedFile]) -> None:
+        """What a present phone of that generation has now; nothing where it vanished or changed hands meanwhile."""
+
+    async def memories(self, uuid: str = "") -> tuple[Memory, ...]:
+        """When each phone, or one, was last looked at."""
+
+    async def remembered_files(self, uuid: str) -> tuple[RememberedFile, ...]:
+        """The phone's files as of its newest look."""
+
+    async def remembered_owners(self) -> dict[FileIdentity, frozenset[str]]:
+        """Which phones each file was ever remembered to belong to, in generations that have not ended."""
+
+    async def note_migrated(self, uuid: str, now: datetime) -> None:
+        """libvirt told that the phone left by migration (audited once): none of its files is wiped here until it was seen here again."""
+
+    async def wish_disposal(self, asked: Disposal, *, reason: str) -> Disposal:
+        """The first person's wish for a quarantined wipe (audited; `reason` is sealed); an earlier one stands and is returned."""
+
+    async def withdraw_disposal(self, wipe_id: str, operator: str, now: datetime) -> None:
+        """The wish is gone (audited). Idempotent."""
+
+    async def dispose(self, wipe_id: str, certificate: CertificateRecord, now: datetime, *, operator: str, approver: str) -> None:
+        """The end without proof (audited): step and state DISPOSED, outcome as it was; the two must differ and the first must be the wish's. Idempotent."""
+
+    # -- guards against mass mistakes
+    async def breaker(self) -> BreakerRecord:
+        """The breaker, and while it is open the phones that wait behind it."""
+
+    async def count_due(self, found: Sequence[tuple[str, int]], now: datetime, safety: Safety) -> DueCount:
+        """Count these (uuid, generation) as newly due, each once for as long as it stays due, and open the breaker in the same transaction when they are
+        too many (`decide.breaker`; audited). Idempotent."""
+
+    async def release_breaker(self, now: datetime, *, fingerprint: str, reason: str, operator: str) -> BreakerRecord:
+        """Close it and let exactly the waiting phones go (audited; `reason` is sealed); the breaker as it was before. InputError when it is not open;
+        RefusedError(drift) when `fingerprint` ("" for any) names another set."""
+
+    async def clock_memory(self) -> ClockMemory | None:
+        """What was remembered of the clock; None at the very first start."""
+
+    async def keep_clock(self, memory: ClockMemory, now: datetime, told: dict[str, Any] | None = None) -> None:
+        """Remember it. `told` (a changed suspicion) is audited as `clock`, and every due phone is decided again."""
+
+    async def trust_clock(self, memory: ClockMemory, now: datetime, *, reason: str, operator: str) -> None:
+        """An operator cleared a suspicion (audited; `reason` is sealed): `memory` is the clock as it stands."""
+
     # -- proofs
     async def certificate(self, certificate_id: str) -> CertificateRecord | None:
         """One envelope; the id of a wipe finds its newest."""
@@ -312,6 +379,19 @@ class Ledger(Protocol):
 
     async def remember(self, key: str, digest: str, answer: dict[str, Any], now: datetime) -> None:
         """Remember an answer for an Idempotency-Key."""
+
+
+class Sheets(Protocol):
+    """Small files beside the ledger that the helpers read for themselves; whole or absent, synced when the call returns. Raises StorageError."""
+
+    async def classify(self, image: ClassifiedImage) -> None:
+        """Write or replace the record of one image. Idempotent."""
+
+    async def remember(self, memory: Memory, files: Sequence[RememberedFile]) -> None:
+        """Write or replace what one phone has. Idempotent."""
+
+    async def forget(self, uuid: str) -> None:
+        """Remove it. Idempotent."""
 
 
 class Pseudonyms(Protocol):

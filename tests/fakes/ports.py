@@ -15,7 +15,7 @@ from wiped.model.inventory import DomainFacts, FileIdentity, Inventory
 from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.records import WipeRecord
 from wiped.model.subscription import FeedStatus
-from wiped.wire.messages import Lock, Locked, LockedStep, ReadBack
+from wiped.wire.messages import Lock, Locked, LockedStep, ReadBack, Trimmed
 
 
 class PowerCut(BaseException):
@@ -237,6 +237,11 @@ class FakeSession:
         inode.locked_by = None
         self.states[artefact_id] = "left"
 
+    async def trim(self, location: str) -> Trimmed:
+        self.eraser.alive()
+        self.eraser.trimmed.append(location)
+        return Trimmed(location, self.eraser.trims, 0, "" if self.eraser.trims else "the device gives discarded blocks back")
+
     def end(self) -> None:
         for inode in self.host.inodes:
             if inode.locked_by is self:
@@ -252,6 +257,8 @@ class FakeEraser:
         self.reasons: list[str] = []
         self.erased: Counter[str] = Counter()
         self.removed: Counter[str] = Counter()
+        self.trims = ""  # how the host's free space can be made unreadable
+        self.trimmed: list[str] = []
 
     def alive(self) -> None:
         if self.dies_after is not None:

@@ -9,7 +9,7 @@ from typing import Final
 from wiped.errors import HelperError, RefusedError
 from wiped.link import FAREWELL_SECONDS, Link, connect, error_of
 from wiped.model.outcome import EraseResult, Evidence
-from wiped.wire.messages import Erase, Erased, Failure, Leave, Left, Lock, Locked, Message, Progress, Refused, Remove, Removed
+from wiped.wire.messages import Erase, Erased, Failure, Leave, Left, Lock, Locked, Message, Progress, Refused, Remove, Removed, Trim, Trimmed
 
 #: Longest silence that is believed to be work: FIEMAP's sync of a stopped guest's dirty pages tells nothing while it lasts.
 SILENCE_SECONDS: Final = 300.0
@@ -93,6 +93,14 @@ class Session:
         answer = await self._ask(Leave(artefact_id), (Left,))
         if not isinstance(answer, Left) or answer.artefact_id != artefact_id:
             raise HelperError("the eraser answered for another artefact")
+
+    async def trim(self, location: str, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Trimmed:
+        """Make the free space of the filesystem at a directory unreadable, where that can be shown; `method` "" where not, with `detail`. After all removals,
+        or on a session of its own. Raises RefusedError (not a directory of ours), HelperError."""
+        answer = await self._ask(Trim(location), (Trimmed,), progress)
+        if not isinstance(answer, Trimmed) or answer.location != location:
+            raise HelperError("the eraser answered for another directory")
+        return answer
 
     async def _ask(self, request: Message, answers: tuple[type[Message], ...], progress: Callable[[int, int], None] | None = None) -> Message:
         if self._asking:

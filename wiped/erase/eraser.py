@@ -1,6 +1,6 @@
 """The eraser's process: one connection, one plan, in a strict order of messages (DESIGN, The eraser's wire).
 
-    hello -> lock -> (erase -> remove | leave) for each artefact -> EOF
+    hello -> lock -> (erase -> remove | leave) for each artefact -> trim* -> EOF        (or, on a connection of its own: hello -> trim* -> EOF)
 
 Whatever comes out of turn is answered with a Failure, and nothing is done. The locks live as long as the connection; at EOF or SIGTERM the I/O in
 flight is finished, no new range begun, and the process ends.
@@ -24,6 +24,7 @@ from wiped.erase.locking import LOCKED, RENAMED, Held, alone, lock_all, refusals
 from wiped.erase.overwrite import MAX_PASSES, Interrupted, Order, overwrite
 from wiped.erase.ownership import claims_for
 from wiped.erase.remove import evidence_faults, give_back, remove, still_as_proven
+from wiped.erase.trimming import trim
 from wiped.errors import HelperError, RefusedError, WipedError
 from wiped.link import HelperEnd, failure_of
 from wiped.model.inventory import LibvirtDirectories
@@ -34,7 +35,7 @@ from wiped.storage.artefacts import ArtefactMap, map_artefact
 from wiped.storage.blockdev import BlockFile
 from wiped.storage.keystream import SEED_BYTES, known_answer_test
 from wiped.storage.sharing import GoldenFiles
-from wiped.wire.messages import Erase, Erased, Leave, Left, Lock, Locked, LockedStep, Message, Progress, Refused, Remove, Removed
+from wiped.wire.messages import Erase, Erased, Leave, Left, Lock, Locked, LockedStep, Message, Progress, Refused, Remove, Removed, Trim
 
 _PROGRESS_SECONDS: Final = 0.2
 #: So long a look at libvirt's directories will do between two looks at every one of its files.
@@ -130,6 +131,8 @@ class _Work:
                 return self._remove(message)
             case Leave():
                 return self._leave(message)
+            case Trim():
+                return self._trim(message)
         raise HelperError(f"a {message.type} message is not for an eraser")
 
     # -- lock
@@ -273,3 +276,13 @@ class _Work:
         release([artefact.held])
         _tell("left", artefact=message.artefact_id)
         return Left(message.artefact_id)
+
+    # -- trim
+
+    def _trim(self, message: Trim) -> Message:
+        """Free space: on a connection of its own, or when nothing is held any more that is still to be erased or removed."""
+        if any(artefact.state in (LOCKED, RENAMED, "erased") for artefact in self._artefacts.values()):
+            raise HelperError("trimming comes after all artefacts were removed or left")
+        done = trim(message.location, self._rules, self._directories, progress=self._progress(""), should_stop=self._end.hung_up)
+        _tell("trimmed", method=done.method, bytes=done.bytes)
+        return done
