@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from wiped.errors import InputError, StorageError
 from wiped.model.inventory import FileIdentity
-from wiped.virt.fence import FenceFiles, fence_text
+from wiped.virt.fence import HOOK_SHA256, FenceFiles, fence_text
 
 PHONE = "6f1f7a5e-53b1-4c6a-9d3b-0123456789ab"
 OTHER = "7f1f7a5e-53b1-4c6a-9d3b-0123456789ab"
@@ -88,7 +89,7 @@ async def test_a_full_disk_leaves_the_old_fence(tmp_path: Path) -> None:
     program = f"""
 import asyncio, resource, signal
 from wiped.errors import StorageError
-from wiped.virt.fence import FenceFiles
+from wiped.virt.fence import HOOK_SHA256, FenceFiles
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
@@ -108,6 +109,15 @@ async def test_a_directory_that_is_a_file_is_a_storage_error(tmp_path: Path) -> 
         await FenceFiles(str(tmp_path / "fence")).put(PHONE, [], [], [])
 
 
+#: Digest of the smallest hook.
+PLAIN = hashlib.sha256(b"#!/bin/sh\n").hexdigest()
+
+
+def test_the_shipped_hook_is_the_one_that_is_looked_for() -> None:
+    """Whoever edits config/libvirt-hook states its new digest in wiped/virt/fence.py."""
+    assert hashlib.sha256((Path(__file__).parents[3] / "config" / "libvirt-hook").read_bytes()).hexdigest() == HOOK_SHA256
+
+
 class Host:
     """A hook directory, a pid file and a seen file, over real processes."""
 
@@ -120,7 +130,7 @@ class Host:
         self.hook.write_bytes(content)
         self.hook.chmod(mode)
 
-    async def fault(self, expected: bytes | None = b"#!/bin/sh\n") -> str:
+    async def fault(self, expected: str | None = PLAIN) -> str:
         fences = FenceFiles(
             "/nowhere", hook_directory=str(self.hooks), expected_hook=expected, pid_files=[str(self.pid_file)], seen_file=str(self.seen)
         )  # fmt: skip
