@@ -19,6 +19,14 @@ class _StillClock:
         """Always the same."""
         return 0.0
 
+    def boot_id(self) -> str:
+        """Always the same."""
+        return ""
+
+    def synchronised(self) -> bool | None:
+        """Nobody knows."""
+        return None
+
 
 async def test_every_poll_is_complete() -> None:
     """Each poll answers completely, at now, and counts."""

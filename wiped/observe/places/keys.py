@@ -22,7 +22,7 @@ def find_tpm(look: Look) -> None:
     for problem in walked.problems:
         look.problem(*problem)
     for path in walked.files:
-        look.file(ArtefactKind.TPM_STATE, path, claim="swtpm's directory of this UUID")
+        look.file(ArtefactKind.TPM_STATE, path, claim="swtpm's directory of this UUID", own=(base,))
     if look.domain.tpm and look.runs and not walked.files and not walked.problems:
         detail = "the running phone has a TPM, and libvirt keeps no state of it here: it is the host's own, or an external one"
         look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, "tpm", detail)
@@ -42,9 +42,7 @@ def find_secrets(look: Look) -> None:
         except FileNotFoundError:
             continue
         except (InputError, RefusedError, StorageError) as error:
-            # Whose it is cannot be told: perhaps it unlocks a volume of this phone.
-            if name[: -len(".xml")] in named or look.domain.secrets:
-                look.problem(RefusalCode.UNREADABLE, path, f"a secret that cannot be understood: {error}")
+            look.problem(RefusalCode.UNREADABLE, path, f"a secret that cannot be understood: it may unlock a volume of this phone: {error}")
             continue
         own = _own_volumes(look, secret)
         if secret.uuid in named or (secret.reference and secret.reference in named) or own:
@@ -64,4 +62,6 @@ def _value(look: Look, secret: SecretFacts, owners: frozenset[str]) -> None:
     """The value's file; a secret without one (never set, or ephemeral) left nothing on the disk."""
     others = look.reach.secret_owners(secret.uuid, secret.reference) | (owners - {look.uuid})
     value = os.path.join(look.directories.secrets, secret_files(secret.uuid)[1])
-    look.file(ArtefactKind.LIBVIRT_SECRET, value, claim="a secret of libvirt's that only this phone uses", owners=sorted(others))
+    look.file(
+        ArtefactKind.LIBVIRT_SECRET, value, claim="a secret of libvirt's that only this phone uses", owners=sorted(others), own=(look.directories.secrets,)
+    )

@@ -29,6 +29,11 @@ def libvirt_bounds(directories: LibvirtDirectories) -> tuple[str, ...]:
     return (directories.state, directories.logs, directories.swtpm, directories.swtpm_logs, directories.secrets)
 
 
+def general_bounds(directories: LibvirtDirectories) -> tuple[str, ...]:
+    """Those in which stands what a domain's XML names by path. The others hold one kind of thing each, whatever an XML says."""
+    return (directories.state, directories.logs)
+
+
 def plain(path: str) -> str:
     """A path without `.`, `..` and doubled slashes, by letters alone."""
     return os.path.normpath(path) if path else ""
@@ -105,14 +110,14 @@ class Look:
 
     # -- looking
 
-    def layer(self, path: str, fmt: str = "raw", *, bounds: Sequence[str] = (), with_extents: bool = True) -> ImageLayer:
-        """What stands at a path. `bounds`: directories that count as roots for this one file."""
+    def layer(self, path: str, fmt: str = "raw", *, bounds: Sequence[str] = (), own: Sequence[str] = (), with_extents: bool = True) -> ImageLayer:
+        """What stands at a path. `bounds`: directories that count as roots for this one file; `own`: that are libvirt's, for this kind of thing."""
         return look_at_layer(
             path,
             fmt,
             roots=(*self.rules.roots, *bounds),
             protected=self.protected,
-            libvirt_dirs=libvirt_bounds(self.directories),
+            libvirt_dirs=(*general_bounds(self.directories), *own),
             with_extents=with_extents and self.with_extents,
             goldens=self._goldens,
         )
@@ -124,7 +129,7 @@ class Look:
             fmt or "raw",
             roots=self.rules.roots,
             protected=self.protected,
-            libvirt_dirs=libvirt_bounds(self.directories),
+            libvirt_dirs=general_bounds(self.directories),
             with_extents=with_extents and self.with_extents,
             goldens=self._goldens,
         )
@@ -133,14 +138,24 @@ class Look:
         """`golden`, `private` or "", as `wipectl images classify` settled it for this path and inode."""
         return classified_as(self._classified, layer.location, layer.identity)
 
-    def file(self, kind: ArtefactKind, path: str, *, claim: str = "", owners: Iterable[str] = (), bounds: Sequence[str] = (), media: bool = False) -> bool:
+    def file(
+        self,
+        kind: ArtefactKind,
+        path: str,
+        *,
+        claim: str = "",
+        owners: Iterable[str] = (),
+        bounds: Sequence[str] = (),
+        own: Sequence[str] = (),
+        media: bool = False,
+    ) -> bool:
         """One file that is no disk. Nothing there: nothing is told, unless that is in doubt. True when something is (an artefact, or a problem)."""
         if not path or self.knows(path) or plain(path) == "/dev/null":
             return False
         if not path.startswith("/") or "\0" in path:
             self.problem(RefusalCode.UNSUPPORTED_ARTEFACT, path, f"{kind} is not named by an absolute path")
             return True
-        layer = self.layer(path, bounds=bounds)
+        layer = self.layer(path, bounds=bounds, own=own)
         if layer.problem in ABSENT:
             if why := why_doubtful(path):
                 self.problem(RefusalCode.UNREADABLE, path, f"{kind}: it cannot be told whether it is there: {why}")
@@ -150,8 +165,8 @@ class Look:
         return True
 
     def named_file(self, kind: ArtefactKind, path: str, matches: Callable[[str, str], bool], claim: str) -> bool:
-        """One file that is keyed by a name: whoever else has or had such a name is its owner too. `matches(name, uuid)`."""
-        return self.file(kind, path, claim=claim, owners=sorted(self.reach.claimants(matches)))
+        """One file in a directory of libvirt's that is keyed by a name: whoever else has or had such a name owns it too. `matches(name, uuid)`."""
+        return self.file(kind, path, claim=claim, owners=sorted(self.reach.claimants(matches)), own=(os.path.dirname(path),))
 
     def finished(self) -> tuple[FoundArtefact, ...]:
         """Every artefact with its owners, this phone's UUID included."""

@@ -137,7 +137,7 @@ def find_dumps(look: Look, conf: QemuConf) -> None:
 def find_memory_backing(look: Look, conf: QemuConf) -> None:
     """Files behind the guest's RAM. Of a running phone on a disk they are lost at the stop, since libvirt unlinks them; what a crash left is wiped."""
     base = memory_backing_directory(conf)
-    if _is_memory(base):
+    if is_memory(base):
         return
     if look.runs and look.domain.memory_backing_file:
         detail = "the running phone's RAM is a file on a disk, and libvirt unlinks it at the stop: set memory_backing_dir in qemu.conf to a tmpfs"
@@ -152,10 +152,10 @@ def find_memory_backing(look: Look, conf: QemuConf) -> None:
         for code, location, detail in walked.problems:
             look.problem(code, location, detail)
         for path in walked.files:
-            look.file(ArtefactKind.MEMORY_BACKING, path, claim="a file behind the phone's RAM, left over", owners=owners)
+            look.file(ArtefactKind.MEMORY_BACKING, path, claim="a file behind the phone's RAM, left over", owners=owners, own=(base,))
 
 
-def _is_memory(directory: str) -> bool:
+def is_memory(directory: str) -> bool:
     """Whether a directory (or the nearest above that is there) lies on a filesystem that is memory."""
     while True:
         try:

@@ -1,0 +1,128 @@
+"""Whole directories: shared with the guest, the phone's own by its profile, and templates of backups."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.observe.places import ME, OTHER, Places, disk, neighbour, phone
+from wiped.decide.planning import make_plan
+from wiped.model.inventory import Inventory
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """Directories of this test."""
+    return Places(Path(os.path.realpath(tmp_path)))
+
+
+def kinds(inventory: Inventory) -> list[tuple[str, str]]:
+    """(kind, file name) of what was found."""
+    return [(str(found.kind), os.path.basename(found.layer.location)) for found in inventory.artefacts]
+
+
+def codes(inventory: Inventory) -> list[tuple[str, str]]:
+    """(code, last part of the location) of the problems."""
+    return [(code, os.path.basename(location)) for code, location, _ in inventory.problems]
+
+
+def test_a_shared_directory(places: Places) -> None:
+    """Every regular file in it is an artefact; links, sockets, devices and second names are told."""
+    share = places.images / "share"
+    places.raw("images/share/deep/er/a")
+    places.raw("images/share/b")
+    (share / "link").symlink_to("/etc/passwd")
+    os.mkfifo(share / "fifo")
+    os.link(places.raw("images/share/linked"), places.base / "elsewhere/second")
+    inventory = places.look(phone(shared_directories=(str(share),)), with_extents=True)
+    assert kinds(inventory) == [("shared-directory", "b"), ("shared-directory", "a")]
+    assert sorted(codes(inventory)) == [("hard-link", "linked"), ("not-regular", "fifo"), ("symlink", "link")]
+
+
+def test_a_shared_directory_that_is_not_the_phones_alone(places: Places) -> None:
+    """Outside the roots, protected, around a protected root, or reached by another in either direction: told whole, and nothing in it is taken."""
+    share = places.images / "share"
+    inside = places.raw("images/share/a")
+    domain = phone(shared_directories=(str(share),))
+    assert kinds(places.look(domain)) == [("shared-directory", "a")]
+    for other in (
+        neighbour(shared_directories=(str(places.images),)),
+        neighbour(shared_directories=(str(share / "below"),)),
+        neighbour(shared_directories=(str(share),), shared_readonly=(str(share),)),
+        neighbour(disk(inside)),
+        neighbour(disk(share / "gone.raw")),
+    ):
+        inventory = places.look(domain, other)
+        assert (codes(inventory), inventory.artefacts) == ([("shared-by-domain", "share")], ())
+    for directory, code in ((places.base / "elsewhere", "outside-roots"), (places.golden, "outside-roots")):
+        assert codes(places.look(phone(shared_directories=(str(directory),)))) == [(code, directory.name)]
+    roots = (str(places.base),)
+    assert codes(places.look(phone(shared_directories=(str(places.golden),)), roots=roots)) == [("protected-root", "golden")]
+    assert codes(places.look(phone(shared_directories=(str(places.base),)), roots=roots)) == [("protected-root", places.base.name)]
+
+
+def test_a_directory_that_the_guest_only_reads(places: Places) -> None:
+    """It is kept, and said to be."""
+    share = places.images / "share"
+    places.raw("images/share/a")
+    inventory = places.look(phone(disk(places.raw("a.raw")), shared_directories=(str(share),), shared_readonly=(str(share),)), with_extents=True)
+    plan = make_plan(inventory, 1, places.rules)
+    assert plan.refusals == ()
+    assert [(kept.location, kept.reason) for kept in plan.retained] == [(str(share), "read-only-share")]
+
+
+def test_a_disk_within_a_shared_directory_comes_once(places: Places) -> None:
+    """As the disk that it is."""
+    path = places.raw("images/share/a.raw")
+    inventory = places.look(phone(disk(path), shared_directories=(str(path.parent),)))
+    assert kinds(inventory) == [("disk-image", "a.raw")]
+
+
+def test_templates(places: Places) -> None:
+    """Backups by template, wherever the operator said; another phone's are not reached, and a name never is."""
+    for uuid in (ME, OTHER):
+        places.raw(f"backup/{uuid}/2026/disk.raw")
+    os.symlink("/etc/passwd", places.base / "backup" / ME / "link")
+    inventory = places.look(phone(name="*"), extra_artefacts=(f"{places.base}/backup/{{uuid}}/**",))
+    assert [(str(found.kind), found.layer.location) for found in inventory.artefacts] == [("extra", f"{places.base}/backup/{ME}/2026/disk.raw")]
+    assert inventory.artefacts[0].layer.under_root == f"{places.base}/backup/{ME}"
+    assert "{uuid}" in inventory.artefacts[0].claim
+    assert codes(inventory) == [("symlink", "link")]
+
+
+def test_a_template_reaches_nothing_golden_or_of_others(places: Places) -> None:
+    """Owners and protected roots count for copies as for anything."""
+    copy = places.raw(f"images/{ME}/copy.raw")
+    templates = (f"{places.images}/{{uuid}}/*",)
+    assert places.look(phone(), neighbour(disk(copy)), extra_artefacts=templates).artefacts[0].owners == (ME, OTHER)
+    found = places.look(phone(), extra_artefacts=templates, protected=(str(places.images),)).artefacts[0]
+    assert found.layer.under_protected == str(places.images)
+
+
+def test_own_directory(places: Places) -> None:
+    """Every file of the phone's own directory by its profile; what the profile does not list stops the wipe."""
+    top = places.raw(f"phones/{ME}/disk.qcow2", b"x" * 8192)
+    places.raw(f"phones/{ME}/old.raw")
+    seed = places.raw(f"phones/{ME}/seed.iso")
+    spare = places.raw(f"phones/{ME}/spare-seed.iso")
+    domain = phone(disk(top, "raw"), disk(seed, target="sda", device="cdrom"))
+    inventory = places.look(domain, phone_directories=(f"{places.base}/phones/{{uuid}}",), with_extents=True)
+    assert sorted(kinds(inventory)) == [
+        ("disk-image", "disk.qcow2"),
+        ("disk-image", "old.raw"),
+        ("install-media", "seed.iso"),
+        ("install-media", "spare-seed.iso"),
+    ]
+    assert inventory.problems == ()
+    assert {found.layer.location for found in inventory.artefacts if found.media and found.claim} == {str(seed), str(spare)}
+    places.raw(f"phones/{ME}/novel.docx")
+    assert codes(places.look(domain, phone_directories=(f"{places.base}/phones/{{uuid}}",))) == [("unknown-file", "novel.docx")]
+
+
+def test_own_directory_with_a_profile_that_is_not_there(places: Places) -> None:
+    """Nothing can be told of the directory then."""
+    directories = (f"{places.base}/phones/{{uuid}}",)
+    assert [code for code, _ in codes(places.look(phone(), phone_directories=directories, profile=f"{places.base}/none.toml"))] == ["unreadable"]
+    assert places.look(phone(), phone_directories=directories).problems == ()
