@@ -5,6 +5,9 @@ For tests of what reads those files (the eraser's ownership). The forms are thos
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import struct
 import uuid as uuids
 from collections.abc import Sequence
@@ -89,12 +92,13 @@ class LibvirtFiles:
         path.write_text(f"<domstatus state='running' reason='booted' pid='1'><monitor path='/x'/>{domain_xml(name, uuid, disks)}</domstatus>")
         return path
 
-    def snapshot(self, name: str, uuid: str, disks: Sequence[Disk], snapshot: str = "s1") -> Path:
-        """Write a snapshot of a domain that had `disks`."""
+    def snapshot(self, name: str, uuid: str, disks: Sequence[Disk], snapshot: str = "s1", *, memory: str = "") -> Path:
+        """Write a snapshot of a domain that had `disks`; `memory`: the file in which it keeps the RAM."""
         folder = self.state / "snapshot" / name
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{snapshot}.xml"
-        path.write_text(f"<domainsnapshot><name>{snapshot}</name><state>shutoff</state>{domain_xml(name, uuid, disks)}</domainsnapshot>")
+        kept = f"<memory snapshot='external' file={quoteattr(memory)}/>" if memory else ""
+        path.write_text(f"<domainsnapshot><name>{snapshot}</name><state>shutoff</state>{kept}{domain_xml(name, uuid, disks)}</domainsnapshot>")
         return path
 
     def pool(self, name: str, target: str) -> Path:
@@ -104,6 +108,25 @@ class LibvirtFiles:
         path = folder / f"{name}.xml"
         path.write_text(f"<pool type='dir'><name>{name}</name><target><path>{target}</path></target></pool>")
         return path
+
+    def secret(self, uuid: str, *, usage: tuple[str, str] = ("", ""), value: bytes = b"c2VjcmV0") -> Path:
+        """Define a secret and give it a value; returns the value's file. `usage`: (type, what for)."""
+        self.secrets.mkdir(parents=True, exist_ok=True)
+        tag = {"volume": "volume", "iscsi": "target"}.get(usage[0], "name")
+        about = f"<usage type='{usage[0]}'><{tag}>{usage[1]}</{tag}></usage>" if usage[0] else ""
+        (self.secrets / f"{uuid}.xml").write_text(f"<secret ephemeral='no' private='yes'><uuid>{uuid}</uuid>{about}</secret>")
+        path = self.secrets / f"{uuid}.base64"
+        path.write_bytes(value)
+        return path
+
+    def classify(self, path: Path | str, kind: str) -> Path:
+        """What `wipectl images classify` leaves for the helpers."""
+        self.classified.mkdir(parents=True, exist_ok=True)
+        found = os.stat(path)
+        record = self.classified / (hashlib.sha256(os.fsencode(path)).hexdigest() + ".json")
+        record.write_text(json.dumps({"path": str(path), "device": found.st_dev, "inode": found.st_ino, "as": kind, "at": "2026-01-01T00:00:00Z"}))
+        record.chmod(0o600)
+        return record
 
     def saved(self, name: str, uuid: str, disks: Sequence[Disk] = (), *, memory: bytes = b"") -> Path:
         """Write a managed-save image of the domain, with `memory` behind its header."""
