@@ -26,13 +26,13 @@ from tests.lab.libvirtfiles import Disk, LibvirtFiles
 from tests.lab.rawdevice import RawFilesystem
 from wiped.decide.planning import make_plan
 from wiped.erase.locking import refusals_of
-from wiped.erase.ownership import read_claims
+from wiped.erase.ownership import claims_for
 from wiped.model.inventory import DomainFacts, DomainState
-from wiped.model.plan import Plan
+from wiped.model.plan import Plan, Refusal
 from wiped.model.policy import StorageRules
 from wiped.observe.image import survey
 from wiped.virt.domain_xml import merge, parse_domain
-from wiped.wire.messages import Lock
+from wiped.wire.messages import Lock, LockStep
 
 PHONE = "00000000-0000-4000-8000-000000000000"
 PLACES = ("images", "golden", "outside")
@@ -240,12 +240,16 @@ def check(stage: Stage, host: Host) -> Plan:
 
 def takes_by_itself(stage: Stage, host: Host, plan: Plan, forbidden: set[int], own: set[int]) -> None:
     """The eraser agrees with an executable plan, and of plans that nobody should have made it takes only the phone's own files."""
-    claims = read_claims(stage.files.directories, PHONE)
+
+    def judged(*steps: LockStep) -> tuple[Refusal, ...]:
+        request = Lock("w", PHONE, "d0", steps)
+        return refusals_of(request, claims_for(request, stage.rules, stage.files.directories))
+
     if not plan.refusals:
-        asked = tuple(step(one.location, kind=one.kind, format=one.format) for one in plan.steps)
-        assert refusals_of(Lock("w", PHONE, "d0", asked), stage.rules, claims) == (), "the eraser refuses what was planned"
+        asked = (step(one.location, kind=one.kind, format=one.format) for one in plan.steps)
+        assert judged(*asked) == (), "the eraser refuses what was planned"
     for number, path in enumerate(stage.paths):
-        if not refusals_of(Lock("w", PHONE, "d0", (step(path),)), stage.rules, claims):
+        if not judged(step(path)):
             assert number in own - forbidden, f"the eraser would take f{number}"
             assert (host.files[number].place, host.files[number].links) == ("images", 0)
 
