@@ -15,6 +15,8 @@ from tests.fakes.clock import START
 from tests.unit.attest.samples import EVIDENCE, RESULTS
 from tests.unit.record.rig import BOB, DAY, OTHER, PHONE, Rig, decision, domain, no, record, yes
 from wiped.errors import InvariantError, RefusedError
+from wiped.model.inventory import ArtefactKind, FileIdentity
+from wiped.model.memory import ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.model.records import ArtefactState, CertificateRecord, Trigger, WipeStep
 from wiped.model.subscription import Action, Hold, State, WipeRequest
 from wiped.ports import Ledger
@@ -219,3 +221,115 @@ class LedgerContract:
         await ledger.last_word("w-1", START, yes)
         with pytest.raises(InvariantError):
             await ledger.note_standing("w-1", was_running=True, was_autostart=False)
+
+    # -- what must outlive its moment
+    @staticmethod
+    def image(meaning: str = "golden", inode: int = 7, hours: int = 0) -> ClassifiedImage:
+        """An image as somebody settled it."""
+        return ClassifiedImage("/srv/base.qcow2", FileIdentity(1, inode), meaning, START + timedelta(hours=hours), "op")
+
+    async def test_an_image_is_classified_once_and_again(self, ledger: Ledger) -> None:
+        """The same again changes nothing; another meaning, or another file at the path, replaces it and is audited; no path stands in the audit log."""
+        assert await ledger.classify_image(self.image(), reason="the base of all") == self.image()
+        assert await ledger.classify_image(self.image(hours=1), reason="again") == self.image()
+        assert await ledger.classified_images() == (self.image(),)
+        for changed in (self.image("private", hours=2), self.image("private", inode=8, hours=3)):
+            assert await ledger.classify_image(changed, reason="") == changed
+            assert await ledger.classified_images() == (changed,)
+        told = [entry for entry in await ledger.audit() if entry.kind == "classified"]
+        assert [(entry.body["as"], entry.body["was"]) for entry in told] == [("golden", ""), ("private", "golden"), ("private", "private")]
+        assert "/srv" not in repr(told)
+        assert "base of all" not in repr(told)
+
+    @staticmethod
+    def memory(hours: int = 0, generation: int = 1) -> Memory:
+        """A look at the phone."""
+        return Memory(PHONE, generation, START + timedelta(hours=hours), "digest")
+
+    async def test_the_newest_look_is_what_a_phone_had(self, ledger: Ledger) -> None:
+        """A file that a later look did not find is not its own any more, but it is still known whose it was."""
+        await ledger.see_domains([domain()], START)
+        await self.bind(ledger)
+        a, b = (RememberedFile(ArtefactKind.DISK_IMAGE, f"/srv/{name}", FileIdentity(1, inode), local=True) for name, inode in (("a", 1), ("b", 2)))
+        assert await ledger.remembered_files(PHONE) == ()
+        await ledger.remember_files(self.memory(), (a, b))
+        await ledger.remember_files(self.memory(1), (b,))
+        assert await ledger.memories(PHONE) == (self.memory(1),)
+        assert await ledger.remembered_files(PHONE) == (replace(b, first_seen=START, last_seen=START + timedelta(hours=1)),)
+        assert await ledger.remembered_owners() == {FileIdentity(1, 1): {PHONE}, FileIdentity(1, 2): {PHONE}}
+
+    async def test_a_look_at_a_phone_that_is_gone_or_anothers_is_not_remembered(self, ledger: Ledger) -> None:
+        """What was read of the host may be older than what the ledger knows."""
+        await ledger.see_domains([domain()], START)
+        await self.bind(ledger)
+        await ledger.remember_files(self.memory(generation=7), ())
+        await ledger.see_domains([], START)
+        await ledger.remember_files(self.memory(), ())
+        assert await ledger.memories() == ()
+
+    async def test_nothing_is_remembered_beyond_a_release(self, ledger: Ledger) -> None:
+        """The generation ended."""
+        await self.begun(ledger)
+        await ledger.remember_files(self.memory(), (RememberedFile(ArtefactKind.NVRAM, "/srv/n", FileIdentity(1, 1), local=True),))
+        await ledger.last_word("w-1", START, yes)
+        for artefact in ("a1", "a2"):
+            await ledger.record_erased("w-1", RESULTS[artefact])
+            await ledger.record_evidence("w-1", EVIDENCE[artefact], proven=True)
+            await ledger.record_removed("w-1", artefact)
+        certificate = CertificateRecord("c-1", "w-1", PHONE, "certificate", START, b"envelope")
+        await ledger.judge("w-1", outcome="clear", reasons=(), residuals=(), certificate=certificate, now=START, retry_at=None)
+        await ledger.finish("w-1", WipeStep.RELEASED, START)
+        assert (await ledger.memories(), await ledger.remembered_owners()) == ((), {})
+
+    async def test_who_left_by_migration_is_remembered(self, ledger: Ledger) -> None:
+        """Audited once, whether anything was remembered of it or not; seen here again, it counts as here."""
+        await ledger.see_domains([domain()], START)
+        await self.bind(ledger)
+        for _ in range(2):
+            await ledger.note_migrated(PHONE, START)
+        assert (await ledger.memories(PHONE))[0].migrated
+        assert [entry.kind for entry in await ledger.audit()].count("migrated-away") == 1
+        await ledger.remember_files(self.memory(1), ())
+        assert not (await ledger.memories(PHONE))[0].migrated
+
+    async def quarantined(self, ledger: Ledger) -> None:
+        """A wipe without proof."""
+        await self.begun(ledger)
+        await ledger.last_word("w-1", START, yes)
+        await ledger.judge("w-1", outcome="not-sanitized", reasons=("cow-filesystem",), residuals=(), certificate=None, now=START, retry_at=None)
+
+    async def test_disposal_takes_a_wish_and_another_person(self, ledger: Ledger) -> None:
+        """The first wish stands; its own author cannot carry it out; then the wipe has ended without proof, and nobody is bound to the phone again."""
+        await self.quarantined(ledger)
+        incident = CertificateRecord("i-1", "w-1", PHONE, "incident", START, b"{}")
+        with pytest.raises(InvariantError):
+            await ledger.dispose("w-1", incident, START, operator="ann", approver="ben")
+        asked = Disposal("w-1", "ann", 1001, "CASE-1", START)
+        assert await ledger.wish_disposal(asked, reason="burnt down") == asked
+        assert await ledger.wish_disposal(replace(asked, operator="eve"), reason="") == asked
+        with pytest.raises(InvariantError):
+            await ledger.dispose("w-1", incident, START, operator="ann", approver="ann")
+        for _ in range(2):
+            await ledger.dispose("w-1", incident, START, operator="ann", approver="ben")
+        wipe = await ledger.wipe("w-1")
+        assert wipe is not None
+        assert (wipe.step, wipe.outcome, wipe.certificate_id) == (WipeStep.DISPOSED, "not-sanitized", "i-1")
+        assert await self.state(ledger) is State.DISPOSED
+        assert await ledger.wipes(unfinished=True) == ()
+        with pytest.raises(RefusedError):
+            await self.bind(ledger, account=BOB, number="s-9", days=400)
+        await ledger.see_domains([], START)
+        await ledger.see_domains([domain()], START)
+        assert await self.state(ledger) is State.DISPOSED
+        assert "burnt down" not in repr(await ledger.audit())
+        assert "CASE-1" not in repr(await ledger.audit())
+
+    async def test_a_wish_can_be_withdrawn(self, ledger: Ledger) -> None:
+        """And then nobody can carry it out."""
+        await self.quarantined(ledger)
+        await ledger.wish_disposal(Disposal("w-1", "ann", 1001, "CASE-1", START), reason="")
+        for _ in range(2):
+            await ledger.withdraw_disposal("w-1", "ann", START)
+        assert [entry.kind for entry in await ledger.audit()].count("disposal-withdrawn") == 1
+        with pytest.raises(InvariantError):
+            await ledger.dispose("w-1", CertificateRecord("i-1", "w-1", PHONE, "incident", START, b"{}"), START, operator="ann", approver="ben")

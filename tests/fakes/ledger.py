@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from tests.fakes.guarding import GuardingMemory
+from tests.fakes.memory import RememberingFake
 from wiped.errors import InputError, InvariantError, LedgerError, RefusedError
 from wiped.model.canonical import digest
 from wiped.model.inventory import DomainFacts
@@ -41,10 +43,11 @@ _PHONE_STATE = {WipeStep.ERASING: State.ERASING, WipeStep.VERIFYING: State.VERIF
 _ENDED = {State.WIPED, State.RELEASED, State.RECYCLED, State.DISPOSED}
 
 
-class MemoryLedger:
+class MemoryLedger(RememberingFake, GuardingMemory):
     """Port Ledger. `full`: every write raises LedgerError, as on a full disk."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.full = False
         self._phones: dict[str, PhoneRecord] = {}
         self._terms: dict[str, Subscription] = {}
@@ -105,6 +108,8 @@ class MemoryLedger:
             phone = self._phones.setdefault(record.uuid, PhoneRecord(record.uuid, record.uuid, 1, State.UNBOUND, now, present=False))
             if any(w.uuid == record.uuid and w.step in COMMITTED_STEPS - FINAL_STEPS for w in self._wipes.values()):
                 raise RefusedError("its wipe has passed the last word", codes=("subscription-renewed",))
+            if phone.state is State.DISPOSED:
+                raise RefusedError("it was disposed of", codes=("generation-occupied",))
             known = self._terms.get(record.uuid)
             generation = phone.generation + 1 if phone.state in _ENDED else phone.generation
             account = hashlib.sha256(f"{record.account.value}/{generation}".encode()).hexdigest()[:16]
@@ -162,6 +167,7 @@ class MemoryLedger:
             protected=phone.protected,
             suspended=phone.suspended,
             fenced=phone.fenced,
+            breaker_open=self._holds_back(uuid, phone.generation),
             occupied_by_other=phone.occupied,
             refusals=phone.refusals,
         )
@@ -182,6 +188,7 @@ class MemoryLedger:
             notices_sent=decision.notices,
         )
         self._touched.discard(uuid)
+        self._not_due_any_more(uuid, decision.state)
 
     async def touch(self, uuid: str) -> None:
         self._touched.add(uuid)
@@ -353,6 +360,7 @@ class MemoryLedger:
         self._wipes[wipe_id] = replace(wipe, step=step, finished_at=now)
         if step is WipeStep.RELEASED:
             self._phones[wipe.uuid] = replace(self._phones[wipe.uuid], state=State.RELEASED, next_at=None)
+            self._forget(wipe.uuid)
         self._log(str(step), {"wipe_id": wipe_id}, now)
 
     async def retry_now(self, wipe_id: str, now: datetime, operator: str) -> None:

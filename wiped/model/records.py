@@ -33,12 +33,14 @@ class WipeStep(StrEnum):
     """An attempt ended without proof; fenced, in place, retried or waiting."""
     CANCELLED = "cancelled"
     """The end: renewed, held or refused before the last word; nothing was overwritten."""
+    DISPOSED = "disposed"
+    """The end without proof: two people accepted what could not be proven; fenced and in place."""
 
 
 #: Steps at which a wipe is over and never resumed.
-FINAL_STEPS = frozenset({WipeStep.RELEASED, WipeStep.CANCELLED})
+FINAL_STEPS = frozenset({WipeStep.RELEASED, WipeStep.CANCELLED, WipeStep.DISPOSED})
 #: Steps at which bytes may already be gone.
-COMMITTED_STEPS = frozenset({WipeStep.ERASING, WipeStep.VERIFYING, WipeStep.REMOVING, WipeStep.JUDGED, WipeStep.QUARANTINED, WipeStep.RELEASED})
+COMMITTED_STEPS = frozenset({WipeStep.ERASING, WipeStep.VERIFYING, WipeStep.REMOVING, WipeStep.JUDGED, WipeStep.QUARANTINED, WipeStep.RELEASED, WipeStep.DISPOSED})
 
 
 class ArtefactState(StrEnum):

@@ -19,7 +19,8 @@ from wiped.record.schema import holds, phones, requests, sealed_notes, subscript
 Sealed = tuple[str, bytes] | None
 
 
-def _keep_note(connection: Connection, uuid: str, kind: str, about: str, sealed: Sealed) -> None:
+def keep_note(connection: Connection, uuid: str, kind: str, about: str, sealed: Sealed) -> None:
+    """Sealed words about a thing."""
     if sealed is not None:
         connection.execute(sealed_notes.insert().values(uuid=uuid, kind=kind, about=about, pseudonym=sealed[0], sealed=sealed[1]))
 
@@ -37,7 +38,7 @@ def mark(connection: Connection, uuid: str, values: Mapping[str, Any], now: date
     if not news:
         return
     connection.execute(update(phones).where(phones.c.uuid == uuid).values(**news, touches=phones.c.touches + 1))
-    _keep_note(connection, uuid, "marked", "", sealed)
+    keep_note(connection, uuid, "marked", "", sealed)
     auditlog.append(connection, "marked", {"uuid": uuid, **news, "cause": cause, "operator": operator}, now)
 
 
@@ -46,7 +47,7 @@ def add_request(connection: Connection, uuid: str, request: WipeRequest, now: da
     phone = known(connection, uuid)
     values = {"id": request.id, "uuid": uuid, "generation": phone.generation, "kind": request.kind, "ground": request.ground, "operator": operator}
     connection.execute(requests.insert().values(**values, requested_at=request.requested_at, approved=request.approved, reference=reference))
-    _keep_note(connection, uuid, "request", request.id, sealed)
+    keep_note(connection, uuid, "request", request.id, sealed)
     touch(connection, uuid)
     auditlog.append(connection, "request", values, now)
 

@@ -17,9 +17,11 @@ from wiped.model.plan import Plan, RefusalCode
 from wiped.model.records import ArtefactRecord, AuditEntry, CertificateRecord, PhoneRecord, Trigger, WipeRecord, WipeStep
 from wiped.model.subscription import AccountReference, Decision, Hold, LifecycleFacts, Subscription, SubscriptionRecord, WipeRequest
 from wiped.ports import Clock, Pseudonyms, Signer
-from wiped.record import asks, auditlog, phones, terms, verdicts, wipes
+from wiped.record import asks, auditlog, massmistakes, phones, terms, verdicts, wipes
 from wiped.record.database import Database
+from wiped.record.guarding import GuardingLedger
 from wiped.record.migrate import FILE_NAME, migrate
+from wiped.record.remembering import RememberingLedger
 from wiped.record.rows import certificate_of, phone_of, subscription_of
 from wiped.record.schema import answers, certificates, subscriptions
 
@@ -42,7 +44,7 @@ class Vault(Pseudonyms, Protocol):
         """Those of `pseudonyms` that have a slot."""
 
 
-class SqlLedger:
+class SqlLedger(GuardingLedger, RememberingLedger):
     """The memory of one host. Open it with `open`, end it with `close` (or as an async context)."""
 
     def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
@@ -212,16 +214,24 @@ class SqlLedger:
         await self._db.write(lambda c: asks.add_request(c, uuid, request, now, reference=reference, sealed=sealed, operator=operator))
 
     async def reason(self, about: str) -> str:
-        """The words that were given with a request (by its id), unsealed; "" when there were none. Raises NotFoundError when the account was anonymised."""
-        sealed = await self._db.read(lambda c: asks.note_about(c, about))
+        """The words that were given with a request (by its id), a release (`breaker:ID`) or `clock`, unsealed; "" when there were none.
+
+        Raises NotFoundError when the account was anonymised.
+        """
+        sealed = await self._db.read(lambda c: asks.note_about(c, about) or massmistakes.note_about(c, about))
         return "" if sealed is None else await self._vault.unseal(*sealed)
 
     async def _seal(self, uuid: str, generation: int, words: str) -> asks.Sealed:
         """Under the account's slot; a phone that is nobody's has a slot of its own."""
+        term = await self.subscription(uuid) if words else None
+        if term is None:
+            return await self._seal_words(uuid, generation, words)
+        return term.account, await self._vault.seal(term.account, words)
+
+    async def _seal_words(self, about: str, generation: int, words: str) -> asks.Sealed:
         if not words:
             return None
-        term = await self.subscription(uuid)
-        slot = term.account if term else await self._vault.pseudonym(AccountReference(_OWN_NOTES + uuid), generation)
+        slot = await self._vault.pseudonym(AccountReference(_OWN_NOTES + about), generation)
         return slot, await self._vault.seal(slot, words)
 
     async def add_hold(self, hold: Hold, now: datetime, operator: str) -> None:

@@ -12,7 +12,7 @@ from wiped.errors import NotFoundError
 from wiped.model.inventory import DomainFacts
 from wiped.model.records import PhoneRecord
 from wiped.model.subscription import Action, Decision, FeedStatus, LifecycleFacts, State, Subscription
-from wiped.record import auditlog
+from wiped.record import auditlog, massmistakes
 from wiped.record.rows import AnyRow, hold_of, phone_of, reasons_value, request_of, subscription_of
 from wiped.record.schema import holds, phones, requests, subscriptions
 
@@ -98,7 +98,8 @@ def see_domains(connection: Connection, domains: Sequence[DomainFacts], now: dat
         state = row.state
         if here and not row.present:
             # A domain defined anew under the UUID of one that was released starts as nobody's: its old term does not bind it.
-            state = str(State.UNBOUND) if row.state in ENDED_STATES else row.state
+            # One that was disposed of stays so: what could not be proven may come back with it.
+            state = str(State.UNBOUND) if row.state in ENDED_STATES and row.state != State.DISPOSED else row.state
             auditlog.append(connection, "phone-back", {"uuid": uuid, "state": state}, now)
         elif not here and row.state != State.WIPED and row.state not in ENDED_STATES:  # a wiped phone's domain was undefined by us
             auditlog.append(connection, "vanished", {"uuid": uuid, "state": row.state}, now)
@@ -168,6 +169,7 @@ def facts(connection: Connection, uuid: str, now: datetime) -> tuple[LifecycleFa
         protected=phone.protected,
         suspended=phone.suspended,
         fenced=phone.fenced,
+        breaker_open=massmistakes.holds_back(connection, uuid, phone.generation),
         occupied_by_other=phone.occupied,
         refusals=tuple(phone.refusals),
     )
@@ -182,6 +184,8 @@ def conclude(connection: Connection, uuid: str, decision: Decision, now: datetim
         return
     flags = [str(flag) for flag in decision.flags]
     changed = (phone.state, phone.flags, phone.action) != (decision.state, flags, decision.action)
+    if decision.state != State.DUE and decision.state not in WIPE_STATES - ENDED_STATES:
+        massmistakes.not_due_any_more(connection, uuid, now)
     connection.execute(
         update(phones)
         .where(phones.c.uuid == uuid)

@@ -176,7 +176,7 @@ wipes = Table(
     Column("was_autostart", Boolean, nullable=False),
     Index("wipes_phone", "uuid", "started_at"),
     # A second unfinished wipe of one phone cannot exist, whatever the code above does.
-    Index("wipes_unfinished", "uuid", unique=True, sqlite_where=text("step NOT IN ('released', 'cancelled')")),
+    Index("wipes_unfinished", "uuid", unique=True, sqlite_where=text("step NOT IN ('released', 'cancelled', 'disposed')")),
 )
 
 artefacts = Table(
@@ -237,4 +237,107 @@ answers = Table(
     Column("answer", Json, nullable=False),
     Column("at", Instant, nullable=False),
     Index("answers_at", "at"),
+)
+
+#: Images as a person settled them (`wipectl images classify`); `key` is the SHA-256 of the path.
+classifications = Table(
+    "classifications",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("path", Json, nullable=False),
+    Column("device", Integer, nullable=False),
+    Column("inode", Integer, nullable=False),
+    Column("meaning", String(16), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("pseudonym", Text, nullable=False),
+    Column("sealed", LargeBinary),
+)
+
+#: When each phone's files were last looked at; deleted when its generation ends.
+memories = Table(
+    "memories",
+    metadata,
+    Column("uuid", ForeignKey("phones.uuid"), primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("migrated", Boolean, nullable=False),
+)
+
+#: A phone's own files; those of the newest look have `last_seen` equal to `memories.at`.
+remembered = Table(
+    "remembered",
+    metadata,
+    Column("uuid", ForeignKey("phones.uuid"), primary_key=True),
+    Column("device", Integer, primary_key=True),
+    Column("inode", Integer, primary_key=True),
+    Column("location", Json, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("local", Boolean, nullable=False),
+    Column("first_seen", Instant, nullable=False),
+    Column("last_seen", Instant, nullable=False),
+    Index("remembered_file", "device", "inode"),
+)
+
+#: First persons' wishes to dispose of a quarantined wipe.
+disposals = Table(
+    "disposals",
+    metadata,
+    Column("wipe_id", ForeignKey("wipes.id"), primary_key=True),
+    Column("operator", Text, nullable=False),
+    Column("uid", Integer, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+#: Phones counted as newly due, for the breaker. One row without `ended_at` for as long as the phone stays due; `released_at`: an operator let it go;
+#: `breaker_id`: the release that it was counted for.
+due_phones = Table(
+    "due_phones",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", ForeignKey("phones.uuid"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("counted_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("released_at", Instant),
+    Column("breaker_id", ForeignKey("breakers.id")),
+    Index("due_phones_now", "uuid", "generation", unique=True, sqlite_where=text("ended_at IS NULL")),
+    Index("due_phones_counted", "counted_at"),
+)
+
+#: Each opening of the breaker; open while `released_at` is not set.
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("opened_at", Instant, nullable=False),
+    Column("newly_due", Integer, nullable=False),
+    Column("due_limit", Integer, nullable=False),
+    Column("bound", Integer, nullable=False),
+    Column("window", Integer, nullable=False),
+    Column("released_at", Instant),
+    Column("operator", Text, nullable=False),
+    Index("breakers_open", "id", sqlite_where=text("released_at IS NULL")),
+)
+
+#: What is so for the whole host and must outlive the daemon: `clock` holds a `model.guards.ClockMemory`.
+host_conditions = Table(
+    "host_conditions",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Json, nullable=False),
+)
+
+#: Free text about the host (why the breaker was released, why the clock was trusted), sealed under the key of the host's own slot.
+host_notes = Table(
+    "host_notes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("pseudonym", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("host_notes_about", "about"),
 )

@@ -83,7 +83,7 @@ def standing(connection: Connection, uuid: str) -> Standing:
     if phone is None:
         return Standing(uuid, 0, None, ended=True, committed=False, occupied=False)
     row = connection.execute(select(subscriptions).where(subscriptions.c.uuid == uuid, subscriptions.c.generation == phone.generation)).first()
-    step = connection.execute(select(wipes.c.step).where(wipes.c.uuid == uuid, text("step NOT IN ('released', 'cancelled')"))).scalar()
+    step = connection.execute(select(wipes.c.step).where(wipes.c.uuid == uuid, text("step NOT IN ('released', 'cancelled', 'disposed')"))).scalar()
     ended = row is None or row.ended_at is not None
     committed = step in COMMITTED_STEPS or (not ended and phone.state in WIPE_STATES)
     return Standing(uuid, phone.generation, subscription_of(row) if row else None, ended, committed, phone.occupied)

@@ -15,7 +15,7 @@ from wiped.model.subscription import State
 from wiped.record import auditlog
 from wiped.record.phones import set_state
 from wiped.record.rows import AnyRow
-from wiped.record.schema import artefacts, certificates, phones, ranges, requests, subscriptions, wipes
+from wiped.record.schema import artefacts, certificates, memories, phones, ranges, remembered, requests, subscriptions, wipes
 from wiped.record.wipes import DONE, HANDS, row_of
 
 
@@ -115,6 +115,8 @@ def _end_generation(connection: Connection, row: AnyRow, now: datetime) -> None:
         update(requests).where(requests.c.uuid == row.uuid, requests.c.generation == row.generation, requests.c.closed_at.is_(None)).values(closed_at=now)
     )
     connection.execute(update(phones).where(phones.c.uuid == row.uuid).values(fenced=False, suspended=False, refusals=[]))
+    connection.execute(delete(remembered).where(remembered.c.uuid == row.uuid))
+    connection.execute(delete(memories).where(memories.c.uuid == row.uuid))
     set_state(connection, row.uuid, State.RELEASED, now)
 
 

@@ -23,7 +23,7 @@ from wiped.record.phones import facts, known, set_state
 from wiped.record.rows import AnyRow, artefact_of, evidence_value, plan_value, result_value, trigger_value, wipe_of
 from wiped.record.schema import artefacts, ranges, wipes
 
-_UNFINISHED = text("step NOT IN ('released', 'cancelled')")
+_UNFINISHED = text("step NOT IN ('released', 'cancelled', 'disposed')")
 #: An artefact's bytes are proven gone.
 DONE = frozenset({ArtefactState.PROVEN, ArtefactState.REMOVED})
 #: Steps within a committed attempt, which `advance` may write.
