@@ -227,7 +227,9 @@ def check(stage: Stage, host: Host) -> Plan:
         assert host.files[number].place == "images", "a protected or foreign place is in the plan"
         assert not host.files[number].links, "a file with a second name is in the plan"
 
-    told = taken | {number_of[kept.identity.device, kept.identity.inode] for kept in plan.retained if kept.identity is not None}
+    kept = {number_of[item.identity.device, item.identity.inode] for item in plan.retained if item.identity is not None}
+    # What lies beneath an image that is kept is kept with it, and told where the chain can be walked.
+    told = taken.union(kept, *(opened(host, number, "qcow2") for number in kept))
     refused = {refusal.location for refusal in plan.refusals}
     told |= {number for number, names in enumerate(zip(stage.paths, stage.aliases, strict=True)) if {str(name) for name in names} & refused}
     for number in sorted(own - others - told):
@@ -271,6 +273,12 @@ CASES = (
         (Domain((Use(1),)), Domain((), former=(Use(0),))),
         ((0, "private"),),
     ),
+    # beneath a golden CD that is reached through a symbolic link, where the walk ends
+    Host(
+        (File("images", is_qcow2=False), File("images", is_qcow2=True, backing=0, backing_format=""), File("images", is_qcow2=False)),
+        (Domain((), former=(Use(1, "qcow2", "cdrom", by_alias=True),), log=2),),
+        ((1, "golden"),),
+    ),
     # the same file as disk and as NVRAM
     Host((File("images", is_qcow2=False),), (Domain((Use(0, "raw"),), nvram=0), Domain((), log=0))),
 )
@@ -301,6 +309,7 @@ def on(place: Path, host: Host) -> Plan:
 @example(CASES[2])
 @example(CASES[3])
 @example(CASES[4])
+@example(CASES[5])
 @given(host=hosts())
 def test_no_plan_holds_a_strangers_file_and_nothing_is_forgotten(place: Path, host: Host) -> None:
     """200 random hosts and the kept cases: planner, observer and eraser against the oracle."""
