@@ -56,8 +56,8 @@ def map_artefact(
         return ArtefactMap(whole_device_map(fd), facts, provability_reasons(facts), block=True)
     facts = filesystem_facts(fd)
     extents = read_extents(fd)
-    if "shared" in extents.flag_counts and settled and facts.fs_type == "xfs":
-        settle(fd)
+    if settled and facts.fs_type == "xfs":
+        settle(fd, thoroughly="shared" in extents.flag_counts)
         extents = read_extents(fd)
     reasons = (*provability_reasons(facts), *stop_reasons(extents, facts))
     if reasons != (str(ReasonCode.EXTENT_SHARED),) or facts.fs_type != "xfs":

@@ -21,7 +21,7 @@ from wiped.model.inventory import FileIdentity, LibvirtDirectories
 from wiped.model.policy import StorageRules
 from wiped.storage.classified import GOLDEN, read_classified
 from wiped.storage.extents import ExtentMap, physical_at, read_extents
-from wiped.storage.kernel import identity_of
+from wiped.storage.kernel import identity_of, sync_filesystem
 from wiped.storage.paths import open_straight, reopen
 
 #: Golden images on one host are few; more are not looked for, and what is then not recognised is refused.
@@ -166,11 +166,17 @@ def _compare(wanted: ExtentMap, golden: ExtentMap) -> tuple[ExtentMap, ExtentMap
     return same, rest
 
 
-def settle(fd: int) -> None:
-    """Drop XFS's speculative copy-on-write preallocation (around a shared block that was written, 128 KiB by default): while it stands, writes to private
-    blocks near it go elsewhere too. The file is synced first; the kernel skips files with dirty pages. Best effort: the maps before and after tell."""
+def settle(fd: int, *, thoroughly: bool) -> None:
+    """Drop XFS's copy-on-write preallocation of a file. Around a shared block that was written, XFS keeps 128 KiB ready for the next ones, half an hour long,
+    and whatever is written there goes to the new place too, private blocks included: the phone's bytes would stay behind.
+
+    The kernel does it for clean files only (xfs_can_free_cowblocks), and a file counts as dirty until its filesystem's writeback has seen it: that is what
+    `thoroughly` waits for (syncfs). Best effort: the maps before and after tell.
+    """
     try:
         os.fsync(fd)
+        if thoroughly:
+            sync_filesystem(fd)
         fcntl.ioctl(fd, _XFS_IOC_FREE_EOFBLOCKS, _EOFBLOCKS.pack(1, 1, 0, 0, 0, 0, 0))
     except OSError:
         return
