@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -38,9 +38,11 @@ from wiped.errors import ConfigError
 from wiped.observe.client import ObserverProcess
 from wiped.observe.feed.importing import parse_subscriptions
 from wiped.observe.feed.local import LocalFeed
-from wiped.ports import Clock, Eraser, Fences, Hypervisor, Ledger, Milestones, Observer
+from wiped.ports import Clock, Eraser, Fences, Hypervisor, Ledger, Milestones, Observer, Sheets
 from wiped.record.ledger import SqlLedger
 from wiped.record.salts import SaltFile
+from wiped.record.sheets import SheetFiles
+from wiped.timekeeping import SystemClock
 from wiped.virt.connection import LibvirtHypervisor
 from wiped.virt.fence import FenceFiles
 
@@ -48,18 +50,6 @@ _log = structlog.get_logger(room="daemon")
 
 #: The longest time between two sweeps, seconds; a shorter feed interval makes it shorter.
 SWEEP_AT_MOST = 30.0
-
-
-class SystemClock:
-    """Port Clock."""
-
-    def now(self) -> datetime:
-        """Now, UTC."""
-        return datetime.now(UTC)
-
-    def boottime(self) -> float:
-        """CLOCK_BOOTTIME, seconds."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class KernelRandomness:
@@ -97,6 +87,7 @@ class Parts:
     fences: Fences | None = None
     observer: Observer | None = None
     eraser: Eraser | None = None
+    sheets: Sheets | None = None
     stop: asyncio.Event | None = None
 
 
@@ -238,6 +229,7 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
         eraser=given.eraser or EraserProcess(config=settings.path),
         feed=LocalFeed(clock),
         ledger=ledger,
+        sheets=given.sheets or SheetFiles(),
         signer=load_signer(settings),
         milestones=given.milestones or SilentMilestones(),
         announcer=hub,

@@ -16,6 +16,8 @@ class FakeClock:
     def __init__(self, start: datetime = START) -> None:
         self._now = start
         self._boot = 1000.0
+        self.boot = "boot-1"
+        self.sync: bool | None = None
         self.on_pause: list[Callable[[float], None]] = []
 
     def now(self) -> datetime:
@@ -23,6 +25,18 @@ class FakeClock:
 
     def boottime(self) -> float:
         return self._boot
+
+    def boot_id(self) -> str:
+        return self.boot
+
+    def synchronised(self) -> bool | None:
+        return self.sync
+
+    def reboot(self, seconds: float) -> None:
+        """Off for `seconds`."""
+        self._now += timedelta(seconds=seconds)
+        self._boot = 10.0
+        self.boot = f"boot-{int(self.boot.removeprefix('boot-')) + 1}"
 
     def move(self, seconds: float) -> None:
         self._boot += seconds

@@ -11,6 +11,7 @@ from typing import Any
 from wiped.attest.chain import GENESIS, HEAD_TYPE, entry_hash
 from wiped.attest.signing import Ed25519Signer, generate_key, seal
 from wiped.errors import InputError, NotFoundError
+from wiped.model.guards import BreakerRecord, ClockMemory, CountedPhone
 from wiped.model.inventory import ArtefactKind, ExtentFacts, FileIdentity, FilesystemFacts
 from wiped.model.outcome import EraseResult, Evidence, Outcome
 from wiped.model.plan import Method, Plan, Refusal, RefusalCode, Retained, Step
@@ -87,6 +88,12 @@ def make_audit(count: int) -> tuple[AuditEntry, ...]:
     return tuple(entries)
 
 
+TRIPPED = BreakerRecord(
+    True, 1, NOW, 6, 5, 20, 3_600, (CountedPhone(UUID_ONE, "phone-one", 1, NOW, NOW), CountedPhone(UUID_TWO, HOSTILE_NAME, 1, NOW)), "ef" * 32
+)
+STEPPED = ClockMemory("boot", 0.0, NOW, 1.0, None, suspect="stepped", detail="it was stepped by 34560000 s", since=NOW)
+
+
 @dataclass(slots=True)
 class FakeService:
     """`fails`: method name -> error to raise. `asked`: (method, arguments) in order."""
@@ -108,6 +115,8 @@ class FakeService:
     asked: list[tuple[str, Any]] = field(default_factory=list)
     answers: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     shown: HostStatus | None = None
+    tripped: BreakerRecord = field(default_factory=lambda: TRIPPED)
+    clocks: ClockMemory = field(default_factory=lambda: STEPPED)
 
     def _ask(self, method: str, *arguments: Any) -> None:
         self.asked.append((method, arguments))
@@ -220,6 +229,24 @@ class FakeService:
     async def retry(self, uuid: str, operator: str) -> WipeRecord:
         self._ask("retry", uuid, operator)
         return replace(self.made[0], step=WipeStep.QUEUED)
+
+    async def breaker(self) -> BreakerRecord:
+        self._ask("breaker")
+        return self.tripped
+
+    async def release_breaker(self, *, fingerprint: str, reason: str, operator: str) -> BreakerRecord:
+        self._ask("release_breaker", fingerprint, reason, operator)
+        before, self.tripped = self.tripped, replace(self.tripped, open=False, waiting=(), released_at=NOW, released_by=operator)
+        return before
+
+    async def clock(self) -> ClockMemory:
+        self._ask("clock")
+        return self.clocks
+
+    async def trust_clock(self, *, reason: str, operator: str) -> ClockMemory:
+        self._ask("trust_clock", reason, operator)
+        before, self.clocks = self.clocks, replace(self.clocks, suspect="", detail="", since=None)
+        return before
 
     async def readiness(self) -> dict[str, str]:
         return self.checks

@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from wiped.api import documents as doc
-from wiped.api import shaping
+from wiped.api import guards, shaping
 from wiped.api.identity import Caller, Role
 from wiped.api.openapi import Operation, openapi
 from wiped.api.port import ServicePort
@@ -267,6 +267,36 @@ class Handlers:
 
         return await self._remembered(request, {}, act, 202)
 
+    # -- the guards of the host
+    async def breaker(self, _request: web.Request) -> web.Response:
+        """The breaker and whom it holds back."""
+        return _json(guards.breaker_out(await self._service.breaker()))
+
+    async def release_breaker(self, request: web.Request) -> web.Response:
+        """Let exactly the waiting phones go."""
+        asked = _parsed(guards.ReleaseIn, await _bytes(request, MAX_BODY))
+        operator = request[CALLER].name
+
+        async def act() -> BaseModel:
+            before = await self._service.release_breaker(fingerprint=asked.fingerprint, reason=asked.reason, operator=operator)
+            return guards.breaker_out(before, released=True)
+
+        return await self._remembered(request, {"fingerprint": asked.fingerprint}, act, 200)
+
+    async def clock(self, _request: web.Request) -> web.Response:
+        """What is thought of the clock."""
+        return _json(guards.clock_out(await self._service.clock()))
+
+    async def trust_clock(self, request: web.Request) -> web.Response:
+        """The clock is right as it stands."""
+        asked = _parsed(guards.TrustIn, await _bytes(request, MAX_BODY))
+        operator = request[CALLER].name
+
+        async def act() -> BaseModel:
+            return guards.clock_out(await self._service.trust_clock(reason=asked.reason, operator=operator), trusted=True)
+
+        return await self._remembered(request, {}, act, 200)
+
     # -- the daemon itself
     async def healthz(self, _request: web.Request) -> web.Response:
         """Alive: the event loop answers."""
@@ -311,6 +341,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("events", "GET", "/v1/wipes/{id}/events", "Progress as server-sent events until it ends", _LOOK, media="text/event-stream"),
     Operation("retry", "POST", "/v1/wipes/{id}:retry", "Try a quarantined wipe again now", _DO, doc.WipeOut, status=202),
     Operation("quarantine", "GET", "/v1/quarantine", "What could not be proven", _LOOK, doc.WipeOut, lists=True),
+    Operation("breaker", "GET", "/v1/breaker", "The breaker, and the phones that wait behind it", _LOOK, guards.BreakerOut),
+    Operation("release_breaker", "POST", "/v1/breaker", "Let exactly the waiting phones go", _DO, guards.BreakerOut, body=guards.ReleaseIn),
+    Operation("clock", "GET", "/v1/clock", "Whether the clock is trusted, and why not", _LOOK, guards.ClockOut),
+    Operation("trust_clock", "POST", "/v1/clock", "Say that a suspect clock is right", _DO, guards.ClockOut, body=guards.TrustIn),
     Operation("certificate", "GET", "/v1/certificates/{id}", "A certificate or incident record, by its id or its wipe's", _LOOK,
               media="application/vnd.dsse.envelope.v1+json"),
     Operation("public_key", "GET", "/v1/key", "The public key that verifies this host's certificates, PEM", (), media="application/x-pem-file"),
@@ -320,6 +354,6 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("audit_head", "GET", "/v1/audit/head", "A signed head over the first entries of the log, for an export", _CHECK,
               media="application/vnd.dsse.envelope.v1+json", query=(("seq", "integer", "the last entry that it covers"),)),
     Operation("healthz", "GET", "/healthz", "Alive", ()),
-    Operation("readyz", "GET", "/readyz", "libvirt, ledger, feed, helpers, hook, clock; 503 where one is missing", (), doc.ReadyOut),
+    Operation("readyz", "GET", "/readyz", "libvirt, ledger, feed, helpers, hook, clock, breaker; 503 where one is missing", (), doc.ReadyOut),
     Operation("openapi", "GET", "/openapi.json", "This description", ()),
 )  # fmt: skip

@@ -53,6 +53,7 @@ METRICS: dict[str, str] = {
     "wiped_feed_age_seconds": "seconds since the feed's last complete answer",
     "wiped_feed_errors_total": "feed failures by reason; none in this version, which has the local feed alone",
     "wiped_breaker_open": "1 while the breaker stops new wipes",
+    "wiped_clock_suspect": "1 while nothing is concluded from time",
     "wiped_legal_holds": "legal holds in force",
     "wiped_unbound_phones": "domains without a subscription",
     "wiped_vanished_phones_total": "phones that disappeared before their time came, since the daemon started",
@@ -98,6 +99,7 @@ class Metrics:
         self.feed_age = gauge("wiped_feed_age_seconds")
         self.feed_errors = counter("wiped_feed_errors_total", ("reason",))
         self.breaker = gauge("wiped_breaker_open")
+        self.clock = gauge("wiped_clock_suspect")
         self.holds = gauge("wiped_legal_holds")
         self.unbound = gauge("wiped_unbound_phones")
         self.vanished = counter("wiped_vanished_phones_total")
@@ -173,6 +175,7 @@ class Metrics:
         self.queue.set(status.queued)
         self.feed_age.set(math.nan if status.feed_age_seconds is None else status.feed_age_seconds)
         self.breaker.set(status.breaker_open)
+        self.clock.set(status.clock_suspect)
         self.holds.set(status.holds)
         self.libvirt.set(status.libvirt_up)
         self.last_sweep.set(math.nan if status.last_sweep_at is None else status.last_sweep_at.timestamp())

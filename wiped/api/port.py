@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
+from wiped.model.guards import BreakerRecord, ClockMemory
 from wiped.model.plan import Plan
 from wiped.model.records import AuditEntry, CertificateRecord, PhoneRecord, WipeRecord
 from wiped.model.status import Explanation, HostStatus, WipeAsked, WipeNews
@@ -65,8 +66,20 @@ class ServicePort(Protocol):
     async def retry(self, uuid: str, operator: str) -> WipeRecord:
         """Try a quarantined phone again now. RefusedError or NotFoundError where there is nothing to retry."""
 
+    async def breaker(self) -> BreakerRecord:
+        """The breaker, and while it is open the phones that wait behind it."""
+
+    async def release_breaker(self, *, fingerprint: str, reason: str, operator: str) -> BreakerRecord:
+        """Let exactly the waiting phones go; the breaker as it was. InputError when it is not open, RefusedError(drift) for another set."""
+
+    async def clock(self) -> ClockMemory:
+        """What is thought of the clock."""
+
+    async def trust_clock(self, *, reason: str, operator: str) -> ClockMemory:
+        """The clock is right: what was held against it. InputError when nothing is."""
+
     async def readiness(self) -> dict[str, str]:
-        """What keeps the promise from being kept now: name -> "" (good) or the fault. Names: libvirt, ledger, feed, helpers, hook, clock."""
+        """What keeps the promise from being kept now: name -> "" (good) or the fault. Names: libvirt, ledger, feed, helpers, hook, clock, breaker."""
 
     def public_key(self) -> bytes:
         """The signing key's public half, PEM."""

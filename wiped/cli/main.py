@@ -12,6 +12,7 @@ from rich.console import Console
 
 import wiped
 from wiped.cli import commands as act
+from wiped.cli import guarding
 from wiped.cli.client import DEFAULT_SOCKET, DaemonError
 from wiped.cli.commands import Context
 from wiped.cli.render import FORMATS, Screen
@@ -27,6 +28,39 @@ Out = Annotated[str, Parameter(name=("--output-file", "-o"), help="write to this
 
 def _app(name: str, what: str) -> App:
     return App(name=name, help=what, version_flags=[], help_flags=["--help", "-h"], help_format="plaintext", sort_key=None)
+
+
+def _guards() -> tuple[App, App]:
+    """The commands about the guards of the whole host."""
+    breaker = _app("breaker", "What stops a mass wipe.")
+    clock = _app("clock", "Whether the clock is trusted.")
+
+    @breaker.command(name="status")
+    async def breaker_status(*, ctx: Ctx) -> int:
+        """Open or closed, why, and exactly whom a release lets go."""
+        return await guarding.breaker_status(ctx)
+
+    @breaker.command(name="release")
+    async def breaker_release(
+        *,
+        reason: Annotated[str, Parameter(help="why it is right that so many are wiped; sealed in the ledger, never in a log")],
+        fingerprint: Annotated[str, Parameter(help="only if exactly the set that `breaker status` showed still waits")] = "",
+        ctx: Ctx,
+    ) -> int:
+        """Let exactly the phones that wait go; those that fall due later count anew."""
+        return await guarding.breaker_release(ctx, reason, fingerprint)
+
+    @clock.command(name="status")
+    async def clock_status(*, ctx: Ctx) -> int:
+        """Trusted or suspect, and why."""
+        return await guarding.clock_status(ctx)
+
+    @clock.command(name="trust")
+    async def clock_trust(*, reason: Annotated[str, Parameter(help="how you know that it is right; sealed in the ledger")], ctx: Ctx) -> int:
+        """Say that a suspect clock is right as it stands; look at it first."""
+        return await guarding.clock_trust(ctx, reason)
+
+    return breaker, clock
 
 
 def make_app() -> App:
@@ -68,7 +102,7 @@ def make_app() -> App:
     quarantine = _app("quarantine", "What could not be proven, fenced and in place.")
     certificates = _app("certificates", "Signed proofs.")
     audit = _app("audit", "The append-only log.")
-    for group in (phones, subscriptions, wipes, quarantine, certificates, audit):
+    for group in (phones, subscriptions, wipes, quarantine, *_guards(), certificates, audit):
         app.command(group)
 
     @phones.command(name="list")

@@ -48,9 +48,9 @@ def status(document: Document) -> RenderableType:
         ("last sweep", moment(document["last_sweep_at"])),
     ]
     if document["breaker_open"]:
-        pairs.append(("breaker", Text("open: nothing new is wiped", style="red")))
+        pairs.append(("breaker", Text("open: nothing new is wiped; see wipectl breaker status", style="red")))
     if document["clock_suspect"]:
-        pairs.append(("clock", Text("suspect: nothing is concluded from time", style="red")))
+        pairs.append(("clock", Text("suspect: nothing is concluded from time; see wipectl clock status", style="red")))
     pairs += [(f"fault: {plain(name)}", Text(plain(fault), style="red")) for name, fault in document["faults"].items()]
     running = grid(
         ("wipe", "phone", "step", "progress"),

@@ -6,15 +6,18 @@ from dataclasses import replace
 from datetime import datetime
 
 from wiped.conduct.world import World
-from wiped.decide import lifecycle
+from wiped.decide import clock, lifecycle
 from wiped.model.policy import Policy
 from wiped.model.subscription import Action, Decision, Flag, LifecycleFacts, Reason
 
 
 def complete(world: World, facts: LifecycleFacts) -> LifecycleFacts:
-    """`facts` with what only the conductor knows: feed, clock, breaker."""
+    """`facts` with what only the conductor knows: feed and clock. A step of the clock since the last sweep is seen here too."""
     conditions = world.conditions
-    return replace(facts, feed=conditions.feed, clock_suspect=bool(conditions.clock_suspect), breaker_open=conditions.breaker_open)
+    suspect = bool(conditions.clock_suspect)
+    if conditions.clock is not None and not suspect:
+        suspect = clock.stepped(conditions.clock, world.clock.now(), world.clock.boottime(), world.safety) != 0
+    return replace(facts, feed=conditions.feed, clock_suspect=suspect)
 
 
 def policy_of(world: World, facts: LifecycleFacts) -> Policy | None:

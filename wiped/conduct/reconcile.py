@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from wiped.conduct import deciding, fencing, stopping
+from wiped.conduct import deciding, fencing, massmistakes, stopping
 from wiped.conduct.endings import CalledOffError, Ending, GoneError
 from wiped.conduct.execute import Executor
 from wiped.conduct.preparing import look
@@ -37,7 +37,6 @@ class Reconciler:
         self._world = world
         self._executor = Executor(world)
         self._sweeping = asyncio.Lock()
-        self._offset: float | None = None
         self._domains: dict[str, DomainFacts] = {}
         self._seen: dict[str, str] | None = None
         self.queue = WorkQueue(clock=world.clock, parallel=world.rules.parallel_wipes, do=self._do, give_up=self._give_up, devices=self._devices)
@@ -48,10 +47,13 @@ class Reconciler:
             try:
                 if self._world.ledger.fault:
                     await self._world.ledger.note("ledger-written-again", {}, self._world.clock.now())
+                await massmistakes.look_at_clock(self._world)
                 complete = await self._look_at_host()
                 await self._look_at_feed()
                 now = self._world.clock.now()
-                for uuid in await self._world.ledger.due_for_decision(now):
+                waiting = await self._world.ledger.due_for_decision(now)
+                await massmistakes.count(self._world, waiting)
+                for uuid in waiting:
                     await self._guarded(uuid)
                 await self._queue_unfinished()
                 await self._mend_fences()
@@ -65,8 +67,14 @@ class Reconciler:
     async def decide_now(self, uuid: str) -> None:
         """Decide one phone out of turn (something about it was just recorded)."""
         async with self._sweeping:
+            await massmistakes.look_at_clock(self._world)
             await self._guarded(uuid)
             await self._queue_unfinished()
+
+    async def look_at_clock(self) -> None:
+        """Look at the clock out of turn. Raises LedgerError."""
+        async with self._sweeping:
+            await massmistakes.look_at_clock(self._world)
 
     async def submit_again(self, wipe_id: str) -> None:
         """Run an unfinished wipe now, whatever its back-off says."""
@@ -84,7 +92,6 @@ class Reconciler:
     async def _look_at_host(self) -> bool:
         """Whether libvirt gave a complete answer: a sweep without one works with what is known, and is no success."""
         world = self._world
-        await self._check_clock()
         try:
             domains = await world.hypervisor.domains()
         except HypervisorError as error:
@@ -103,28 +110,6 @@ class Reconciler:
         except WipedError as error:
             _log.error("the feed failed", code=error.code, detail=str(error))
 
-    async def _check_clock(self) -> None:
-        """Realtime must walk with boottime (a difference of more than `max_clock_step` since the daemon started is a step), and must not stand before what
-        the audit log holds already. While it does not, nothing is concluded from time."""
-        world, now = self._world, self._world.clock.now()
-        offset = now.timestamp() - world.clock.boottime()
-        self._offset = offset if self._offset is None else self._offset
-        step, until = offset - self._offset, world.conditions.recorded_until
-        why = ""
-        if until is not None and now < until:
-            why = f"it stands before the newest audit entry of {until:%Y-%m-%dT%H:%M:%SZ}"
-        elif abs(step) > world.safety.max_clock_step:
-            why = f"it was stepped by {step:.0f} s"
-        if why != world.conditions.clock_suspect:
-            world.conditions.clock_suspect = why
-            if why:
-                _log.error("the clock is suspect", why=why)
-            else:
-                _log.info("the clock is trusted again")
-            await world.ledger.note("clock", {"suspect": bool(why)}, world.clock.now())
-            for phone in await world.ledger.phones((State.DUE,)):
-                await world.ledger.touch(phone.uuid)
-
     # -- one phone
     async def _guarded(self, uuid: str) -> None:
         try:
@@ -141,7 +126,12 @@ class Reconciler:
         found = await deciding.fresh(world, uuid)
         if found is None:
             return
+        if massmistakes.is_newly_due(world, found[0]):
+            # Nothing begins that was not counted: the sweep has counted whom it met, this counts who came since.
+            await massmistakes.count_known(world, [(uuid, found[0].generation)])
+            found = await deciding.fresh(world, uuid) or found
         facts, decision = found
+        await massmistakes.tell_held_back(world, uuid, decision)
         await world.ledger.conclude(uuid, decision, world.clock.now())
         unfinished = next((wipe for wipe in await world.ledger.wipes(uuid, unfinished=True)), None)
         if decision.action is Action.WIPE:

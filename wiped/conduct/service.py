@@ -14,9 +14,10 @@ from wiped.attest.signing import seal
 from wiped.conduct import deciding, preparing
 from wiped.conduct.announce import Hub
 from wiped.conduct.endings import GoneError
+from wiped.conduct.guards import Guards
 from wiped.conduct.reconcile import Reconciler
 from wiped.conduct.world import World
-from wiped.decide import refusal
+from wiped.decide import breaker, refusal
 from wiped.errors import InputError, LedgerError, NotFoundError, RefusedError
 from wiped.model.instants import instant_text
 from wiped.model.plan import Plan, RefusalCode
@@ -39,7 +40,7 @@ _ENDED = frozenset({State.WIPED, State.RELEASED, State.RECYCLED, State.DISPOSED}
 _CODES = {"no-such-domain": RefusalCode.MISSING, "protected": RefusalCode.LEGAL_HOLD, "unknown-policy": RefusalCode.NEEDS_APPROVAL}
 
 
-class Service:
+class Service(Guards):
     """The daemon's one counter. `nudge`: asks for a sweep soon."""
 
     def __init__(self, world: World, reconciler: Reconciler, hub: Hub, nudge: Callable[[], None]) -> None:
@@ -73,7 +74,7 @@ class Service:
             feed_age_seconds=None if answered is None else max(0, int((now - answered).total_seconds())),
             libvirt_up=world.hypervisor.connected,
             hook_fault=await world.fences.hook_fault(),
-            breaker_open=conditions.breaker_open,
+            breaker_open=(await world.ledger.breaker()).open,
             clock_suspect=bool(conditions.clock_suspect),
             last_sweep_at=conditions.last_sweep_at,
             faults={name: fault for name, fault in (await self.readiness()).items() if fault},
@@ -201,7 +202,7 @@ class Service:
         return self._world.signer.public_pem
 
     async def readiness(self) -> dict[str, str]:
-        """What the daemon needs, and what is wrong with it ("" when nothing is): libvirt, ledger, feed, helpers, hook, clock."""
+        """What the daemon needs, and what is wrong with it ("" when nothing is): libvirt, ledger, feed, helpers, hook, clock, breaker."""
         conditions, world = self._world.conditions, self._world
         answered = conditions.feed.complete_at
         stale = answered is None or (world.clock.now() - answered).total_seconds() > world.safety.feed_max_age
@@ -214,7 +215,7 @@ class Service:
             "clock": conditions.clock_suspect,
         }
         try:
-            await world.ledger.counts()
+            faults["breaker"] = breaker.why(await world.ledger.breaker())
         except LedgerError as error:
             faults["ledger"] = str(error)
         return faults

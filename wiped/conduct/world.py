@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from wiped.model.guards import ClockMemory
 from wiped.model.policy import Policy, Safety, StorageRules
 from wiped.model.subscription import FeedStatus
-from wiped.ports import Announcer, Clock, Eraser, Feed, Fences, Hypervisor, Ledger, Milestones, Observer, Randomness, Signer
+from wiped.ports import Announcer, Clock, Eraser, Feed, Fences, Hypervisor, Ledger, Milestones, Observer, Randomness, Sheets, Signer
 
 #: How long the eraser's locks are asked for before an image counts as in use (a killed eraser finishes its I/O first), and the pause between, seconds.
 LOCK_PATIENCE = 30.0
@@ -35,12 +36,17 @@ class Conditions:
     feed: FeedStatus = field(default_factory=lambda: FeedStatus(complete_at=None))
     clock_suspect: str = ""
     """"" or why the clock cannot be trusted."""
+    clock: ClockMemory | None = None
+    """What is remembered of the clock; None before the first look."""
+    clock_kept_at: float | None = None
+    """Boottime at which that was last written to the ledger."""
     recorded_until: datetime | None = None
     """The instant of the newest audit entry from before the daemon's start: a clock that stands before it went back."""
-    breaker_open: bool = False
     helper_fault: str = ""
     """"" or what the observer answered last instead of a survey."""
     last_sweep_at: datetime | None = None
+    orphan_images: int | None = None
+    """How many images no domain reached when they were last counted; None: not counted yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class World:
     eraser: Eraser
     feed: Feed
     ledger: Ledger
+    sheets: Sheets
     signer: Signer
     milestones: Milestones
     announcer: Announcer

@@ -226,14 +226,14 @@ def _due(facts: LifecycleFacts, instants: Term, binding: _Binding, *, holds: tup
         reasons.append(Reason("protected", "an operator protects this phone: stopped, fenced and kept"))
     elif facts.clock_suspect:
         action = Action.NONE
-        reasons.append(Reason("clock-suspect", "this host's clock cannot be trusted: nothing is concluded from time"))
+        reasons.append(Reason("clock-suspect", "this host's clock cannot be trusted: nothing is concluded from time; see wipectl clock status"))
     elif stop is not None:
         action = Action.NONE
         reasons.append(stop)
     elif facts.breaker_open:
         action = Action.NONE
         extra.append(Flag.BREAKER)
-        reasons.append(Reason("breaker-open", "too many phones fell due at once: an operator must release the breaker"))
+        reasons.append(Reason("breaker-open", "too many phones fell due at once, which may be a mistake; see wipectl breaker status"))
     else:
         action = Action.WIPE
         if facts.refusals:

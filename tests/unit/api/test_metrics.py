@@ -33,6 +33,7 @@ CONTRACT = [
     "wiped_feed_age_seconds",
     "wiped_feed_errors_total",
     "wiped_breaker_open",
+    "wiped_clock_suspect",
     "wiped_legal_holds",
     "wiped_unbound_phones",
     "wiped_vanished_phones_total",

@@ -94,8 +94,9 @@ async def test_what_is_known_to_be_due_is_wiped_without_the_feed() -> None:
     assert await rig.drain() == [Ending.RELEASED]
 
 
-async def test_a_stepped_clock_concludes_nothing_until_it_agrees_again() -> None:
-    """Realtime jumps a month ahead of boottime: phones look due and are not wiped; the clock is set back: nothing happened."""
+async def test_a_stepped_clock_concludes_nothing_until_somebody_says_that_it_is_right() -> None:
+    """Realtime jumps a month ahead of boottime: phones look due and are not wiped; the clock is set back, which nobody can tell from another mistake; an
+    operator looks at it: nothing happened."""
     rig = Rig()
     uuid = rig.host.add_phone(1, running=True)
     await rig.reconciler.sweep()
@@ -108,6 +109,9 @@ async def test_a_stepped_clock_concludes_nothing_until_it_agrees_again() -> None
     assert rig.host.running(uuid)
     rig.clock.step(-30 * 86_400)
     rig.clock.move(61)
+    await rig.reconciler.sweep()
+    assert "wipectl clock trust" in rig.world.conditions.clock_suspect
+    await rig.service.trust_clock(reason="set back by hand", operator="op")
     await rig.reconciler.sweep()
     assert not rig.world.conditions.clock_suspect
     await rig.subscribe(uuid, seconds=86_400)
@@ -126,6 +130,9 @@ async def test_a_clock_that_jumps_while_a_wipe_waits_makes_it_wait() -> None:
     assert rig.host.running(uuid)
     rig.clock.step(-86_400)
     rig.clock.move(3600)
+    await rig.reconciler.sweep()
+    assert set(await rig.drain()) <= {Ending.WAITING}
+    await rig.service.trust_clock(reason="set back by hand", operator="op")
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
 
@@ -354,17 +361,30 @@ async def test_an_idle_sweep_asks_nothing_about_phones_whose_time_has_not_come()
     assert asked == ["fault", "due_for_decision", "wipes"]
 
 
-async def test_a_clock_before_the_audit_log_stays_suspect_until_it_has_passed_it() -> None:
-    """The clock went back while the daemon was down: sweep after sweep nothing is concluded, until time is past what was recorded."""
+@pytest.mark.parametrize("behind", [120, 86_400])
+async def test_a_clock_before_the_audit_log_is_suspect(behind: int) -> None:
+    """The clock went back while the daemon was down: sweep after sweep nothing is concluded; a small step is over once time is past what was recorded, a
+    large one takes synchronisation."""
     rig = Rig()
     uuid = rig.host.add_phone(1)
-    rig.world.conditions.recorded_until = rig.clock.now() + timedelta(days=1)
     await rig.due(uuid)
+    await rig.drain()
+    second = rig.host.add_phone(2)
+    await rig.due(second)
+    rig.boot()
+    rig.clock.boot = "boot-2"
+    rig.world.conditions.recorded_until = rig.clock.now() + timedelta(seconds=behind)
     for _ in range(3):
-        rig.clock.move(61)
+        rig.clock.move(10)
         await rig.reconciler.sweep()
-        assert await rig.drain() == []
-    rig.clock.move(86_400)
+        assert set(await rig.drain()) <= {Ending.WAITING}
+    rig.clock.move(behind)
+    await rig.reconciler.sweep()
+    if behind > 300:
+        assert set(await rig.drain()) <= {Ending.WAITING}
+        rig.clock.sync = True
+        await rig.reconciler.sweep()
+    rig.clock.move(61)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
 
