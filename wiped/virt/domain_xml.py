@@ -78,7 +78,7 @@ def merge(*facts: DomainFacts) -> DomainFacts:
     nvram = next((each.nvram for each in facts if each.nvram), "")
     every_nvram = [path for each in facts for path in (each.nvram, *each.former_nvram)]
     name = next((each.name for each in facts if each.name), "")
-    written = {path for each in facts for path in each.shared_directories if path not in each.shared_readonly}
+    written = {path for each in facts for path in set(each.shared_directories) - set(each.shared_readonly)}
     return replace(
         first,
         name=name,
@@ -113,10 +113,24 @@ def paths_mentioned(xml: str | bytes) -> frozenset[str]:
     for element in safe_xml.parse(xml, what="domain XML").iter():
         for text in (element.text or "", *element.attrib.values()):
             if "/" in text:
-                whole = text.strip()
-                pieces = (whole, *re.split(r"[,=\s\"'{}\[\]]", whole), *re.split(r"[,\s]?[\w.-]+=", whole))
-                found.update(re.sub(r"^file:", "", piece) for piece in pieces if re.match(r"(file:)?/", piece))
+                found.update(piece.removeprefix("file:") for piece in _pieces(text.strip()) if piece.startswith(("/", "file:/")))
     return frozenset(found)
+
+
+#: What may stand between paths, and what may stand before one: `key=`. Neither looks at a character twice, however long the text.
+_BETWEEN = re.compile(r"[^,=\s\"'{}\[\]]+")
+_KEY = re.compile(r"[,\s]?(?<![\w.-])[\w.-]++=")
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The text, its parts between any separators, and its parts between keys (a value may hold a comma)."""
+    yield text
+    yield from (match[0] for match in _BETWEEN.finditer(text))
+    end = 0
+    for match in _KEY.finditer(text):
+        yield text[end : match.start()]
+        end = match.end()
+    yield text[end:]
 
 
 def _unique(items: Iterable[T]) -> tuple[T, ...]:
@@ -130,7 +144,7 @@ def _domain(element: Element, origin: str) -> DomainFacts:
     """The facts of a `<domain>` or `<inactiveDomain>`."""
     nvram = tuple(_nvram(element))
     backing = element.find("memoryBacking/source")
-    shared = tuple(_shared(element))
+    shared = dict.fromkeys(_shared(element))
     return DomainFacts(
         uuid=_uuid(element),
         name=element.findtext("name", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from wiped.errors import InputError
 from wiped.model.inventory import DiskSource, DomainState, JobKind
 from wiped.virt.domain_xml import merge, parse_domain, paths_mentioned
+from wiped.virt.places import auto_dump_matches, matches_dump, matches_memory_dir, short_names
 from wiped.virt.pool_xml import parse_pool
 
 UUID = "6f1f7a5e-53b1-4c6a-9d3b-0123456789ab"
@@ -303,3 +305,52 @@ def test_pool_resolves_plain_volumes_only() -> None:
     assert (pool.name, pool.volume_path("a.qcow2")) == ("default", "/srv/pool/a.qcow2")
     assert [pool.volume_path(name) for name in ("..", "", "a/b")] == ["", "", ""]
     assert parse_pool("<pool type='rbd'><name>r</name></pool>").volume_path("a") == ""
+
+
+HUGE = {
+    "one word": "<description>/" + "x" * 2_000_000 + "</description>",
+    "words": "<description>/" + "x " * 500_000 + "</description>",
+    "keys": "<description>/" + "a=" * 500_000 + "</description>",
+    "commas": "<description>/" + "," * 2_000_000 + "</description>",
+    "spaces": "<description>" + " " * 2_000_000 + "/</description>",
+    "attribute": "<a b='/" + "x" * 2_000_000 + "'/>",
+    "disks": "<devices>" + "".join(f"<disk type='file'><source file='/a/{n}'/></disk>" for n in range(10_000)) + "</devices>",
+    "shares": "<devices>" + "".join(f"<filesystem><source dir='/a/{n}'/>{'<readonly/>' * (n % 2)}</filesystem>" for n in range(20_000)) + "</devices>",
+    "secrets": "<devices>" + "".join(f"<secret usage='/a/{n}'/>" for n in range(30_000)) + "</devices>",
+    "references": "<description>" + "&#47;" * 300_000 + "</description>",
+}
+
+
+@pytest.mark.parametrize("body", HUGE.values(), ids=HUGE.keys())
+def test_huge_documents_are_read_in_seconds(body: str) -> None:
+    """No document within the limit makes a helper think for minutes, in whichever way it is large."""
+    started = time.process_time()
+    facts = parse_domain(domain(head=body), origin="inactive")
+    merge(facts, facts, facts)
+    assert paths_mentioned(domain(head=body))
+    assert time.process_time() - started < 5
+
+
+NAMES = ["ü" * 127 + "x", "\U0001f4f1" * 63, "quo'te\"d", "two\nlines", "tab\there", "\x9b31mred", "\u202egnp", "*", "..", "a;b$(c)`d`", " x ", "&amp;", "%s{}"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_kept_as_they_are_and_match_themselves_alone(name: str) -> None:
+    """Whatever XML can hold may be a name; it is a text, never a pattern, a path or a format."""
+    escaped = name.replace("&", "&amp;").replace("<", "&lt;").replace("\n", "&#10;").replace("\t", "&#9;")
+    facts = parse_domain(domain().replace("phone-1", escaped), origin="inactive")
+    assert facts.name == name
+    when = "2026-11-23-23:31:12"
+    for short in short_names(name):
+        assert auto_dump_matches(f"1-{short}-{when}", name)
+        assert matches_memory_dir(f"1-{short}", name)
+    for other in ("phone", "x", "", "two", "lines"):
+        assert not auto_dump_matches(f"1-{other}-{when}", name)
+        assert not matches_dump(other, name, UUID)
+
+
+@pytest.mark.parametrize("name", ["\x1b[31m", "\x00", "&#27;[31m", "&#0;", "&unknown;", "\ud800"])
+def test_names_that_no_xml_can_hold_are_bad_input(name: str) -> None:
+    """A terminal's escape character among them."""
+    with pytest.raises(InputError):
+        parse_domain(domain().replace("phone-1", name), origin="inactive")
