@@ -36,7 +36,7 @@ from wiped.model.subscription import (
     SubscriptionRecord,
     WipeRequest,
 )
-from wiped.wire.messages import Lock, Locked, ReadBack, Trimmed
+from wiped.wire.messages import Lock, Locked, OrphansFound, ReadBack, Trimmed
 
 
 class Clock(Protocol):
@@ -130,6 +130,9 @@ class Observer(Protocol):
 
     async def survey(self, domain: DomainFacts, others: Sequence[DomainFacts], *, with_extents: bool) -> Inventory:
         """Everything that one phone reaches on this host."""
+
+    async def orphans(self, domains: Sequence[DomainFacts]) -> OrphansFound:
+        """Files under the roots that none of `domains` (all that libvirt knows) reaches; bounded."""
 
     async def ranges(self, location: str, identity: FileIdentity) -> tuple[tuple[bytes, ...], str]:
         """The extent map of a file as compact blobs, and its digest. Raises RefusedError too, when another file stands at `location` now."""

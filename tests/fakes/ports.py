@@ -9,13 +9,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from tests.fakes.host import BLOCK, FakeHost, Inode, keystream
+from tests.fakes.host import BLOCK, ROOT, FakeHost, Inode, keystream
 from wiped.errors import HelperError, HypervisorError, RefusedError, StorageError
 from wiped.model.inventory import DomainFacts, FileIdentity, Inventory
 from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.records import WipeRecord
 from wiped.model.subscription import FeedStatus
-from wiped.wire.messages import Lock, Locked, LockedStep, ReadBack, Trimmed
+from wiped.wire.messages import Lock, Locked, LockedStep, Orphan, OrphansFound, ReadBack, Trimmed
 
 
 class PowerCut(BaseException):
@@ -112,6 +112,16 @@ class FakeObserver:
         self.surveys += 1
         found = self.host.inventory(domain, tuple(others))
         return replace(found, problems=(*found.problems, *self.problems))
+
+    async def orphans(self, domains: Sequence[DomainFacts]) -> OrphansFound:
+        self._alive()
+        reached = {path for facts in domains for path in self.host.reaches(facts)}
+        found = [
+            Orphan(path, inode.identity, len(inode.data), len(inode.data), "2026-01-01T00:00:00.000000Z")
+            for path, inode in self.host.names.items()
+            if path.startswith(ROOT) and path not in reached
+        ]
+        return OrphansFound(tuple(found))
 
     def _find(self, location: str, identity: FileIdentity) -> Inode:
         inode = self.host.names.get(location)

@@ -88,6 +88,8 @@ class Step:
     retained_extents: ExtentFacts | None = None
     """Extents of a reflinked clone that stay with the golden image (DESIGN, shared extents); never overwritten, never read back."""
     golden: str = ""
+    gone: bool = False
+    """Of a vanished phone: it was remembered and is not there any more (reason `vanished`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +122,5 @@ class Plan:
     fingerprint: str
     passes: int = 1
     verify: str = "full"
+    vanished: bool = False
+    """The domain is not defined any more: made from what was remembered of it."""

@@ -13,7 +13,7 @@ from wiped.errors import HelperError
 from wiped.link import Link, connect, error_of
 from wiped.model.inventory import DomainFacts, FileIdentity, Inventory
 from wiped.model.outcome import Evidence
-from wiped.wire.messages import EvidenceFound, Failure, Message, Progress, Ranges, RangesChunk, RangesEnd, ReadBack, Survey, Surveyed
+from wiped.wire.messages import EvidenceFound, Failure, Message, Orphans, OrphansFound, Progress, Ranges, RangesChunk, RangesEnd, ReadBack, Survey, Surveyed
 
 #: An observer that says nothing for so long is given up. A survey or a map writes dirty pages out first, and says nothing meanwhile.
 SILENCE_SECONDS = 300.0
@@ -49,6 +49,15 @@ class ObserverProcess:
             if not isinstance(answer, Surveyed) or answer.inventory.domain.uuid != domain.uuid:
                 raise _nonsense(answer)
             return answer.inventory
+
+    async def orphans(self, domains: Sequence[DomainFacts]) -> OrphansFound:
+        """Files under the roots that none of `domains` reaches. Raises HelperError, StorageError."""
+        async with self._line() as link:
+            await link.send(Orphans(tuple(domains)))
+            answer = await self._receive(link)
+            if not isinstance(answer, OrphansFound):
+                raise _nonsense(answer)
+            return answer
 
     async def ranges(self, location: str, identity: FileIdentity) -> tuple[tuple[bytes, ...], str]:
         """The extent map of a file as compact blobs, and its digest.

@@ -21,12 +21,14 @@ from wiped.model.inventory import LibvirtDirectories
 from wiped.model.policy import StorageRules
 from wiped.observe.image import survey
 from wiped.observe.opening import map_of, open_artefact
+from wiped.observe.orphans import find_orphans
 from wiped.observe.readback import read_back
 from wiped.storage.keystream import known_answer_test
 from wiped.wire.messages import (
     EvidenceFound,
     Failure,
     Message,
+    Orphans,
     Progress,
     Ranges,
     RangesChunk,
@@ -86,6 +88,8 @@ class _Observer:
                 case Survey():
                     inventory = survey(message.domain, message.others, self._rules, self._directories, with_extents=message.with_extents)
                     self._end.send(Surveyed(inventory))
+                case Orphans():
+                    self._end.send(find_orphans(message.domains, self._rules, self._directories))
                 case Ranges():
                     self._ranges(message)
                 case ReadBack():

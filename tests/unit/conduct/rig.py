@@ -10,6 +10,7 @@ from datetime import timedelta
 from tests.fakes.clock import FakeClock, FakeRandomness
 from tests.fakes.host import FakeHost
 from tests.fakes.ledger import MemoryLedger
+from tests.fakes.memory import FakeSheets
 from tests.fakes.ports import (
     FakeEraser,
     FakeFeed,
@@ -58,6 +59,7 @@ class Rig:
         self.host = FakeHost(self.clock.boottime)
         self.host.witness = self._witness
         self.randomness = FakeRandomness()
+        self.sheets = FakeSheets()
         self.eraser = FakeEraser(self.host)
         self.observer = FakeObserver(self.host)
         self.feed = FakeFeed(self.clock.now)
@@ -81,6 +83,7 @@ class Rig:
             eraser=self.eraser,
             feed=self.feed,
             ledger=self.ledger,
+            sheets=self.sheets,
             signer=_SIGNER,
             milestones=self.milestones,
             announcer=self.hub,

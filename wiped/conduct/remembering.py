@@ -1,0 +1,86 @@
+"""Looking at phones while they are there, so that a phone that disappears is known by what it had: the least urgent part of a sweep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+
+from wiped.conduct.world import World
+from wiped.decide.vanished import facts_digest, files_to_remember
+from wiped.errors import HelperError, RefusedError, StorageError
+from wiped.model.inventory import DomainFacts
+from wiped.model.memory import Memory
+from wiped.model.records import PhoneRecord
+from wiped.model.subscription import State
+
+_log = structlog.get_logger(__name__)
+
+#: A phone that did not change is looked at again after this.
+OLD_AFTER = timedelta(hours=1)
+#: At most so many looks in one sweep, and for at most so many seconds.
+LOOKS, LOOK_SECONDS = 16, 5.0
+#: A wipe changes the files of a phone by itself: nothing is learnt from looking then.
+_NOT_LOOKED_AT = frozenset({State.ERASING, State.VERIFYING, State.WIPED, State.QUARANTINED, State.RELEASED, State.RECYCLED, State.DISPOSED})
+
+
+class Remembering:
+    """`busy`: whether work on a phone is in progress."""
+
+    def __init__(self, world: World, busy: Callable[[str], bool]) -> None:
+        self._world = world
+        self._busy = busy
+        self._turn = asyncio.Lock()
+
+    async def look(self, domains: Mapping[str, DomainFacts]) -> int:
+        """Look at the phones that changed, then at those not looked at for longest; how many were. A helper that fails is asked again by the next sweep.
+
+        Raises LedgerError.
+        """
+        if self._turn.locked():
+            return 0
+        async with self._turn:
+            began, looked = self._world.clock.boottime(), 0
+            for phone, domain in await self._order(domains):
+                if looked >= LOOKS or self._world.clock.boottime() - began > LOOK_SECONDS:
+                    break
+                if self._busy(phone.uuid):
+                    continue
+                try:
+                    await self._one(phone, domain, tuple(other for uuid, other in domains.items() if uuid != phone.uuid))
+                except (HelperError, StorageError, RefusedError) as error:
+                    _log.warning("a phone could not be looked at; what is remembered of it grows old", uuid=phone.uuid, code=error.code, detail=str(error))
+                    break
+                looked += 1
+            return looked
+
+    async def _order(self, domains: Mapping[str, DomainFacts]) -> list[tuple[PhoneRecord, DomainFacts]]:
+        known = {memory.uuid: memory for memory in await self._world.ledger.memories()}
+        now = self._world.clock.now()
+        never = datetime.min.replace(tzinfo=now.tzinfo)
+        wanted: list[tuple[bool, datetime, PhoneRecord, DomainFacts]] = []
+        for phone in await self._world.ledger.phones():
+            domain, memory = domains.get(phone.uuid), known.get(phone.uuid)
+            if domain is None or not phone.present or phone.state in _NOT_LOOKED_AT:
+                continue
+            changed = memory is None or memory.generation != phone.generation or memory.digest != facts_digest(domain)
+            at = never if memory is None else memory.at
+            if changed or now - at >= OLD_AFTER:
+                wanted.append((not changed, at, phone, domain))
+        wanted.sort(key=lambda item: (item[0], item[1], item[2].uuid))
+        return [(phone, domain) for _, _, phone, domain in wanted]
+
+    async def _one(self, phone: PhoneRecord, domain: DomainFacts, others: tuple[DomainFacts, ...]) -> None:
+        world = self._world
+        inventory = await world.observer.survey(domain, others, with_extents=False)
+        files = files_to_remember(inventory, world.rules)
+        again = await world.ledger.phone(phone.uuid)
+        if again is None or again.generation != phone.generation or again.state in _NOT_LOOKED_AT or self._busy(phone.uuid):
+            return
+        memory = Memory(phone.uuid, phone.generation, world.clock.now(), facts_digest(domain))
+        # The file first: a ledger that is behind only looks again.
+        await world.sheets.remember(memory, files)
+        await world.milestones.reached("remembered", "")
+        await world.ledger.remember_files(memory, files)
