@@ -153,7 +153,9 @@ def awkward(bench: Bench, name: str) -> tuple[Path, str]:
     return path, f"inode {path.stat().st_dev}:{path.stat().st_ino}"
 
 
-@pytest.mark.parametrize("name", ["söme näme.raw", "-e.raw", "back\\slash\\n.raw", "*", "100%s.raw", " x ", "\U0001f4f1", "a=b,c;d|e", "&amp;lt;"])
+@pytest.mark.parametrize(
+    "name", ["söme näme.raw", "-e.raw", "back\\slash\\n.raw", "*", "100%s.raw", " x ", "\U0001f4f1", "a=b,c;d|e", "&amp;lt;", "ü" * 125 + ".raw"]
+)
 def test_awkward_names_are_recognised(bench, name):
     """Names that XML escapes, shells split, or printf reads: recognised by text and by inode alike."""
     path, inode = awkward(bench, name)
@@ -367,7 +369,9 @@ def test_new_overlay_over_a_fenced_disk_does_not_start(bench):
         assert create(bench, over(unrelated)) == ""
 
 
-@pytest.mark.parametrize("name", ["söme \U0001f4f1.raw", 'quo"te\\u0041\\.raw', "two\nlines.raw", "a:b,c", "*", "\x1b[31mred", "tab\there", " x "])
+@pytest.mark.parametrize(
+    "name", ["söme \U0001f4f1.raw", 'quo"te\\u0041\\.raw', "two\nlines.raw", "a:b,c", "*", "\x1b[31mred", "tab\there", " x ", "ü" * 125 + ".raw"]
+)
 def test_awkward_names_beneath_an_overlay_are_recognised(bench, name):
     """Whatever a header can name, qemu-img says as JSON, and the hook reads as it is."""
     path, inode = awkward(bench, name)

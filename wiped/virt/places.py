@@ -21,6 +21,7 @@ STATE: Final = "/var/lib/libvirt/qemu"
 _DUMP_ENDINGS: Final = ("", ".core", ".dump", ".elf", ".kdump")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ROTATED: Final = re.compile(r"\.(0|[1-9][0-9]*)")
+_SHUTTING_DOWN: Final = re.compile(r"^[0-9]{4}-[0-9-]{5} [0-9:.]{12}\+0000: shutting down, reason=([a-z-]+)$", re.MULTILINE)
 _WHEN: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
@@ -67,6 +68,15 @@ def swtpm_log(name: str) -> str:
 def is_log(entry: str, log: str) -> bool:
     """Whether a file name is that of a log, or of one that virtlogd rotated away from it (`.0`, `.1`...)."""
     return entry == log or (entry.startswith(log) and _ROTATED.fullmatch(entry, len(log)) is not None)
+
+
+def last_shutdown(log: str) -> str:
+    """Why the emulator ended last, as libvirt wrote it at the end of QEMU's log: destroyed, shutdown, crashed, saved, migrated, failed...; "" if it did not.
+
+    `migrated`: the phone went to another host, and its disks with it. Found in the log also by a daemon that was down at that moment.
+    """
+    found = _SHUTTING_DOWN.findall(log)
+    return found[-1] if found else ""
 
 
 # -- qemu.conf
