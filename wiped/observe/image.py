@@ -13,12 +13,10 @@ from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
 from wiped.observe.places import directories as whole
 from wiped.observe.places import disks, keys, logs, memory
-from wiped.observe.places.look import Look, libvirt_bounds
+from wiped.observe.places.look import Look
 from wiped.observe.pools import read_pools
 from wiped.observe.reach import Reach
 from wiped.storage.protected import replaced_roots
-
-__all__ = ["libvirt_bounds", "survey"]
 
 #: So many unreadable images of others are named.
 MAX_UNCLEAR = 5

@@ -10,7 +10,6 @@ from wiped.errors import InputError, RefusedError
 from wiped.model.inventory import FileIdentity, LibvirtDirectories
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
-from wiped.observe.places.look import libvirt_bounds
 from wiped.observe.pools import read_pools
 from wiped.observe.reading import read_small
 from wiped.storage.artefacts import ArtefactMap, map_artefact
@@ -28,6 +27,11 @@ class Bound:
 
     directory: str
     cross_mounts: bool = False
+
+
+def libvirt_bounds(directories: LibvirtDirectories) -> tuple[str, ...]:
+    """libvirt's own directories in which a phone's files need no configured root (CONTRACT, Configuration)."""
+    return (directories.state, directories.logs, directories.swtpm, directories.swtpm_logs, directories.secrets)
 
 
 def bound_for(location: str, rules: StorageRules, directories: LibvirtDirectories) -> Bound:

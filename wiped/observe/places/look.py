@@ -6,27 +6,24 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from wiped.errors import RefusedError
+from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import ArtefactKind, DomainFacts, DomainState, FileIdentity, FoundArtefact, ImageLayer, LibvirtDirectories
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
+from wiped.observe.opening import Bound, bound_for
 from wiped.observe.pools import Pools
 from wiped.observe.reach import Reach
 from wiped.observe.reading import why_doubtful, why_unlisted
 from wiped.storage.chain import look_at_layer, walk_chain
 from wiped.storage.classified import Classified, classified_as, read_classified
+from wiped.storage.paths import open_beneath
 from wiped.storage.sharing import GoldenFiles
 
 #: Problems of a layer that mean that nothing is there.
 ABSENT = (RefusalCode.MISSING, ReasonCode.VANISHED)
 #: States in which there is a QEMU process.
 _RUNS = frozenset({DomainState.RUNNING, DomainState.BLOCKED, DomainState.PAUSED, DomainState.SHUTDOWN, DomainState.PMSUSPENDED})
-
-
-def libvirt_bounds(directories: LibvirtDirectories) -> tuple[str, ...]:
-    """libvirt's own directories in which a phone's files need no configured root (CONTRACT, Configuration)."""
-    return (directories.state, directories.logs, directories.swtpm, directories.swtpm_logs, directories.secrets)
 
 
 def general_bounds(directories: LibvirtDirectories) -> tuple[str, ...]:
@@ -170,12 +167,30 @@ class Look:
 
     def finished(self) -> tuple[FoundArtefact, ...]:
         """Every artefact with its owners, this phone's UUID included."""
+        bounds: dict[str, Bound] = {}
         return tuple(
-            # A lock that was seen tells nothing here: it is the running phone's own, or already our eraser's. The eraser finds strangers out (`in-use`).
             replace(
                 found,
-                layer=replace(found.layer, in_use=False),
+                # A lock that was seen tells nothing here: it is the running phone's own, or our eraser's already. The eraser finds strangers out (`in-use`).
+                layer=self._reachable(replace(found.layer, in_use=False), found, bounds),
                 owners=tuple(sorted({self.uuid, *found.owners} | self.reach.owners(found.layer))),
             )
             for found in self.artefacts
         )
+
+    def _reachable(self, layer: ImageLayer, found: FoundArtefact, bounds: dict[str, Bound]) -> ImageLayer:
+        """What may be erased must be open to the eraser beneath its root: what it would refuse (a mount on the way) is told before the phone is stopped."""
+        lasting = found.retain_reason or layer.problem or layer.block is not None or not (layer.under_root or layer.libvirt_owned)
+        if lasting or (found.depth and not found.snapshot_made and found.classified != "private") or (found.media and not found.claim):
+            return layer
+        try:
+            folder = os.path.dirname(layer.location)
+            if folder not in bounds:
+                bounds[folder] = bound_for(layer.location, self.rules, self.directories)
+            bound = bounds[folder]
+            os.close(open_beneath(bound.directory, layer.location, os.O_PATH, cross_mounts=bound.cross_mounts))
+        except RefusedError as error:
+            return replace(layer, problem=error.codes[0], detail=str(error))
+        except StorageError as error:
+            return replace(layer, problem=error.reason, detail=str(error))
+        return layer
