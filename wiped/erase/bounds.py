@@ -29,6 +29,11 @@ def general(directories: LibvirtDirectories) -> tuple[str, ...]:
     return (directories.state, directories.logs)
 
 
+def own_places(directories: LibvirtDirectories) -> tuple[str, ...]:
+    """Every directory of libvirt's own that holds files of phones: filesystems may be mounted in them."""
+    return (*general(directories), directories.swtpm, directories.swtpm_logs, directories.secrets)
+
+
 def below(location: str, roots: Iterable[str]) -> str:
     """The deepest of these directories that contains the path by its letters, not being it; "" for none."""
     prefixes = [root for root in roots if location.startswith("/" + root.strip("/") + "/") and root.strip("/")]
@@ -41,7 +46,7 @@ def bound_of(location: str, granted: Iterable[str], roots: Sequence[str], direct
     if root := below(location, roots):
         return Bound(root)
     if special := below(location, [way for way in ways if way]):
-        return Bound(special)
+        return Bound(special, cross_mounts=special in own_places(directories))
     if ("" in ways or not ways) and (own := below(location, general(directories))):
         return Bound(own, cross_mounts=True)
     return None
