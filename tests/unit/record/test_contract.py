@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.contract.guards import GuardContract
 from tests.contract.ledger import LedgerContract
 from tests.fakes.ledger import MemoryLedger
 from tests.unit.record.rig import Rig
 from wiped.ports import Ledger
 
 
-class TestSqlLedger(LedgerContract):
+class TestSqlLedger(GuardContract, LedgerContract):
     """SQLite."""
 
     @pytest.fixture
@@ -19,7 +20,7 @@ class TestSqlLedger(LedgerContract):
         return rig.ledger
 
 
-class TestMemoryLedger(LedgerContract):
+class TestMemoryLedger(GuardContract, LedgerContract):
     """The fake of the conductor's tests."""
 
     @pytest.fixture

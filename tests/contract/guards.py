@@ -1,0 +1,123 @@
+"""The contract of the port Ledger about breaker and clock, for the real one and for the fake."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.fakes.clock import START
+from tests.unit.record.rig import OTHER, PHONE, decision, domain, record
+from wiped.errors import InputError, RefusedError
+from wiped.model.guards import ClockMemory
+from wiped.model.policy import Safety
+from wiped.model.subscription import State
+from wiped.ports import Ledger
+
+SAFETY = Safety(breaker_max=1, breaker_ratio_percent=0, breaker_window=3_600)
+HOUR = timedelta(hours=1)
+
+
+class GuardContract:
+    """What every Ledger does for the guards against mass mistakes."""
+
+    async def bound(self, ledger: Ledger) -> tuple[tuple[str, int], tuple[str, int]]:
+        """Two bound phones, as (uuid, generation)."""
+        await ledger.see_domains([domain(), replace(domain(), uuid=OTHER, name="phone-2")], START)
+        await ledger.record_subscriptions([record(), replace(record(), uuid=OTHER)], START, source="local", operator="op")
+        phones = [await ledger.phone(uuid) for uuid in (PHONE, OTHER)]
+        one, two = [(phone.uuid, phone.generation) for phone in phones if phone is not None]
+        return one, two
+
+    async def held_back(self, ledger: Ledger, uuid: str) -> bool:
+        """Whether the facts say so."""
+        facts = await ledger.facts(uuid, START)
+        assert facts is not None
+        return facts.breaker_open
+
+    async def test_one_phone_too_many_opens_it_once(self, ledger: Ledger) -> None:
+        """Counting twice changes nothing; everybody is held back, also who was not counted."""
+        one, two = await self.bound(ledger)
+        assert not (await ledger.count_due([one], START, SAFETY)).opened
+        assert (await ledger.count_due([one, one], START, SAFETY)).counted == ()
+        assert not await self.held_back(ledger, OTHER)
+        done = await ledger.count_due([one, two], START, SAFETY)
+        assert (done.counted, done.opened) == ((two,), True)
+        breaker = await ledger.breaker()
+        assert (breaker.open, breaker.newly_due, breaker.limit, breaker.bound, breaker.window) == (True, 2, 1, 2, 3_600)
+        assert {(phone.uuid, phone.generation) for phone in breaker.waiting} == {one, two}
+        assert await self.held_back(ledger, PHONE)
+        assert await self.held_back(ledger, OTHER)
+        opened = [entry for entry in await ledger.audit() if entry.kind == "breaker-opened"]
+        assert [sorted(entry.body["phones"]) for entry in opened] == [sorted([PHONE, OTHER])]
+
+    async def test_the_window_forgets(self, ledger: Ledger) -> None:
+        """An hour later another one is no mistake."""
+        one, two = await self.bound(ledger)
+        await ledger.count_due([one], START, SAFETY)
+        assert not (await ledger.count_due([two], START + HOUR, SAFETY)).opened
+
+    async def test_a_release_names_its_set_and_lets_it_go(self, ledger: Ledger) -> None:
+        """Not with another set's name, not twice; what was let go stays so when it opens again."""
+        one, two = await self.bound(ledger)
+        with pytest.raises(InputError):
+            await ledger.release_breaker(START, fingerprint="", reason="why", operator="op")
+        await ledger.count_due([one, two], START, Safety(breaker_max=1, breaker_ratio_percent=0))
+        with pytest.raises(RefusedError) as caught:
+            await ledger.release_breaker(START, fingerprint="0" * 64, reason="why", operator="op")
+        assert caught.value.codes == ("drift",)
+        with pytest.raises(InputError):
+            await ledger.release_breaker(START, fingerprint="", reason="", operator="op")
+        name = (await ledger.breaker()).fingerprint
+        before = await ledger.release_breaker(START, fingerprint=name, reason="they are right", operator="op")
+        assert (len(before.waiting), (await ledger.breaker()).open, (await ledger.breaker()).released_by) == (2, False, "op")
+        await ledger.conclude(OTHER, decision(State.ACTIVE), START)
+        done = await ledger.count_due([two], START, Safety(breaker_max=0, breaker_ratio_percent=0))
+        assert (done.opened, done.breaker.newly_due) == (True, 1)
+        assert not await self.held_back(ledger, PHONE)
+        assert await self.held_back(ledger, OTHER)
+        assert [phone.uuid for phone in done.breaker.waiting] == [OTHER]
+
+    async def test_a_phone_that_is_not_due_any_more_counts_anew(self, ledger: Ledger) -> None:
+        """And does not wait meanwhile; one that only waits for something else is still the same."""
+        one, _ = await self.bound(ledger)
+        assert (await ledger.count_due([one], START, SAFETY)).counted == (one,)
+        await ledger.conclude(PHONE, decision(State.DUE), START)
+        assert (await ledger.count_due([one], START, SAFETY)).counted == ()
+        await ledger.conclude(PHONE, decision(State.GRACE), START)
+        done = await ledger.count_due([one], START + timedelta(minutes=1), SAFETY)
+        assert (done.counted, done.opened) == ((one,), True)
+
+    async def test_those_that_come_while_it_is_open_join(self, ledger: Ledger) -> None:
+        """And wake up with the release."""
+        one, two = await self.bound(ledger)
+        assert (await ledger.count_due([one], START, Safety(breaker_max=0, breaker_ratio_percent=0))).opened
+        done = await ledger.count_due([two], START, SAFETY)
+        assert (done.opened, len(done.breaker.waiting)) == (False, 2)
+        for uuid in (PHONE, OTHER):
+            await ledger.facts(uuid, START)
+            await ledger.conclude(uuid, decision(State.DUE), START)
+        assert await ledger.due_for_decision(START) == ()
+        await ledger.release_breaker(START, fingerprint="", reason="right", operator="op")
+        assert sorted(await ledger.due_for_decision(START)) == sorted([PHONE, OTHER])
+
+    async def test_the_clock_is_remembered_whole(self, ledger: Ledger) -> None:
+        """None before the first look; a changed suspicion is told, and wakes the due phones."""
+        await self.bound(ledger)
+        assert await ledger.clock_memory() is None
+        first = ClockMemory("b1", 1_772_366_400.25, START, 1_000.5, synchronised=True, seen_synchronised=True)
+        await ledger.keep_clock(first, START)
+        assert await ledger.clock_memory() == first
+        await ledger.facts(PHONE, START)
+        await ledger.conclude(PHONE, decision(State.DUE), START)
+        suspect = replace(first, suspect="stepped", detail="by 9 s", since=START, healed_by_sync=True, passes_at=START)
+        await ledger.keep_clock(suspect, START, {"suspect": "stepped", "was": ""})
+        assert await ledger.clock_memory() == suspect
+        assert PHONE in await ledger.due_for_decision(START)
+        await ledger.trust_clock(first, START, reason="looked at it", operator="op")
+        assert await ledger.clock_memory() == first
+        told = [entry.body for entry in await ledger.audit() if entry.kind == "clock"]
+        assert [(body["suspect"], body.get("operator", "")) for body in told] == [("stepped", ""), ("", "op")]
+        with pytest.raises(InputError):
+            await ledger.trust_clock(first, START, reason="", operator="op")
