@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from wiped.decide.verdict import artefact_proven
 from wiped.errors import InvariantError
+from wiped.model.inventory import ArtefactKind
 from wiped.model.outcome import Outcome, Verdict
 from wiped.model.plan import Plan, Step
 from wiped.model.records import ArtefactRecord, ArtefactState, WipeRecord, WipeStep
@@ -68,7 +69,9 @@ def alone(plan: Plan, step: Step) -> None:
         raise InvariantError("I5", "a plan with refusals is never executed")
     if any(kept.identity == step.identity or kept.location == step.location for kept in plan.retained):
         raise InvariantError("I5", f"{step.artefact_id} is also retained")
-    if step.filesystem.fs_type == "" or step.identity.inode == 0:
+    # A block device is known by its number; its inode is zero.
+    number = step.identity.device if step.kind is ArtefactKind.BLOCK_DEVICE else step.identity.inode
+    if step.filesystem.fs_type == "" or number == 0:
         raise InvariantError("I5", f"{step.artefact_id} is not identified")
 
 

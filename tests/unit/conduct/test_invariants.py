@@ -11,6 +11,7 @@ from tests.unit.conduct.rig import Rig
 from wiped.conduct import invariants
 from wiped.decide.verdict import judge
 from wiped.errors import InvariantError
+from wiped.model.inventory import ArtefactKind, FileIdentity
 from wiped.model.outcome import Verdict
 from wiped.model.plan import Plan, Refusal, RefusalCode, Retained, Step
 from wiped.model.records import ArtefactRecord, ArtefactState, Secret, WipeRecord, WipeStep
@@ -107,6 +108,9 @@ async def test_nothing_retained_refused_or_unknown_is_touched() -> None:
     stopped("I5", lambda: invariants.alone(replace(plan, retained=(Retained("/elsewhere", "golden-image", "", step.identity),)), step))
     stopped("I5", lambda: invariants.alone(replace(plan, retained=(Retained(step.location, "golden-image", ""),)), step))
     stopped("I5", lambda: invariants.alone(plan, replace(step, identity=replace(step.identity, inode=0))))
+    volume = replace(step, kind=ArtefactKind.BLOCK_DEVICE, identity=FileIdentity(64768, 0))
+    invariants.alone(plan, volume)
+    stopped("I5", lambda: invariants.alone(plan, replace(volume, identity=FileIdentity(0, 0))))
 
 
 def test_no_step_without_its_fence() -> None:
