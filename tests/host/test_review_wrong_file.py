@@ -57,7 +57,7 @@ def test_own_save_under_another_name(private_libvirt, raw_fs, markers):
         product.stop()
         product.start()
         wipe = product.wait_for_wipe(a.uuid)
-        assert (wipe["outcome"], {item["kind"] for item in wipe["artefacts"]}) == ("clear", {"disk-image", "memory-image"})
+        assert (wipe["outcome"], {item["kind"] for item in wipe["artefacts"]}) == ("clear", {"disk-image", "memory-image", "console-log"})
     assert os.listdir(save) == []
 
 
