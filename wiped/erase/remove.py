@@ -1,16 +1,17 @@
 """Removing one proven artefact: rename, truncate, unlink, sync the directory (PHYSICS 2, step 6), and what counts as proof (I3).
 
-Each step can be the last one before a crash: the file is then found under its rename target, or not at all. A name is unlinked only while our inode
-stands under it. The kernel has no *unlink this inode*: between the last look and the unlink lies an instant in which whoever may write the
-directory could put another file under the random name; that is seen afterwards and told. Directories that become empty stay: they hold no data, and others
-may be about to use them.
+Each step can be the last one before a crash: the file is then found under its rename target, or not at all (at worst its name, without content, is left in
+a directory of ours beside it). A name is unlinked only where nobody else can put another file under it in the meantime (`_unlink_apart`).
+Directories that become empty stay: they hold no data, and others may be about to use them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
+import stat as st
 from typing import Final
 
 from wiped.erase.opening import Opened
@@ -88,9 +89,7 @@ def remove(file: SafeFile, rename_to: str, *, renamed: bool) -> None:
     file.check(identity)
     try:
         os.ftruncate(file.fd, 0)
-        if _identity_at(file, rename_to) != identity:
-            raise RefusedError("another file stands under the name that was to be removed", codes=[RefusalCode.IDENTITY_CHANGED])
-        os.unlink(rename_to, dir_fd=file.dir_fd)
+        _unlink_apart(file, rename_to)
         os.fsync(file.dir_fd)
         left = os.fstat(file.fd).st_nlink
     except OSError as error:
@@ -99,15 +98,44 @@ def remove(file: SafeFile, rename_to: str, *, renamed: bool) -> None:
         raise RefusedError("somebody interfered while the artefact was removed: it still has a name elsewhere", codes=[RefusalCode.IDENTITY_CHANGED])
 
 
+def _unlink_apart(file: SafeFile, name: str) -> None:
+    """Unlink the file's name. The kernel has no *unlink this inode*, and between a last look at a name and its unlinking whoever may write the directory
+    could put another file there. So it is first moved into a new directory that root alone can enter, looked at there, and unlinked there; another file
+    is moved back. Raises RefusedError (identity-changed), OSError."""
+    apart = f".wiped-{os.urandom(16).hex()}"
+    os.mkdir(apart, 0o700, dir_fd=file.dir_fd)
+    inside = os.open(apart, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=file.dir_fd)
+    try:
+        found = os.fstat(inside)
+        if (found.st_uid, st.S_IMODE(found.st_mode) & 0o077, os.listdir(inside)) != (os.geteuid(), 0, []):
+            raise RefusedError("another directory stands where one was just made", codes=[RefusalCode.IDENTITY_CHANGED])
+        _move(file.dir_fd, name, inside, name)
+        if identity_of(os.stat(name, dir_fd=inside, follow_symlinks=False)) != file.identity:
+            _move(inside, name, file.dir_fd, name)
+            raise RefusedError("another file stood under the name that was to be removed; it stands there again", codes=[RefusalCode.IDENTITY_CHANGED])
+        os.unlink(name, dir_fd=inside)
+    finally:
+        os.close(inside)
+        with contextlib.suppress(OSError):
+            os.rmdir(apart, dir_fd=file.dir_fd)
+
+
 def _rename(file: SafeFile, old: str, new: str) -> None:
-    """renameat2(2) within the directory, never onto an existing name. Raises RefusedError (identity-changed), StorageError."""
-    result = _libc.renameat2(file.dir_fd, os.fsencode(old), file.dir_fd, os.fsencode(new), _RENAME_NOREPLACE)
-    if result == 0:
+    """Rename within the directory, never onto an existing name. Raises RefusedError (identity-changed), StorageError."""
+    try:
+        _move(file.dir_fd, old, file.dir_fd, new)
+    except OSError as error:
+        raise translated(error, "renaming an artefact") from error
+
+
+def _move(from_fd: int, old: str, to_fd: int, new: str) -> None:
+    """renameat2(2), never onto an existing name. Raises RefusedError (identity-changed) where there is one, OSError."""
+    if _libc.renameat2(from_fd, os.fsencode(old), to_fd, os.fsencode(new), _RENAME_NOREPLACE) == 0:
         return
     number = ctypes.get_errno()
     if number == errno.EEXIST:
         raise RefusedError("something stands under the name to rename to", codes=[RefusalCode.IDENTITY_CHANGED])
-    raise translated(OSError(number, os.strerror(number)), "renaming an artefact")
+    raise OSError(number, os.strerror(number))
 
 
 def _put_back(file: SafeFile, rename_to: str) -> None:

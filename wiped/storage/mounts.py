@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from wiped.errors import RefusedError
 from wiped.model.inventory import FileIdentity
+from wiped.model.plan import RefusalCode
 from wiped.storage.kernel import identity_of
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
@@ -67,6 +69,19 @@ def mount_of(fd: int, mounts: dict[int, Mount] | None = None) -> Mount | None:
     return None
 
 
+def real_path(path: str) -> str:
+    """`os.path.realpath` where somebody may rename meanwhile: that one fails if a link became a file between its two looks, and is asked again.
+
+    Raises RefusedError (drift) for a path that never stands still.
+    """
+    for _ in range(1_000):
+        try:
+            return os.path.realpath(path)
+        except OSError:
+            continue
+    raise RefusedError(f"{path}: it changes faster than it can be looked at", codes=[RefusalCode.DRIFT])
+
+
 def containing_root(path: str, roots: Sequence[str]) -> str:
     """The configured directory (as spelled in `roots`) in or under which `path` really lies, the deepest of several; "" for none.
 
@@ -76,14 +91,14 @@ def containing_root(path: str, roots: Sequence[str]) -> str:
     """
     if not path or not os.path.isabs(path):
         return ""
-    own = {os.path.realpath(path), os.path.join(os.path.realpath(os.path.dirname(path.rstrip("/"))), os.path.basename(path.rstrip("/")))}
+    own = {real_path(path), os.path.join(real_path(os.path.dirname(path.rstrip("/"))), os.path.basename(path.rstrip("/")))}
     names = {name for item in own for name in _above(item)}
     identities = {found for name in names if (found := _identity(name)) is not None}
     mounts = read_mounts()
     places = [place for item in own if (place := _place(item, mounts)) is not None]
     best, depth = "", -1
     for root in roots:
-        resolved = os.path.realpath(root)
+        resolved = real_path(root)
         if len(resolved) <= depth or not os.path.isabs(root):
             continue
         if resolved in names or _identity(root) in identities or _within(_place(resolved, mounts), places):

@@ -15,6 +15,7 @@ from wiped.storage.blockstack import DeviceTree, number_of
 from wiped.storage.foreign import NAMING, format_by_magic, names_in
 from wiped.storage.kernel import identity_of
 from wiped.storage.looking import has_protocol, open_quietly
+from wiped.storage.mounts import real_path
 from wiped.storage.qcow2 import MAGIC, read_qcow2_header
 
 MAX_DEPTH: Final = 64
@@ -63,7 +64,7 @@ class _Liberal:
         if not os.path.isabs(path) or "\0" in path:
             self.reason = self.reason or "a name that is no absolute path"
             return
-        resolved = os.path.realpath(path)
+        resolved = real_path(path)
         self.paths |= {path, os.path.normpath(path), resolved}
         if depth > self.max_depth:
             self.reason = self.reason or f"deeper than {self.max_depth}"
@@ -96,7 +97,7 @@ class _Liberal:
             self.identities.add(FileIdentity(os.makedev(*(int(word) for word in each.split(":"))), 0))
         for each in (number, *self.tree.below(number)):
             if shown := self.tree.backing_path(each):
-                self.paths |= {shown, os.path.realpath(shown)}
+                self.paths |= {shown, real_path(shown)}
             if (identity := self.tree.backing_identity(each)) is not None:
                 self.identities.add(identity)
 
