@@ -15,7 +15,6 @@ import secrets
 import struct
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,7 +24,7 @@ from wiped.storage.direct import BLOCK, CHUNK, aligned_buffer
 from wiped.storage.extents import ExtentMap, read_extents, stop_reasons
 from wiped.storage.filesystems import filesystem_facts, first_line, open_block_device, provability_reasons
 from wiped.storage.fsmap import FreeSpace, free_space
-from wiped.storage.kernel import RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2, sync_filesystem, translated
+from wiped.storage.kernel import RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2, punch_hole, sync_filesystem, translated
 from wiped.storage.keystream import SEED_BYTES, Keystream
 from wiped.wire.messages import Trimmed
 
@@ -37,7 +36,9 @@ _RANGE: Final = struct.Struct("=QQQ")
 _TRIMMED: Final = frozenset({"ext4", "xfs"})
 #: So much may the free space shrink by others' writing before the filling stops.
 _SLACK: Final = 64 << 20
-_ROUNDS: Final = 8
+#: What is given back at once, at most; and how often the reserve may be gone through.
+_STEP: Final = 64 << 20
+_TURNS: Final = 4
 #: The filling looks at the free space after so many bytes.
 _LOOK: Final = 64 << 20
 
@@ -209,15 +210,17 @@ def fill_free_space(
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Filled:
-    """Overwrite the free space with nameless files, never leaving less than `rules.fill_reserve` free, and stopping as soon as others write faster than a
-    trickle. What is free at the beginning is listed (FS_IOC_GETFSMAP) and ticked off by the files' own maps; rounds with other blocks held go on until
-    nothing is left of it. All is freed at the end. Never raises."""
+    """Overwrite the free space with a nameless file, never leaving less than `rules.fill_reserve` free, and stopping as soon as others write faster than a
+    trickle. What is free at the beginning is listed (FS_IOC_GETFSMAP) and ticked off by the file's own map. All is freed at the end. Never raises."""
     try:
         facts = filesystem_facts(directory_fd)
         if reasons := provability_reasons(facts):
             return Filled(0, f"{facts.fs_type}: {', '.join(reasons)}")
-        with ExitStack() as stack:
-            return _Filling(directory_fd, rules, progress, should_stop, stack).run()
+        fd = _nameless(directory_fd)
+        try:
+            return _Filling(fd, directory_fd, rules, progress, should_stop).run()
+        finally:
+            os.close(fd)
     except RefusedError as error:
         return Filled(0, str(error))
     except StorageError as error:
@@ -227,73 +230,70 @@ def fill_free_space(
 
 
 class _Filling:
-    """One filling; its files are closed, and so freed, with `stack`."""
+    """One filling, by one file without a name: it grows until only the reserve is free, and then goes on growing at its end while its beginning is given back,
+    so that what lay in the reserve comes into use, as far as the allocator goes there. XFS keeps some blocks to itself in any case: then nothing is claimed."""
 
     def __init__(
-        self,
-        directory_fd: int,
-        rules: StorageRules,
-        progress: Callable[[int, int], None] | None,
-        should_stop: Callable[[], bool] | None,
-        stack: ExitStack,
+        self, fd: int, directory_fd: int, rules: StorageRules, progress: Callable[[int, int], None] | None, should_stop: Callable[[], bool] | None
     ) -> None:
+        self._fd = fd
         self._directory = directory_fd
         self._rules = rules
         self._progress = progress
         self._should_stop = should_stop
-        self._stack = stack
         self._stream = Keystream(secrets.token_bytes(SEED_BYTES), "fill", 1)
         self._left: FreeSpace = free_space(directory_fd)
         self._total = self._left.bytes
-        self._written = 0
-        self._held: list[int] = []
+        self._end = 0
+        self._given_back = 0
         self._since = time.monotonic()
 
     def run(self) -> Filled:
-        """Rounds of writing; between two, the oldest file is freed, so that the next can take what was in the reserve before."""
-        for _ in range(_ROUNDS):
-            why = self._round()
-            if why:
-                return Filled(self._written, why)
-            if not self._left.bytes:
-                return Filled(self._written)
-            if self._held:
-                os.ftruncate(self._held[0], max(0, os.fstat(self._held[0]).st_size - max(self._rules.fill_reserve, CHUNK)))
-                sync_filesystem(self._directory)
-        return Filled(self._written, f"{self._left.bytes} bytes of what was free lie within the reserve")
+        """Fill; how far that came."""
+        if self._room() < BLOCK:
+            return Filled(0, "there is no more free than the reserve")
+        why = self._grow(self._room())
+        self._tick_off()
+        step = max(CHUNK, min(_STEP, self._left.bytes // 4 // CHUNK * CHUNK))
+        for _ in range(_TURNS * (self._left.bytes // step + 1)):
+            if why or self._left.bytes <= 0 or self._given_back + step > self._end:
+                break
+            punch_hole(self._fd, self._given_back, step)
+            self._given_back += step
+            why = self._grow(min(step, self._room()))
+            self._tick_off()
+        self._left = self._left.common(free_space(self._directory))  # what others were given meanwhile is theirs
+        if not why and self._left.bytes:
+            why = f"{self._left.bytes} bytes of what was free could not be had (the reserve is {self._rules.fill_reserve})"
+        return Filled(self._end, why)
 
     def _room(self) -> int:
         found = os.fstatvfs(self._directory)
-        return found.f_bavail * found.f_frsize - self._rules.fill_reserve
+        free = found.f_bavail if self._rules.fill_reserve else found.f_bfree  # without a reserve, root's own part too
+        return max(0, free * found.f_frsize - self._rules.fill_reserve)
 
-    def _round(self) -> str:
-        """Fill one file; why the whole filling is to end, "" to go on."""
-        room = self._room()
-        if room < CHUNK:
-            return "" if self._held else "there is no more free than the reserve"
-        fd = _nameless(self._directory)
-        self._stack.callback(os.close, fd)
-        self._held.append(fd)
-        offset, why = 0, ""
-        with aligned_buffer(CHUNK) as buffer:
-            while not why and room - offset >= CHUNK:
-                self._stream.fill(buffer, (self._written + offset) % (1 << 60))
+    def _tick_off(self) -> None:
+        os.fsync(self._fd)
+        self._left = self._left.without(read_extents(self._fd))
+
+    def _grow(self, room: int) -> str:
+        """Write up to `room` bytes at the end; why the whole filling is to end, "" to go on."""
+        stop, why = self._end + room // BLOCK * BLOCK, ""
+        with aligned_buffer(CHUNK) as buffer, memoryview(buffer) as view:
+            while not why and self._end < stop:
+                size = min(CHUNK, stop - self._end)
+                self._stream.fill(view[:size], self._end)
                 try:
-                    _write(fd, buffer, offset)
+                    _write(self._fd, view[:size], self._end)
                 except OSError as error:
                     if error.errno != errno.ENOSPC:
                         raise
                     break
-                offset += CHUNK
-                if offset % _LOOK == 0:
-                    why = self._neighbours(room - offset)
-                self._pace(offset)
-        os.fsync(fd)
-        self._written += offset
-        self._left = self._left.without(read_extents(fd))
-        if not why:
-            why = self._neighbours(room - offset)
-        return why
+                self._end += size
+                if self._end % _LOOK < size:
+                    why = self._neighbours(stop - self._end)
+                self._pace()
+        return why or self._neighbours(stop - self._end)
 
     def _neighbours(self, expected: int) -> str:
         if self._should_stop is not None and self._should_stop():
@@ -302,11 +302,10 @@ class _Filling:
             return "another writer needs the room"
         return ""
 
-    def _pace(self, offset: int) -> None:
-        done = self._written + offset
+    def _pace(self) -> None:
         if self._progress is not None:
-            self._progress(min(done, self._total), self._total)
+            self._progress(min(self._end, self._total), self._total)
         if self._rules.rate_limit:
-            wait = done / self._rules.rate_limit - (time.monotonic() - self._since)
+            wait = self._end / self._rules.rate_limit - (time.monotonic() - self._since)
             if wait > 0:
                 time.sleep(wait)

@@ -86,6 +86,19 @@ class FreeSpace:
                 self.length.append(length)
         self.bytes = sum(self.length)
 
+    def common(self, other: FreeSpace) -> FreeSpace:
+        """What stands in both."""
+        outside = ExtentMap()
+        for start, length in self._apart_from(other):
+            outside.append(start, start, length)
+        return self.without(outside)
+
+    def _apart_from(self, other: FreeSpace) -> Iterator[tuple[int, int]]:
+        holes = list(zip(other.start, other.length, strict=True))
+        starts = list(other.start)
+        for start, length in zip(self.start, self.length, strict=True):
+            yield from _cut(start, start + length, holes, starts)
+
     def without(self, taken: ExtentMap) -> FreeSpace:
         """What is left when the physical ranges of a map are taken out."""
         holes = sorted((physical, length) for _, physical, length in taken.iter_ranges())

@@ -166,7 +166,7 @@ def _compare(wanted: ExtentMap, golden: ExtentMap) -> tuple[ExtentMap, ExtentMap
     return same, rest
 
 
-def settle(fd: int, *, thoroughly: bool) -> None:
+def settle(fd: int, *, thoroughly: bool = True) -> None:
     """Drop XFS's copy-on-write preallocation of a file. Around a shared block that was written, XFS keeps 128 KiB ready for the next ones, half an hour long,
     and whatever is written there goes to the new place too, private blocks included: the phone's bytes would stay behind.
 
