@@ -267,7 +267,9 @@ def test_running_fenced_guest_survives_a_restart_of_libvirtd(bench):
     bench.fence(f"uuid {bench.uuid}", f"path {bench.image}", bench.inode())
     bench.libvirt.restart()
     assert bench.libvirt.state("guest") == "running"
-    bench.libvirt.virsh("destroy", "guest")
+    done = bench.libvirt.virsh("destroy", "guest", check=False)
+    log = (bench.libvirt.workdir / "libvirtd.log").read_text()[-3000:] + bench.libvirt.path("/var/log/libvirt/qemu/guest.log").read_text()[-1000:]
+    assert done.returncode == 0, log
     assert bench.vetoed(bench.image, identity=bench.uuid)
 
 
