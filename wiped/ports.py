@@ -295,6 +295,12 @@ class Ledger(Protocol):
     async def record_removed(self, wipe_id: str, artefact_id: str) -> None:
         """The artefact's name is gone."""
 
+    async def record_trimmed(self, wipe_id: str, device: int, answer: Trimmed) -> None:
+        """What was done about the free space of a filesystem after the removals of a wipe (audited). The same filesystem again replaces it."""
+
+    async def trimmed(self, wipe_id: str) -> dict[int, str]:
+        """Device number -> method, "" where nothing was proven."""
+
     async def judge(self, wipe_id: str, *, outcome: str, reasons: Sequence[str], residuals: Sequence[str],
                     certificate: CertificateRecord | None, now: datetime, retry_at: datetime | None) -> None:  # fmt: skip
         """Step 9: verdict, certificate (or incident record) and audit entry in one transaction. Proven: step JUDGED; else QUARANTINED."""

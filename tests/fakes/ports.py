@@ -250,6 +250,8 @@ class FakeSession:
     async def trim(self, location: str) -> Trimmed:
         self.eraser.alive()
         self.eraser.trimmed.append(location)
+        if self.eraser.trim_fails is not None:
+            raise self.eraser.trim_fails
         return Trimmed(location, self.eraser.trims, 0, "" if self.eraser.trims else "the device gives discarded blocks back")
 
     def end(self) -> None:
@@ -269,6 +271,7 @@ class FakeEraser:
         self.removed: Counter[str] = Counter()
         self.trims = ""  # how the host's free space can be made unreadable
         self.trimmed: list[str] = []
+        self.trim_fails: Exception | None = None
 
     def alive(self) -> None:
         if self.dies_after is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,6 +46,10 @@ class Conditions:
     helper_fault: str = ""
     """"" or what the observer answered last instead of a survey."""
     last_sweep_at: datetime | None = None
+    emptied: set[str] = field(default_factory=set)
+    """Running wipes that have removed all they had."""
+    trimming: dict[int, asyncio.Lock] = field(default_factory=dict)
+    """One turn per filesystem for making its free space unreadable."""
     orphan_images: int | None = None
     """How many images no domain reached when they were last counted; None: not counted yet."""
 

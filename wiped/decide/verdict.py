@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from wiped.model.inventory import ArtefactKind
 from wiped.model.outcome import (
     RETRYABLE_REASONS,
     ArtefactOutcome,
@@ -11,6 +12,7 @@ from wiped.model.outcome import (
     Evidence,
     Outcome,
     ReasonCode,
+    ResidualCode,
     Verdict,
     Via,
 )
@@ -105,8 +107,11 @@ def judge(
     evidence: Mapping[str, Evidence],
     removed: Collection[str],
     vanished: Collection[str],
+    *,
+    trimmed: Collection[int] = (),
 ) -> Verdict:
-    """The verdict on the phone: the worst of its artefacts (PHYSICS 8). `vanished`: artefacts that were gone before they were proven.
+    """The verdict on the phone: the worst of its artefacts (PHYSICS 8). `vanished`: artefacts that were gone before they were proven; `trimmed`: device
+    numbers of filesystems whose free space was made unreadable, and proven so, after everything was removed.
 
     A plan with refusals or without a step is never sanitized. A proven artefact that was not removed yet does not worsen the outcome.
     """
@@ -124,6 +129,9 @@ def judge(
     if plan.refusals or not plan.steps:
         reasons.add(ReasonCode.COPY_NOT_REACHED)
     residuals = set(plan.residuals)
+    on_files = {step.identity.device for step in plan.steps if step.kind is not ArtefactKind.BLOCK_DEVICE}
+    if ResidualCode.FREED_BLOCKS_UNTRACED in residuals and on_files and on_files <= set(trimmed) and {step.artefact_id for step in plan.steps} <= set(removed):
+        residuals = residuals - {ResidualCode.FREED_BLOCKS_UNTRACED} | {str(ResidualCode.FREED_BLOCKS_REALLOCATED)}
     if any(item.sampled for item in evidence.values()):
         residuals.add("sampled")
     return Verdict(

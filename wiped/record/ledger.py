@@ -19,6 +19,7 @@ from wiped.model.subscription import AccountReference, Decision, Hold, Lifecycle
 from wiped.ports import Clock, Pseudonyms, Signer
 from wiped.record import asks, auditlog, massmistakes, phones, terms, verdicts, wipes
 from wiped.record.database import Database
+from wiped.record.freed import FreedLedger
 from wiped.record.guarding import GuardingLedger
 from wiped.record.migrate import FILE_NAME, migrate
 from wiped.record.remembering import RememberingLedger
@@ -44,7 +45,7 @@ class Vault(Pseudonyms, Protocol):
         """Those of `pseudonyms` that have a slot."""
 
 
-class SqlLedger(GuardingLedger, RememberingLedger):
+class SqlLedger(FreedLedger, GuardingLedger, RememberingLedger):
     """The memory of one host. Open it with `open`, end it with `close` (or as an async context)."""
 
     def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:

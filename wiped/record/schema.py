@@ -341,3 +341,15 @@ host_notes = Table(
     Column("sealed", LargeBinary, nullable=False),
     Index("host_notes_about", "about"),
 )
+
+#: Filesystems whose free space was treated after a wipe's removals; `method` is "" where nothing was proven.
+trims = Table(
+    "trims",
+    metadata,
+    Column("wipe_id", ForeignKey("wipes.id"), primary_key=True),
+    Column("device", Integer, primary_key=True),
+    Column("method", Text, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)

@@ -104,3 +104,22 @@ def test_extents_that_cannot_be_overwritten_in_place_are_foretold(flag, reason):
     """A reflinked, compressed or inline extent is known before the first byte; a delayed allocation is no forecast."""
     extents = replace(FIRST.extents, flags=(flag, "unwritten", "delalloc"))
     assert expected_reasons(replace(FIRST, extents=extents)) == (reason,)
+
+
+@pytest.mark.parametrize(
+    ("trimmed", "removed", "residual"),
+    [
+        ({7}, {"a", "b"}, "freed-blocks-reallocated"),
+        ({7, 9}, {"a", "b"}, "freed-blocks-reallocated"),
+        ({9}, {"a", "b"}, "freed-blocks-untraced"),
+        (set(), {"a", "b"}, "freed-blocks-untraced"),
+        ({7}, {"a"}, "freed-blocks-untraced"),
+    ],
+)
+def test_freed_blocks_are_traced_only_where_every_filesystem_was_treated_after_every_removal(trimmed: set[int], removed: set[str], residual: str):
+    """One that was not, or one artefact still in place, and they are untraced."""
+    names = {name[-1]: step.artefact_id for name, step in zip(("a", "b"), PLAN.steps, strict=True)}
+    proofs = {step.artefact_id: proof(step) for step in PLAN.steps}
+    results, evidence = ({k: v[index] for k, v in proofs.items()} for index in (0, 1))
+    verdict = judge(PLAN, results, evidence, {names[name] for name in removed}, (), trimmed=trimmed)
+    assert [item for item in verdict.residuals if item.startswith("freed-blocks")] == [residual]
