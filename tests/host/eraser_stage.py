@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 import subprocess
 import sys
 import uuid as uuids
@@ -19,8 +20,10 @@ from wiped.errors import RefusedError
 from wiped.model.inventory import ArtefactKind, FileIdentity
 from wiped.model.outcome import EraseResult, Evidence, Via
 from wiped.model.policy import StorageRules
+from wiped.storage.blockdev import whole_device_map
 from wiped.storage.direct import compare_ranges
-from wiped.storage.extents import read_extents
+from wiped.storage.extents import ExtentMap, read_extents
+from wiped.storage.kernel import identity_of
 from wiped.storage.keystream import Keystream
 from wiped.wire.messages import Lock, LockStep
 
@@ -82,16 +85,21 @@ def identity(path: Path | str) -> FileIdentity:
         found = os.stat(path)
     except OSError:
         return FileIdentity(1, 1)
-    return FileIdentity(found.st_dev, found.st_ino)
+    return identity_of(found)
 
 
 def map_digest(path: Path | str) -> str:
     """Digest of a file's extent map."""
     fd = os.open(path, os.O_RDONLY)
     try:
-        return read_extents(fd).digest
+        return mapped(fd).digest
     finally:
         os.close(fd)
+
+
+def mapped(fd: int) -> ExtentMap:
+    """The map of an open file, or of a whole device."""
+    return whole_device_map(fd) if stat.S_ISBLK(os.fstat(fd).st_mode) else read_extents(fd)
 
 
 async def erase(
@@ -105,7 +113,7 @@ def prove(each: LockStep, result: EraseResult, *, passes: int = 1, path: str = "
     """Read the file back, O_DIRECT, and compare with the keystream: what the observer would say."""
     fd = os.open(path or each.location, os.O_RDONLY | os.O_DIRECT)
     try:
-        extents = read_extents(fd)
+        extents = mapped(fd)
         seen = compare_ranges(fd, extents, Keystream(SEED, each.artefact_id, passes), physical=False)
     finally:
         os.close(fd)

@@ -24,6 +24,8 @@ from wiped.model.inventory import BlockFacts, FileIdentity, LibvirtDirectories
 from wiped.model.plan import Refusal, RefusalCode
 from wiped.model.policy import StorageRules
 from wiped.storage.classified import Classified, classified_as, read_classified
+from wiped.storage.mounts import real_path
+from wiped.virt.places import rotated_from
 
 
 class Why(StrEnum):
@@ -84,9 +86,13 @@ class Claims:
     lent_identities: dict[FileIdentity, RefusalCode] = field(default_factory=dict)
     bases: dict[str, FileIdentity] = field(default_factory=dict)
     """Bases classified as private to which this phone's own chain led."""
+    remembered: dict[str, FileIdentity] = field(default_factory=dict)
+    """Files of a phone that vanished, as they were remembered (`remembered.py`)."""
     paths: dict[str, str] = field(default_factory=dict)
     """Paths that others reach, with one owner of them (a UUID)."""
     identities: dict[FileIdentity, str] = field(default_factory=dict)
+    behind: dict[FileIdentity, str] = field(default_factory=dict)
+    """Files that loop devices of others show: never erased as files. (A sibling partition of the same loop disk is another's and ours all the same.)"""
     logs: dict[str, str] = field(default_factory=dict)
     """Console logs of others: whoever writes a log has its rotated files too."""
     trees: dict[str, str] = field(default_factory=dict)
@@ -157,12 +163,14 @@ class Claims:
 
     def _granted(self, location: str, identity: FileIdentity | None) -> Iterator[Grant]:
         yield from self.own.get(location, ())
-        if rotated_from(location) in self.own_logs:
+        if not self.own_logs.isdisjoint(rotated_from(location)):
             yield Grant(Why.LOG)
         if tree := below(location, self.own_trees):
             yield self.own_trees[tree]
         if identity is not None and self.bases.get(location) == identity:
             yield Grant(Why.BASE)
+        if identity is not None and self.remembered.get(location) == identity:
+            yield Grant(Why.REMEMBERED, self.directories.swtpm_logs if below(location, (self.directories.swtpm_logs,)) else "")
         for why, bound in named.grants(location, self.names | self.former, self.uuid, self.directories, self.shelf.conf):
             yield Grant(Why(why), bound)
         for why, bound in self.templated.grants(location):
@@ -184,9 +192,9 @@ class Claims:
     # -- others
 
     def _other(self, location: str, identity: FileIdentity) -> str:
-        real = os.path.realpath(location)
-        other = self.identities.get(identity) or self.paths.get(location) or self.paths.get(real)
-        other = other or self.logs.get(rotated_from(location)) or self.logs.get(rotated_from(real))
+        real = real_path(location)
+        other = self.identities.get(identity) or self.behind.get(identity) or self.paths.get(location) or self.paths.get(real)
+        other = other or next((self.logs[log] for log in (*rotated_from(location), *rotated_from(real)) if log in self.logs), "")
         if not other and (tree := self.tree_places.of(location, identity)):
             other = self.trees[tree]
         return other or self._by_uuid(location) or named.claimant(location, self.other_names, self.directories, self.shelf.conf)
@@ -206,10 +214,10 @@ class Claims:
     def _reserved(self, location: str) -> frozenset[Why] | None:
         """The only grants that count in a place that libvirt keeps for one kind of thing, whatever an XML says; None elsewhere."""
         state, folder = self.directories.state.rstrip("/"), os.path.dirname(location)
-        if folder == f"{state}/save":
-            return UUID_INSIDE
+        if folder == f"{state}/save":  # whatever the grant, the UUID inside is asked for
+            return UUID_INSIDE | {Why.REMEMBERED}
         if folder == self.shelf.conf.auto_dump_path:
-            return frozenset({Why.DUMP, Why.MEMORY})
+            return frozenset({Why.DUMP, Why.MEMORY, Why.REMEMBERED})
         for place, ways in (
             (self.directories.swtpm, {Why.TPM}),
             (self.directories.secrets, {Why.SECRET}),
@@ -224,10 +232,3 @@ class Claims:
             if location.startswith(place.rstrip("/") + "/"):
                 return frozenset(ways)
         return None
-
-
-def rotated_from(location: str) -> str:
-    """The log from which virtlogd rotated this file away (its name, a dot, a number without leading zeros); "" when it has no such name."""
-    log, dot, number = location.rpartition(".")
-    plain = number.isascii() and number.isdigit() and (number == "0" or number[0] != "0")
-    return log if dot and plain and not log.endswith("/") else ""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wiped.erase.claims import Claims
-from wiped.erase.locking import LOCKED, RENAMED, Held, alone, lock_all, refusals_of, release, still_owned
+from wiped.erase.locking import LOCKED, MAX_STEPS, RENAMED, Held, alone, lock_all, refusals_of, release, still_owned
 from wiped.erase.overwrite import MAX_PASSES, Interrupted, Order, overwrite
 from wiped.erase.ownership import claims_for
 from wiped.erase.remove import evidence_faults, give_back, remove, still_as_proven
@@ -40,6 +40,7 @@ from wiped.wire.messages import Erase, Erased, Leave, Left, Lock, Locked, Locked
 _PROGRESS_SECONDS: Final = 0.2
 #: So long a look at libvirt's directories will do between two looks at every one of its files.
 _GLANCE_SECONDS: Final = 0.25
+_FILES: Final = 2 * MAX_STEPS + 256
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -81,10 +82,12 @@ def serve(sock: socket.socket, rules: StorageRules, directories: LibvirtDirector
 
 
 def _raise_file_limit() -> None:
-    """Two descriptors for each artefact: up to what the kernel lets us have."""
+    """Two descriptors for each artefact: as many as the largest plan needs, or what the kernel lets us have."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for wanted in (max(hard, _FILES), hard):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+            return
 
 
 def _tell(event: str, **facts: Any) -> None:

@@ -16,17 +16,23 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from wiped.erase.claims import Claims
 from wiped.erase.documents import saved_domain
 from wiped.erase.opening import LOCKED, MISSING, RENAMED, Opened, find, is_in_bounds
 from wiped.errors import InputError, RefusedError, StorageError
+from wiped.model.inventory import FileIdentity
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import Refusal, RefusalCode
 from wiped.storage.blockdev import BlockFile, aliases, block_facts, block_protected, prove_alone
+from wiped.storage.extents import read_extents
+from wiped.storage.filesystems import filesystem_facts
+from wiped.storage.kernel import identity_of
 from wiped.storage.locks import lock_image, take_and_drop_write_lease
+from wiped.storage.paths import SafeFile
+from wiped.storage.sharing import settle
 from wiped.wire.messages import Lock, LockStep
 
 __all__ = ["LOCKED", "MAX_STEPS", "MISSING", "RENAMED", "Held", "alone", "lock_all", "refusals_of", "release", "still_owned"]
@@ -38,6 +44,34 @@ _GLANCE_SECONDS: Final = 2.0
 _GLANCES_SECONDS: Final = 0.5
 
 
+class Folders:
+    """The open directories of one plan's files, one for all files of a directory: one for each would be too many for a large plan."""
+
+    def __init__(self) -> None:
+        self._open: dict[FileIdentity, int] = {}
+        self._users: Counter[int] = Counter()
+
+    def share(self, file: Opened | None) -> None:
+        """Let the file use the directory that another one has open, or be the first."""
+        if not isinstance(file, SafeFile):
+            return
+        shared = self._open.setdefault(identity_of(os.fstat(file.dir_fd)), file.dir_fd)
+        if shared != file.dir_fd:
+            os.close(file.dir_fd)
+            file.dir_fd = shared
+        self._users[shared] += 1
+
+    def leave(self, file: Opened) -> None:
+        """Before the file is closed: keep its directory open if others use it."""
+        if not isinstance(file, SafeFile):
+            return
+        self._users[file.dir_fd] -= 1
+        if self._users[file.dir_fd] > 0:
+            file.dir_fd = -1
+        else:
+            self._open = {key: fd for key, fd in self._open.items() if fd != file.dir_fd}
+
+
 @dataclass(slots=True)
 class Held:
     """One artefact that this connection holds. `file` is None when it is missing or was let go. `status`: locked, renamed, missing."""
@@ -45,6 +79,7 @@ class Held:
     step: LockStep
     status: str
     file: Opened | None
+    folders: Folders
 
 
 def refusals_of(request: Lock, claims: Claims) -> tuple[Refusal, ...]:
@@ -160,6 +195,8 @@ def lock_all(request: Lock, claims: Claims) -> tuple[dict[str, Held], tuple[Refu
     held: dict[str, Held] = {}
     refusals: list[Refusal] = []
     until = time.monotonic() + _GLANCES_SECONDS
+    calm = _Calm()
+    folders = Folders()
     for step in request.steps:
         file = None
         try:
@@ -167,8 +204,10 @@ def lock_all(request: Lock, claims: Claims) -> tuple[dict[str, Held], tuple[Refu
             if file is not None:
                 lock_image(file.fd)
                 _alone(file, until)
+                calm.down(file)
                 refusals.extend(_device(step, file, claims) if isinstance(file, BlockFile) else ())
-            held[step.artefact_id] = Held(step, status, file)
+            held[step.artefact_id] = Held(step, status, file, folders)
+            folders.share(file)
         except (RefusedError, StorageError) as error:
             refusals.append(_refusal(step, error))
             if file is not None:
@@ -177,6 +216,25 @@ def lock_all(request: Lock, claims: Claims) -> tuple[dict[str, Held], tuple[Refu
         release(held.values())
         return {}, tuple(refusals)
     return held, ()
+
+
+@dataclass(slots=True)
+class _Calm:
+    """XFS keeps blocks in reserve for files that grow and clones that are written to, and drops them in its own time: told to do so before anybody maps the
+    files for good."""
+
+    is_xfs: dict[int, bool] = field(default_factory=dict)
+    """Filesystems by `st_dev`."""
+
+    def down(self, file: Opened) -> None:
+        """For a file on XFS."""
+        if isinstance(file, BlockFile):
+            return
+        device = file.identity.device
+        if device not in self.is_xfs:
+            self.is_xfs[device] = filesystem_facts(file.fd).fs_type == "xfs"
+        if self.is_xfs[device]:
+            settle(file.fd, thoroughly="shared" in read_extents(file.fd).flag_counts)
 
 
 def alone(file: Opened) -> None:
@@ -203,8 +261,9 @@ def _alone(file: Opened, until: float) -> None:
 
 
 def release(held: Iterable[Held]) -> None:
-    """Close the files; their locks go with them."""
+    """Close the files; their locks go with them. Directories that files of one plan share are closed with the last of them."""
     for each in held:
         if each.file is not None:
+            each.folders.leave(each.file)
             each.file.close()
             each.file = None

@@ -16,10 +16,11 @@ from wiped.erase.documents import Document, names_in, saved_domain_at, unreadabl
 from wiped.erase.pools import every_location
 from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import DiskSource, DomainFacts, FileIdentity
-from wiped.storage.blockdev import block_facts, stack_identities
+from wiped.storage.blockdev import aliases, block_facts, stack_identities
 from wiped.storage.blockstack import DeviceTree
 from wiped.storage.chain import names_reached
 from wiped.storage.kernel import identity_of
+from wiped.storage.mounts import real_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def _claim_facts(claims: Claims, owner: str, path: str, facts: DomainFacts, walk
         if name:
             claims.other_names.setdefault(name, owner)
     for log in facts.console_logs:
-        for spelling in (os.path.normpath(log), os.path.realpath(log)):
+        for spelling in (os.path.normpath(log), real_path(log)):
             claims.logs.setdefault(spelling, owner)
     for shared in facts.shared_directories:
         claims.trees.setdefault(os.path.normpath(shared), owner)
@@ -73,10 +74,22 @@ def _claim_image(claims: Claims, owner: str, path: str, disk: DiskSource, walk: 
     reached = names_reached(disk.location, disk.format, tree=walk.tree)
     if reached.incomplete:
         raise unreadable(path, f"what its disk {disk.target} reaches cannot be followed to the end ({reached.reason})")
+    behind, shown = _behind(disk.location, walk.tree)
     for identity in reached.identities:
-        claims.identities.setdefault(identity, owner)
-    for name in reached.paths:
+        (claims.behind if identity in behind else claims.identities).setdefault(identity, owner)
+    for name in reached.paths - shown:
         claims.paths.setdefault(name, owner)
+
+
+def _behind(path: str, tree: DeviceTree) -> tuple[frozenset[FileIdentity], frozenset[str]]:
+    """Of a block device, the files that loop devices at and below it show, by identity and path; nothing for anything else."""
+    try:
+        if not st.S_ISBLK(os.stat(path).st_mode):
+            return frozenset(), frozenset()
+        facts = block_facts(path, tree)
+    except (OSError, ValueError, StorageError, RefusedError):
+        return frozenset(), frozenset()
+    return aliases(facts, tree), frozenset({facts.backing_file, real_path(facts.backing_file)} if facts.backing_file else ())
 
 
 def _claim_mentioned(claims: Claims, owner: str, mentioned: Iterable[str], walk: _Walk) -> None:
@@ -84,8 +97,9 @@ def _claim_mentioned(claims: Claims, owner: str, mentioned: Iterable[str], walk:
         normal = os.path.normpath(name)
         if normal not in claims.paths and "\0" not in name:
             claims.paths[normal] = owner
+            behind, _ = _behind(name, walk.tree)
             for identity in _identities(name, walk.tree):
-                claims.identities.setdefault(identity, owner)
+                (claims.behind if identity in behind else claims.identities).setdefault(identity, owner)
 
 
 def _identities(path: str, tree: DeviceTree) -> frozenset[FileIdentity]:
@@ -121,7 +135,7 @@ def claim_overlaps(claims: Claims) -> None:
     for tree, grant in claims.own_trees.items():
         if grant.why is not Why.SHARED:
             continue
-        prefixes = {tree.rstrip("/") + "/", os.path.realpath(tree).rstrip("/") + "/"}
+        prefixes = {tree.rstrip("/") + "/", real_path(tree).rstrip("/") + "/"}
         inside = next((owner for path, owner in (*claims.paths.items(), *claims.trees.items()) if any(f"{path}/".startswith(each) for each in prefixes)), "")
         if inside:
             claims.trees.setdefault(tree, inside)

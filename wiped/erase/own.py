@@ -64,6 +64,8 @@ def _claim_disk(claims: Claims, disk: DiskSource) -> None:
     if not location.startswith("/"):
         return
     location = os.path.normpath(location)
+    if disk.type in ("block", "volume"):
+        claims.block_disks.add(location)
     lent = _lent(claims, disk, location)
     if lent is not None:
         claims.lent[location] = lent
@@ -71,8 +73,6 @@ def _claim_disk(claims: Claims, disk: DiskSource) -> None:
             claims.lent_identities[identity] = lent
         return
     claims.grant(location, Why.MEDIUM if disk.device in _MEDIA else Why.DISK)
-    if disk.type in ("block", "volume") and disk.device in _DISKS:
-        claims.block_disks.add(location)
 
 
 def _lent(claims: Claims, disk: DiskSource, location: str) -> RefusalCode | None:
