@@ -16,7 +16,7 @@ from wiped.observe.reading import list_names, read_saved_domain
 from wiped.storage.blockdev import aliases
 from wiped.storage.chain import Reached, names_reached
 from wiped.storage.kernel import identity_of
-from wiped.virt.places import is_log, qemu_log_names, secret_files, swtpm_log
+from wiped.virt.places import is_log, qemu_log_names, rotated_from, secret_files, swtpm_log
 
 
 class Reach:
@@ -138,11 +138,10 @@ class Reach:
         if directory not in self._rotated:
             known: dict[str, list[str]] = {}
             for entry in list_names(directory):
-                base, dot, number = entry.rpartition(".")
-                if dot and number.isascii() and number.isdigit():
+                for base in rotated_from(entry):
                     known.setdefault(base, []).append(entry)
             self._rotated[directory] = known
-        return [os.path.join(directory, entry) for entry in self._rotated[directory].get(name, ()) if is_log(entry, name)]
+        return [os.path.join(directory, entry) for entry in self._rotated[directory].get(name, ())]
 
     def _note(self, uuid: str, path: str, fmt: str) -> None:
         """Everything that `path` leads to is `uuid`'s. "" as format is followed by its magic, since QEMU might."""
@@ -178,7 +177,7 @@ def saved_domains(directories: LibvirtDirectories) -> Iterator[tuple[str, Domain
 
 
 def rotated_logs(log: str, listing: Callable[[str], Iterable[str]]) -> Iterator[str]:
-    """Paths of the rotated files that virtlogd left beside `log`: its name, a dot, a number without leading zeros. `listing` gives a directory's names."""
+    """Paths of the rotated files that virtlogd and logrotate left beside `log`. `listing` gives a directory's names."""
     directory, name = os.path.split(log)
     if directory.startswith("/") and name:
         yield from (os.path.join(directory, entry) for entry in listing(directory) if entry != name and is_log(entry, name))

@@ -20,7 +20,8 @@ SHORT_NAME_MAX: Final = 20
 STATE: Final = "/var/lib/libvirt/qemu"
 _DUMP_ENDINGS: Final = ("", ".core", ".dump", ".elf", ".kdump")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_ROTATED: Final = re.compile(r"\.(0|[1-9][0-9]*)")
+#: virtlogd's `.0`, `.1`...; logrotate's (Debian and Fedora ship a rule for these logs) the same or `-DATE`, compressed or not.
+_ROTATED: Final = re.compile(r"(?:\.(?:0|[1-9][0-9]*)|-[0-9]{8}(?:-[0-9]{1,10})?)(?:\.(?:gz|bz2|xz|zst))?")
 _SHUTTING_DOWN: Final = re.compile(r"^[0-9]{4}-[0-9-]{5} [0-9:.]{12}\+0000: shutting down, reason=([a-z-]+)$", re.MULTILINE)
 _WHEN: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}:[0-9]{2}:[0-9]{2}"
 
@@ -66,8 +67,14 @@ def swtpm_log(name: str) -> str:
 
 
 def is_log(entry: str, log: str) -> bool:
-    """Whether a file name is that of a log, or of one that virtlogd rotated away from it (`.0`, `.1`...)."""
+    """Whether a file name is that of a log, or of one that virtlogd or logrotate rotated away from it (`.0`, `.1`, `.2.gz`, `-20260131`...)."""
     return entry == log or (entry.startswith(log) and _ROTATED.fullmatch(entry, len(log)) is not None)
+
+
+def rotated_from(path: str) -> tuple[str, ...]:
+    """Every log (path or name) from which a file of this name may have been rotated away: `is_log(path, each)`."""
+    starts = (at for at, letter in enumerate(path) if letter in ".-" and at > path.rfind("/") + 1)
+    return tuple(path[:at] for at in starts if _ROTATED.fullmatch(path, at))
 
 
 def last_shutdown(log: str) -> str:

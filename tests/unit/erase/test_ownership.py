@@ -64,16 +64,16 @@ def test_a_phones_own_things_are_its_own(libvirt: LibvirtFiles, images: Path) ->
 
 
 def test_rotated_console_logs_are_their_phones(libvirt: LibvirtFiles, images: Path) -> None:
-    """What virtlogd rotated away beside a phone's own log is its own; look-alikes are not; a neighbour's is the neighbour's, also through a link."""
+    """What virtlogd and logrotate rotated away beside a phone's own log is its own; look-alikes are not; a neighbour's is the neighbour's, also through a link."""
     (images / "there").symlink_to(images)
     mine, theirs, linked = (str(images / name) for name in ("mine.log", "theirs.log", "there/linked.log"))
     uuid = libvirt.define("mine", log=mine)
     libvirt.define("theirs", log=theirs)
     libvirt.define("third", log=linked)
-    own = [image(Path(mine + "." + number)) for number in ("0", "1", "10")]
-    strange = [image(Path(mine + "." + ending)) for ending in ("00", "01", "-1", "1.gz", "²", "0.", "x")]
+    own = [image(Path(mine + "." + number)) for number in ("0", "1", "10", "2.gz")]
+    strange = [image(Path(mine + "." + ending)) for ending in ("00", "01", "-1", "gz", "²", "0.", "x")]
     claims = read_claims(libvirt.directories, uuid)
-    assert [codes(claims, path) for path in own] == [[], [], []]
+    assert [codes(claims, path) for path in own] == [[], [], [], []]
     assert {tuple(codes(claims, path)) for path in strange} == {("ambiguous-base",)}
     assert codes(claims, image(Path(theirs + ".0"))) == ["ambiguous-base", "shared-by-domain"]
     assert codes(claims, image(images / "linked.log.2")) == ["ambiguous-base", "shared-by-domain"]

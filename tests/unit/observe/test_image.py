@@ -159,15 +159,28 @@ def test_nvram_and_logs(places: Places) -> None:
     """NVRAM (former ones too), console logs and their rotated files are found; what is not there, /dev/null and look-alikes are not."""
     nvram, former = places.raw("state/nvram.fd"), places.raw("state/former.fd")
     log = places.raw("logs/console.log")
-    for name in ("console.log.0", "console.log.12", "console.log.01", "console.log.old", "console.log.0.gz", "console.log.", "other.log.0", "console.log.²"):
+    for name in (
+        "console.log.0",
+        "console.log.12",
+        "console.log.01",
+        "console.log.old",
+        "console.log.gz",
+        "console.log.",
+        "console.log.3.gz",
+        "console.log-20260101",
+        "other.log.0",
+        "console.log.²",
+    ):
         places.raw(f"logs/{name}")
     domain = phone(nvram=str(nvram), former_nvram=(str(former),), console_logs=(str(log), f"{places.base}/logs/gone.log", "/dev/null"))
     assert kinds(places.look(domain)) == [
         ("nvram", "nvram.fd", 0),
         ("nvram", "former.fd", 0),
         ("console-log", "console.log", 0),
+        ("console-log", "console.log-20260101", 0),
         ("console-log", "console.log.0", 0),
         ("console-log", "console.log.12", 0),
+        ("console-log", "console.log.3.gz", 0),
     ]
 
 

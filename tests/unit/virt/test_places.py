@@ -20,6 +20,7 @@ from wiped.virt.places import (
     parse_qemu_conf,
     parse_secret,
     qemu_log_names,
+    rotated_from,
     secret_files,
     short_name,
     swtpm_log,
@@ -84,11 +85,15 @@ def test_dumps_of_others(entry: str) -> None:
 @pytest.mark.parametrize(("entry", "expected"), [
     ("p.log", True), ("p.log.0", True), ("p.log.17", True), ("p.log.01", False), ("p.log.", False), ("p.log.x", False), ("p.log0", False),
     ("p.log.0.1", False), ("pxlog", False), ("p.log.1\n", False), ("p.log.\u0661", False), ("P.log", False),
+    ("p.log.2.gz", True), ("p.log-20260131", True), ("p.log-20260131.xz", True), ("p.log-20260131-1700000000.zst", True),
+    ("p.log.gz", False), ("p.log.2.old", False), ("p.log-2026", False), ("p.log.2.gz.gz", False), ("p.log-", False),
 ])  # fmt: skip
 def test_logs_and_their_rotations(entry: str, expected: bool) -> None:
-    """The log itself and what virtlogd rotated."""
+    """The log itself and what virtlogd and logrotate made of it; asked the other way round, the same."""
     (log,) = qemu_log_names("p")
     assert is_log(entry, log) is expected
+    assert (log in rotated_from(entry)) is (expected and entry != log)
+    assert (f"/var/log/{log}" in rotated_from(f"/var/log/{entry}")) is (expected and entry != log)
     assert (qemu_log_names(""), swtpm_log("p")) == ((), "p-swtpm.log")
 
 
