@@ -1,6 +1,6 @@
 """The positive rule, document by document: what this phone's own XML, and its UUID, make its own. Never because an image's header says so.
 
-Disks that are not read-only and not shareable; CD and floppy images that bear the phone's UUID, are listed as seeds by its directory's profile, or
+Disks that are not read-only and not shareable; CD, floppy and read-only images that bear the phone's UUID, are listed as seeds by its directory's profile, or
 were classified as private; NVRAM; console logs; the memory files of its snapshots (with its UUID inside); directories that its guest may write; its
 TPM's directory.
 A base beneath its own disk only where it was classified as private *and* the chain, walked strictly with stated formats, leads to it (PHYSICS 5).
@@ -16,13 +16,15 @@ from wiped.erase.bounds import below
 from wiped.erase.claims import Claims, Grant, Why
 from wiped.erase.documents import Document
 from wiped.erase.pools import one_location
+from wiped.erase.remembered import read_records
 from wiped.model.inventory import DiskSource, FileIdentity
 from wiped.model.plan import RefusalCode
 from wiped.storage.chain import walk_chain
 from wiped.storage.classified import classified_as
 from wiped.storage.kernel import identity_of
 
-_DISKS: Final = frozenset({"disk", "lun"})
+#: `nvdimm`: a memory device whose bytes are a file and stay after the guest.
+_DISKS: Final = frozenset({"disk", "lun", "nvdimm"})
 _MEDIA: Final = frozenset({"cdrom", "floppy"})
 #: What a chain's top says when its header is gone: half wiped, or removed.
 _LOST: Final = frozenset({RefusalCode.MISSING, RefusalCode.UNTRUSTED_FORMAT})
@@ -72,25 +74,26 @@ def _claim_disk(claims: Claims, disk: DiskSource) -> None:
         if (identity := _identity(location)) is not None:
             claims.lent_identities[identity] = lent
         return
-    claims.grant(location, Why.MEDIUM if disk.device in _MEDIA else Why.DISK)
+    claims.grant(location, Why.MEDIUM if disk.device in _MEDIA or disk.readonly else Why.DISK)
 
 
 def _lent(claims: Claims, disk: DiskSource, location: str) -> RefusalCode | None:
     """Why the phone only borrows a disk; None for its own."""
     if disk.shareable:
         return RefusalCode.SHAREABLE_DISK
-    if disk.device in _MEDIA:
+    if disk.device in _MEDIA or disk.readonly:
         private = classified_as(claims.classified, location, _identity(location)) == "private"
         bears_uuid = claims.uuid in location.lower()
         return None if private or bears_uuid or claims.templated.is_seed(location) else RefusalCode.AMBIGUOUS_BASE
-    return RefusalCode.AMBIGUOUS_BASE if disk.readonly or disk.device not in _DISKS else None
+    return None if disk.device in _DISKS else RefusalCode.AMBIGUOUS_BASE
 
 
 def claim_bases(claims: Claims, known: Mapping[str, FileIdentity], *, resumed: bool) -> None:
     """Grant the bases classified as private to which a chain of this phone's own disks leads.
 
     `known`: bases that were found so before, on the same connection: their overlays may be erased by now. `resumed`: erasing had begun before this
-    connection: where the header of one of the phone's own overlays is gone, that a base is classified as private must do; every guard against others stays.
+    connection: where the header of one of the phone's own overlays is gone, the classification must do, beside what was remembered of the phones; every
+    guard against others stays.
     """
     private = {record.path: identity for identity, record in claims.classified.items() if record.as_ == "private"}
     if not private:
@@ -108,7 +111,16 @@ def claim_bases(claims: Claims, known: Mapping[str, FileIdentity], *, resumed: b
             if layer is not layers[0] and private.get(layer.location) == layer.identity:
                 claims.bases[layer.location] = layer.identity
     if resumed and lost:
-        claims.bases.update(private)
+        claims.bases.update(_as_remembered(claims, private))
+
+
+def _as_remembered(claims: Claims, private: Mapping[str, FileIdentity]) -> dict[str, FileIdentity]:
+    """Those of the private bases that may be this phone's by what was remembered of all phones: in its own record where it has one, else in nobody's."""
+    records = read_records(claims.directories.remembered)
+    own = records.pop(claims.uuid, None)
+    mine = None if own is None else {(file.path, file.identity) for file in own}
+    others = {file.identity for files in records.values() for file in files}
+    return {path: identity for path, identity in private.items() if identity not in others and (mine is None or (path, identity) in mine)}
 
 
 def _tops(claims: Claims) -> Iterator[tuple[str, str]]:

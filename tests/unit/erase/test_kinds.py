@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.unit.erase.test_ownership import image, overlay
 from wiped.erase.claims import Claims
 from wiped.erase.ownership import read_claims
 from wiped.errors import RefusedError
-from wiped.model.inventory import FileIdentity
+from wiped.model.inventory import BlockFacts, FileIdentity
 from wiped.model.policy import StorageRules
 
 MINE = "11111111-2222-3333-4444-555555555555"
@@ -390,6 +391,30 @@ def test_a_resumed_wipe_with_its_chain_whole_grants_no_other_base(host: Host) ->
     assert host.codes(stray, resumed=True) == ["ambiguous-base"]
 
 
+def remember(host: Host, uuid: str, *paths: str) -> None:
+    folder = host.files.base / "var/lib/wiped/remembered"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = [(path, os.stat(path)) for path in paths]
+    files = [{"kind": "backing-private", "path": path, "device": each.st_dev, "inode": each.st_ino, "local": True} for path, each in found]
+    (folder / f"{uuid}.json").write_text(json.dumps({"uuid": uuid, "files": files}))
+    (folder / f"{uuid}.json").chmod(0o600)
+
+
+def test_a_resumed_wipe_goes_by_what_was_remembered_of_a_base(host: Host) -> None:
+    """With the chain gone, a base that was another phone's stays, and so does one that is not in this phone's own record."""
+    top, _middle, base = chained(host)
+    host.files.classify(base, "private")
+    Path(top).write_bytes(os.urandom(65536))
+    assert host.codes(base, resumed=True) == []
+    remember(host, THEIRS, base)
+    assert host.codes(base, resumed=True) == ["ambiguous-base"]
+    remember(host, THEIRS)
+    remember(host, MINE, base)
+    assert host.codes(base, resumed=True) == []
+    remember(host, MINE, top)
+    assert host.codes(base, resumed=True) == ["ambiguous-base"]
+
+
 # -- golden pools and protected roots
 
 
@@ -434,3 +459,75 @@ def test_a_pool_with_two_definitions_resolves_nothing_of_ours_and_everything_of_
     host.files.define("mine", [Disk(here, "raw")], uuid=MINE)
     host.files.define("theirs", uuid=THEIRS, devices=volume)
     assert host.codes(here) == ["shared-by-domain"]
+
+
+# -- block devices, without any
+
+
+def block(number: str = "7:0", backing: str = "", claims: tuple[tuple[str, str], ...] = ()) -> BlockFacts:
+    return BlockFacts(number, "loop", 1 << 20, backing_file=backing, claims=claims, stacked=(number,))
+
+
+def device_codes(claims: Claims, location: str, facts: BlockFacts, aliases: frozenset[FileIdentity] = frozenset()) -> list[str]:
+    return sorted(str(refusal.code) for refusal in claims.judge_device(location, facts, aliases))
+
+
+def test_a_device_must_be_a_disk_of_type_block_and_unclaimed(host: Host) -> None:
+    """As the XML says; whatever sysfs tells of others who have it stands against it; so does a neighbour who reaches the file behind it."""
+    behind = image(host.images / "behind.img")
+    disk = "<disk type='block' device='disk'><driver type='raw'/><source dev='/dev/vg/mine'/><target dev='vda'/></disk>"
+    both(host, devices=disk, disks=[Disk("/dev/vg/file", "raw")])
+    claims = host.claims()
+    found = os.stat(behind)
+    alias = frozenset({FileIdentity(found.st_dev, found.st_ino)})
+    assert device_codes(claims, "/dev/vg/mine", block()) == []
+    assert device_codes(claims, "/dev/vg/file", block()) == ["not-regular"]
+    assert device_codes(claims, "/dev/vg/mine", block(claims=(("mounted", "at /srv"), ("in-use", "held")))) == ["in-use", "mounted"]
+    assert device_codes(claims, "/dev/vg/mine", block(backing=behind), alias) == []
+    host.files.define("theirs", [Disk(behind, "raw")], uuid=THEIRS)
+    assert device_codes(host.claims(), "/dev/vg/mine", block(backing=behind), alias) == ["shared-by-domain"]
+
+
+def test_a_neighbours_volume_that_may_be_any_device_protects_all_devices(host: Host) -> None:
+    """An iSCSI pool names its volumes by unit: which device that is, the pool's file does not say."""
+    host.files.pool("p", "/dev/disk/by-path").write_text("<pool type='iscsi'><name>p</name><target><path>/dev/disk/by-path</path></target></pool>")
+    volume = "<disk type='volume' device='disk'><driver type='raw'/><source pool='p' volume='unit:0:0:1'/><target dev='vda'/></disk>"
+    disk = "<disk type='block' device='disk'><driver type='raw'/><source dev='/dev/vg/mine'/><target dev='vda'/></disk>"
+    file = image(host.images / "d.raw")
+    both(host, devices=disk, disks=[Disk(file, "raw")])
+    assert device_codes(host.claims(), "/dev/vg/mine", block()) == []
+    host.files.define("theirs", uuid=THEIRS, devices=volume)
+    assert device_codes(host.claims(), "/dev/vg/mine", block()) == ["unreadable"]
+    assert host.codes(file) == []
+
+
+def test_a_volume_of_a_logical_pool_is_a_device_of_ours(host: Host) -> None:
+    """Pool and volume make /dev/VG/LV; that is then a disk that may be a device."""
+    host.files.pool("vg", "/dev/vg").write_text("<pool type='logical'><name>vg</name><target><path>/dev/vg</path></target></pool>")
+    both(host, devices="<disk type='volume' device='disk'><driver type='raw'/><source pool='vg' volume='lv'/><target dev='vda'/></disk>")
+    claims = host.claims()
+    assert device_codes(claims, "/dev/vg/lv", block()) == []
+    assert [refusal.code for refusal in claims.judge("/dev/vg/lv", FileIdentity(0xFD00, 0))] == []
+
+
+# -- bounds
+
+
+def test_bounds_are_as_narrow_as_the_way_in_which_a_file_is_ours(host: Host) -> None:
+    """A root first; else the directory of that kind; what an XML names by path else only libvirt's state and logs; a root itself is beneath nothing."""
+    logs, state, swtpm = str(host.files.logs), str(host.files.state), str(host.files.swtpm)
+    both(host, disks=[Disk(str(host.images / "d"), "raw"), Disk("/elsewhere/d", "raw")], nvram=f"{state}/nvram/x", log=f"{logs}/x.log")
+    claims = host.claims()
+    where = {
+        f"{host.images}/d": str(host.images),
+        "/elsewhere/d": None,
+        f"{state}/nvram/x": state,
+        f"{logs}/x.log": logs,
+        f"{logs}/mine.log": logs,
+        f"{swtpm}/{MINE}/a": swtpm,
+        f"{swtpm}/{THEIRS}/a": None,
+        f"{state}/dump/mine.core": f"{state}/dump",
+        str(host.images): None,
+    }
+    found = {path: claims.bound(path) for path in where}
+    assert {path: bound and bound.directory for path, bound in found.items()} == where

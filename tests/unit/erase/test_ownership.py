@@ -64,7 +64,7 @@ def test_a_phones_own_things_are_its_own(libvirt: LibvirtFiles, images: Path) ->
 
 
 def test_rotated_console_logs_are_their_phones(libvirt: LibvirtFiles, images: Path) -> None:
-    """What virtlogd and logrotate rotated away beside a phone's own log is its own; look-alikes are not; a neighbour's is the neighbour's, also through a link."""
+    """What virtlogd and logrotate rotated away beside a phone's own log is its own; look-alikes are not; a neighbour's is its own, also by a link."""
     (images / "there").symlink_to(images)
     mine, theirs, linked = (str(images / name) for name in ("mine.log", "theirs.log", "there/linked.log"))
     uuid = libvirt.define("mine", log=mine)
