@@ -38,6 +38,7 @@ from wiped.model.subscription import (
     SubscriptionRecord,
     WipeRequest,
 )
+from wiped.wire.messages import Trimmed
 
 _PHONE_STATE = {WipeStep.ERASING: State.ERASING, WipeStep.VERIFYING: State.VERIFYING, WipeStep.REMOVING: State.VERIFYING}
 _ENDED = {State.WIPED, State.RELEASED, State.RECYCLED, State.DISPOSED}
@@ -55,6 +56,7 @@ class MemoryLedger(RememberingFake, GuardingMemory):
         self._holds: dict[str, Hold] = {}
         self._wipes: dict[str, WipeRecord] = {}
         self._ranges: dict[tuple[str, str], tuple[bytes, ...]] = {}
+        self._trims: dict[tuple[str, int], str] = {}
         self._certificates: list[CertificateRecord] = []
         self._audit: list[AuditEntry] = []
         self._touched: set[str] = set()
@@ -170,6 +172,7 @@ class MemoryLedger(RememberingFake, GuardingMemory):
             breaker_open=self._holds_back(uuid, phone.generation),
             occupied_by_other=phone.occupied,
             refusals=phone.refusals,
+            migrated=uuid in self._memories and self._memories[uuid].migrated,
         )
 
     async def conclude(self, uuid: str, decision: Decision, now: datetime) -> None:
@@ -320,6 +323,16 @@ class MemoryLedger(RememberingFake, GuardingMemory):
 
     async def record_removed(self, wipe_id: str, artefact_id: str) -> None:
         self._artefact(wipe_id, artefact_id, state=ArtefactState.REMOVED)
+
+    async def record_trimmed(self, wipe_id: str, device: int, answer: Trimmed) -> None:
+        self._write()
+        if self._wipes[wipe_id].step not in {WipeStep.ERASING, WipeStep.VERIFYING, WipeStep.REMOVING}:
+            raise InvariantError("I7", "free space for a wipe that is not running")
+        self._trims[wipe_id, device] = answer.method
+        self._log("trimmed", {"wipe_id": wipe_id, "device": device, "method": answer.method})
+
+    async def trimmed(self, wipe_id: str) -> dict[int, str]:
+        return {device: method for (known, device), method in self._trims.items() if known == wipe_id}
 
     async def judge(
         self,

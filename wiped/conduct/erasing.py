@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from wiped.conduct import deciding, invariants, preparing
+from wiped.conduct import deciding, freeing, invariants, preparing, vanishing
 from wiped.conduct.endings import CalledOffError
 from wiped.conduct.world import LOCK_PATIENCE, LOCK_PAUSE, World
 from wiped.decide.planning import drift
@@ -72,6 +72,7 @@ class Attempt:
         await self._reached(WipeStep.REMOVING)
         for step in self.plan.steps:
             await self._remove(session, step)
+        await freeing.make_unreadable(self.world, self.wipe.id, self.plan, session)
         return Proof(plan=self.plan, vanished=frozenset(self.vanished), spoken_at=spoken_at)
 
     # -- step 3
@@ -79,13 +80,13 @@ class Attempt:
         steps = []
         for step in self.plan.steps:
             record = self._of_start(step)
-            if record.state is ArtefactState.REMOVED:
+            if record.state is ArtefactState.REMOVED or step.gone:
                 continue
             digest = record.map_digest if self.resumed and step.artefact_id not in self._untouched() else ""
             steps.append(LockStep(step.artefact_id, step.kind, step.location, step.format, step.identity, record.rename_to, digest))
         if steps:
             retained = tuple(kept.identity for kept in self.plan.retained if kept.identity is not None)
-            request = Lock(self.wipe.id, self.wipe.uuid, self.wipe.name, tuple(steps), retained, self.resumed)
+            request = Lock(self.wipe.id, self.wipe.uuid, self.wipe.name, tuple(steps), retained, self.resumed, self.plan.vanished)
             answer = await self._patiently(lambda: session.lock(request))
             self.locked = {item.artefact_id: item.status for item in answer.steps}
         if not self.resumed:
@@ -109,14 +110,18 @@ class Attempt:
 
     # -- step 4
     async def _reobserve(self) -> None:
-        _, _, seen = await preparing.look(self.world, self.wipe.uuid, self.wipe.generation)
-        found = [*drift(self.plan, seen), *_less_provable(self.plan, seen)]
+        if self.plan.vanished:
+            found = [*await vanishing.changes(self.world, self.wipe, self.plan)]
+        else:
+            _, _, seen = await preparing.look(self.world, self.wipe.uuid, self.wipe.generation)
+            found = [*drift(self.plan, seen), *_less_provable(self.plan, seen)]
         if found:
             raise RefusedError(
                 "; ".join(f"{item.code}: {item.location} {item.detail}" for item in found), codes=tuple(dict.fromkeys(item.code for item in found))
             )
         for step in self.plan.steps:
-            await self._save_ranges(step)
+            if not step.gone:
+                await self._save_ranges(step)
         await self.world.ledger.advance(self.wipe.id, WipeStep.REOBSERVED, self.world.clock.now())
         await self._tell(WipeStep.REOBSERVED)
 

@@ -13,7 +13,7 @@ import contextlib
 
 import structlog
 
-from wiped.conduct import fencing, judging, preparing, refusing, stopping
+from wiped.conduct import fencing, judging, preparing, refusing, stopping, vanishing
 from wiped.conduct.endings import CalledOffError, Ending, GoneError, RefusedPlanError
 from wiped.conduct.erasing import Attempt, Proof
 from wiped.conduct.world import World
@@ -77,11 +77,17 @@ class Executor:
 
     async def _before_and_under_the_locks(self, wipe: WipeRecord) -> Ending:
         world = self._world
-        domain, plan = await preparing.freeze(world, wipe)
-        await self._tell(wipe.id, WipeStep.INTENT)
-        await preparing.fence(world, wipe, domain, plan)
-        await self._reached(wipe.id, WipeStep.FENCED)
-        await preparing.stop(world, wipe)
+        if await vanishing.is_gone(world, wipe.uuid):
+            plan = await vanishing.freeze(world, wipe)
+            await self._tell(wipe.id, WipeStep.INTENT)
+            await vanishing.fence(world, wipe, plan)
+            await self._reached(wipe.id, WipeStep.FENCED)
+        else:
+            domain, plan = await preparing.freeze(world, wipe)
+            await self._tell(wipe.id, WipeStep.INTENT)
+            await preparing.fence(world, wipe, domain, plan)
+            await self._reached(wipe.id, WipeStep.FENCED)
+            await preparing.stop(world, wipe)
         await self._reached(wipe.id, WipeStep.STOPPED)
         attempt = Attempt(world, await self._wipe(wipe.id), plan, resumed=False)
         async with world.eraser.session() as session:

@@ -14,10 +14,10 @@ def _volumes(domain: DomainFacts, paths: frozenset[str]) -> tuple[tuple[str, str
 
 
 def _own(plan: Plan) -> tuple[Step, ...]:
-    """The steps that may stand in the fence: nothing that is kept or was refused, by name or by inode."""
+    """The steps that may stand in the fence: nothing that is kept, was refused, or is gone (its place and inode may be another's by now)."""
     places = {item.location for item in plan.retained} | {item.location for item in plan.refusals}
     files = {item.identity for item in plan.retained if item.identity is not None}
-    return tuple(step for step in plan.steps if step.location not in places and step.identity not in files)
+    return tuple(step for step in plan.steps if not step.gone and step.location not in places and step.identity not in files)
 
 
 async def put(world: World, uuid: str, plan: Plan | None, domain: DomainFacts | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -21,15 +22,21 @@ from wiped.model.records import ArtefactState, CertificateRecord, WipeRecord, Wi
 
 _log = structlog.get_logger(__name__)
 
+#: What a certificate may claim of a phone that was gone: there was no definition to ask whether it had more.
+VANISHED_SCOPE = "current extents of the files that were remembered of a vanished phone"
 
-def _verdict(wipe: WipeRecord, proof: Proof, extra: tuple[str, ...]) -> Verdict:
+
+def _verdict(wipe: WipeRecord, proof: Proof, freed: frozenset[int], extra: tuple[str, ...]) -> Verdict:
     found = judge(
         proof.plan,
         {item.artefact_id: item.result for item in wipe.artefacts if item.result is not None},
         {item.artefact_id: item.evidence for item in wipe.artefacts if item.evidence is not None},
         {item.artefact_id for item in wipe.artefacts if item.state is ArtefactState.REMOVED},
         proof.vanished,
+        trimmed=freed,
     )
+    if proof.plan.vanished:
+        found = replace(found, scope=VANISHED_SCOPE)
     if not extra:
         return found
     reasons = tuple(sorted({*found.reasons, *extra}))
@@ -63,9 +70,11 @@ async def give_verdict(world: World, wipe_id: str, proof: Proof, *, extra: tuple
     wipe = await world.ledger.wipe(wipe_id)
     if wipe is None:
         raise InvariantError("I8", "a verdict on a wipe that the ledger does not know")
-    verdict = _verdict(wipe, proof, extra)
+    extra = (*extra, *_of_memory(proof.plan))
+    freed = frozenset(device for device, method in (await world.ledger.trimmed(wipe_id)).items() if method)
+    verdict = _verdict(wipe, proof, freed, extra)
     if verdict.outcome is not Outcome.NOT_SANITIZED and await _appeared(world, wipe, proof.plan):
-        verdict = _verdict(wipe, proof, (*extra, ReasonCode.COPY_NOT_REACHED))
+        verdict = _verdict(wipe, proof, freed, (*extra, ReasonCode.COPY_NOT_REACHED))
     invariants.worth_a_certificate(proof.plan, verdict, wipe.artefacts)
     now = world.clock.now()
     sanitized = verdict.outcome is not Outcome.NOT_SANITIZED
@@ -106,11 +115,20 @@ async def _announce(world: World, wipe_id: str, now: datetime) -> None:
     world.announcer.finished(wipe, spent)
 
 
+def _of_memory(plan: Plan) -> tuple[str, ...]:
+    """Reasons that a vanished phone's plan has by itself: nothing was remembered of it, or something is somebody else's now."""
+    if not plan.vanished:
+        return ()
+    return (*(() if plan.steps else (ReasonCode.VANISHED,)), *((ReasonCode.COPY_NOT_REACHED,) if plan.retained else ()))
+
+
 async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> bool:
     """Whether the phone reaches a file that its wipe did not have: told with its codes, and then neither signed for nor undefined (nothing is orphaned).
 
     A domain that is gone reaches nothing. Raises HypervisorError, HelperError, StorageError: looked at again by the next run.
     """
+    if plan.vanished:
+        return False  # whoever is defined under its UUID now is another: it is neither looked at nor undefined
     await world.milestones.reached("last-look", wipe.id)
     try:
         _, _, seen = await preparing.look(world, wipe.uuid, wipe.generation)
@@ -141,10 +159,12 @@ async def release(world: World, wipe_id: str) -> Ending:
         raise InvariantError("I3", "only what was judged as sanitized is released")
     if wipe.plan is not None and await _appeared(world, wipe, wipe.plan):
         return Ending.REFUSED
-    await world.hypervisor.undefine(wipe.uuid)
-    await world.milestones.reached("undefined", wipe_id)
+    if wipe.plan is None or not wipe.plan.vanished:
+        await world.hypervisor.undefine(wipe.uuid)
+        await world.milestones.reached("undefined", wipe_id)
     await fencing.lift(world, wipe.uuid, reason="released")
     await world.milestones.reached("fence-lifted", wipe_id)
+    await world.sheets.forget(wipe.uuid)
     await world.ledger.finish(wipe_id, WipeStep.RELEASED, world.clock.now())
     world.announcer.step(wipe_id, WipeStep.RELEASED)
     await world.milestones.reached(WipeStep.RELEASED, wipe_id)

@@ -49,6 +49,15 @@ async def freeze(world: World, wipe: WipeRecord) -> tuple[DomainFacts, Plan]:
         refusals += forgotten(wipe.plan, plan)
     if refusals:
         raise RefusedPlanError(domain, plan, refusals)
+    # A repeated run meets a domain that the first one stopped: what it was before is what the first intent says, or the refusal that fenced it.
+    first = wipe.plan is None
+    running, autostart = first and domain.state is not DomainState.SHUTOFF, first and domain.autostart
+    await intend(world, wipe, inventory, plan, was_running=running, was_autostart=autostart)
+    return domain, plan
+
+
+async def intend(world: World, wipe: WipeRecord, inventory: Inventory, plan: Plan, *, was_running: bool, was_autostart: bool) -> None:
+    """The intent (I1): plan, audit snapshot, a seed and a rename target for each artefact. What the phone once was stays recorded."""
     now = world.clock.now()
     facts = await world.ledger.facts(wipe.uuid, now)
     policy = (deciding.policy_of(world, facts) if facts else None) or Policy()
@@ -66,19 +75,16 @@ async def freeze(world: World, wipe: WipeRecord) -> tuple[DomainFacts, Plan]:
     artefacts = tuple(
         ArtefactRecord(wipe.id, step.artefact_id, step.kind, step.location, world.randomness.name(), Secret(world.randomness.seed())) for step in plan.steps
     )
-    # A repeated run meets a domain that the first one stopped: what it was before is what the first intent says, or the refusal that fenced it.
-    first = wipe.plan is None
     await world.ledger.record_intent(
         wipe.id,
         plan,
         snapshot,
         artefacts,
-        was_running=wipe.was_running or (first and domain.state is not DomainState.SHUTOFF),
-        was_autostart=wipe.was_autostart or (first and domain.autostart),
+        was_running=wipe.was_running or was_running,
+        was_autostart=wipe.was_autostart or was_autostart,
         now=now,
     )
     await world.ledger.mark(wipe.uuid, refusals=())
-    return domain, plan
 
 
 async def fence(world: World, wipe: WipeRecord, domain: DomainFacts, plan: Plan) -> None:

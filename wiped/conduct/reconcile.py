@@ -5,6 +5,7 @@ a phone. One phone's failure never stops another's turn.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -13,6 +14,7 @@ from wiped.conduct import deciding, fencing, massmistakes, stopping
 from wiped.conduct.endings import CalledOffError, Ending, GoneError
 from wiped.conduct.execute import Executor
 from wiped.conduct.preparing import look
+from wiped.conduct.remembering import Remembering
 from wiped.conduct.schedule import Kind, Work, WorkQueue
 from wiped.conduct.world import World
 from wiped.decide.snapshot import instant
@@ -40,6 +42,7 @@ class Reconciler:
         self._domains: dict[str, DomainFacts] = {}
         self._seen: dict[str, str] | None = None
         self.queue = WorkQueue(clock=world.clock, parallel=world.rules.parallel_wipes, do=self._do, give_up=self._give_up, devices=self._devices)
+        self._remembering = Remembering(world, self.queue.busy_with)
 
     async def sweep(self) -> None:
         """One look at everything. Never raises for what the world does wrong: it is logged, and the next sweep looks again."""
@@ -59,6 +62,7 @@ class Reconciler:
                 await self._mend_fences()
                 if complete:
                     self._world.conditions.last_sweep_at = now
+                    await self._remembering.look(self._domains)
             except LedgerError as error:
                 _log.error("the ledger cannot be used: nothing new is begun", code=error.code, detail=str(error))
             except WipedError as error:
@@ -99,10 +103,18 @@ class Reconciler:
             return False
         if {domain.uuid: domain.name for domain in domains} != self._seen:
             # Only a host that changed is told to the ledger: an idle sweep costs the same however many phones are known.
+            await self._note_migrated(domains)
             await world.ledger.see_domains(domains, world.clock.now())
             self._seen = {domain.uuid: domain.name for domain in domains}
         self._domains = {domain.uuid: domain for domain in domains}
         return True
+
+    async def _note_migrated(self, domains: Sequence[DomainFacts]) -> None:
+        """Before they count as vanished: phones that left by migration, as far as libvirt told it."""
+        here = {domain.uuid for domain in domains}
+        for uuid in self._world.hypervisor.migrated_away() - here:
+            if await self._world.ledger.phone(uuid) is not None:
+                await self._world.ledger.note_migrated(uuid, self._world.clock.now())
 
     async def _look_at_feed(self) -> None:
         try:
@@ -133,6 +145,7 @@ class Reconciler:
         facts, decision = found
         await massmistakes.tell_held_back(world, uuid, decision)
         await world.ledger.conclude(uuid, decision, world.clock.now())
+        self._remembering.bound_anew(uuid, facts.generation)
         unfinished = next((wipe for wipe in await world.ledger.wipes(uuid, unfinished=True)), None)
         if decision.action is Action.WIPE:
             wipe = unfinished or await self._begin(facts, decision)
@@ -259,6 +272,8 @@ class Reconciler:
         phone = await self._world.ledger.phone(uuid)
         try:
             domain, _, plan = await look(self._world, uuid, phone.generation if phone else 0)
+        except GoneError:
+            return None, None
         except (HypervisorError, HelperError, StorageError, RefusedError) as error:
             _log.warning("fenced by UUID only: its files could not be looked at", uuid=uuid, code=error.code, detail=str(error))
             return None, self._domains.get(uuid)

@@ -12,7 +12,7 @@ that has not settled. Unknown, missing or stale input never leads to a wipe.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from wiped.model.policy import Policy, Safety
@@ -143,16 +143,32 @@ def decide(facts: LifecycleFacts, policy: Policy, safety: Safety, now: datetime)
         return _still(facts, state, held, Reason(f"is-{state}", "this generation has ended; a new subscription begins the next one"))
     if facts.subscription is None:
         return _without_term(facts, held)
-    if not facts.present:
-        return _still(facts, State.VANISHED, held, Reason("no-such-domain", "libvirt knows no domain with this UUID; vanishing never makes a phone due"))
-
     instants = term(facts.subscription, policy, safety)
+    if not facts.present:
+        return _vanished(facts, instants, _binding(instants, facts.requests, safety), holds, safety=safety, now=now)
     if now < instants.expires_at:
         return _before_expiry(facts, instants, held, now)
     binding = _binding(instants, facts.requests, safety)
     if now < binding.due_at:
         return _in_grace(facts, instants, binding, held, now)
     return _due(facts, instants, binding, holds=holds, safety=safety, now=now)
+
+
+_GONE = Reason("no-such-domain", "libvirt knows no domain with this UUID; vanishing never makes a phone due")
+
+
+def _vanished(facts: LifecycleFacts, instants: Term, binding: _Binding, holds: tuple[Hold, ...], *, safety: Safety, now: datetime) -> Decision:
+    """The domain disappeared. Its own time comes as if it had not; then what is left of it is wiped, under the same guards as a phone that is there."""
+    held = bool(holds)
+    if facts.migrated:
+        return _still(facts, State.VANISHED, held, Reason("migrated-away", "it left by migration: nothing of it is wiped on this host"))
+    due_at = binding.due_at if now >= instants.expires_at else instants.due_at
+    if now < due_at or now < instants.expires_at:
+        waiting = _still(facts, State.VANISHED, held, _GONE)
+        return replace(waiting, next_at=due_at, next_state=State.DUE, due_at=due_at)
+    due = _due(facts, instants, binding, holds=holds, safety=safety, now=now)
+    gone = Reason("vanished", "the domain is gone: only what was remembered of it and is still there can be wiped")
+    return replace(due, reasons=(due.reasons[0], gone, *due.reasons[1:]))
 
 
 def _before_expiry(facts: LifecycleFacts, instants: Term, held: bool, now: datetime) -> Decision:

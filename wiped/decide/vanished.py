@@ -14,7 +14,18 @@ from wiped.decide import refusal
 from wiped.decide.classify import found_at
 from wiped.decide.planning import artefact_id, fingerprint, make_plan
 from wiped.decide.verdict import expected_reasons
-from wiped.model.inventory import ERASE_ORDER, ArtefactKind, DomainFacts, DomainState, ExtentFacts, FileIdentity, FilesystemFacts, FoundArtefact, Inventory
+from wiped.model.inventory import (
+    ERASE_ORDER,
+    ArtefactKind,
+    DomainFacts,
+    DomainState,
+    ExtentFacts,
+    FileIdentity,
+    FilesystemFacts,
+    FoundArtefact,
+    Inventory,
+    JobKind,
+)
 from wiped.model.memory import RememberedFile
 from wiped.model.outcome import Outcome, ReasonCode, ResidualCode
 from wiped.model.plan import Method, Plan, RefusalCode, Retained, Step
@@ -23,13 +34,19 @@ from wiped.model.policy import StorageRules
 #: Where a survey brought no extents: only their being there is asked for.
 _NO_EXTENTS = ExtentFacts(0, 0, (), "")
 _NO_FILESYSTEM = FilesystemFacts(fs_type="unknown", local=False)
+#: Kinds that are wiped by memory in libvirt's own directories; the others there (saved states, dumps, secrets) libvirt removes or keys by name.
+_IN_LIBVIRTS_PLACES = frozenset({ArtefactKind.NVRAM, ArtefactKind.CONSOLE_LOG, ArtefactKind.TPM_STATE})
 _RANK = {kind: rank for rank, kind in enumerate(ERASE_ORDER)}
 
 
+def lasting(domain: DomainFacts) -> DomainFacts:
+    """What the domain names. What changes without a new file (its state, autostart, a job) is left out."""
+    return replace(domain, state=DomainState.UNKNOWN, autostart=False, job=JobKind.NONE)
+
+
 def facts_digest(domain: DomainFacts) -> str:
-    """Of what the domain names. What changes without a new file (its state, autostart, a job) is left out."""
-    plain = replace(domain, state=DomainState.UNKNOWN, autostart=False, job=type(domain.job).NONE)
-    return hashlib.sha256(repr(plain).encode("utf-8", "surrogateescape")).hexdigest()
+    """Of `lasting` facts."""
+    return hashlib.sha256(repr(lasting(domain)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def files_to_remember(inventory: Inventory, rules: StorageRules) -> tuple[RememberedFile, ...]:
@@ -98,6 +115,8 @@ def _untouchable(found: FoundArtefact, file: RememberedFile, owners: Mapping[Fil
     refusals = refusal.refusals_of(found, uuid)
     if refusals:
         return str(refusals[0].code)
+    if not found.layer.under_root and file.kind not in _IN_LIBVIRTS_PLACES:
+        return str(RefusalCode.OUTSIDE_ROOTS)
     if set(owners.get(file.identity, ())) - {uuid}:
         return str(RefusalCode.SHARED_BY_DOMAIN)
     filesystem = found.layer.filesystem

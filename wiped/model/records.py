@@ -40,7 +40,9 @@ class WipeStep(StrEnum):
 #: Steps at which a wipe is over and never resumed.
 FINAL_STEPS = frozenset({WipeStep.RELEASED, WipeStep.CANCELLED, WipeStep.DISPOSED})
 #: Steps at which bytes may already be gone.
-COMMITTED_STEPS = frozenset({WipeStep.ERASING, WipeStep.VERIFYING, WipeStep.REMOVING, WipeStep.JUDGED, WipeStep.QUARANTINED, WipeStep.RELEASED, WipeStep.DISPOSED})
+COMMITTED_STEPS = frozenset(
+    {WipeStep.ERASING, WipeStep.VERIFYING, WipeStep.REMOVING, WipeStep.JUDGED, WipeStep.QUARANTINED, WipeStep.RELEASED, WipeStep.DISPOSED}
+)
 
 
 class ArtefactState(StrEnum):

@@ -156,6 +156,8 @@ class LifecycleFacts:
     breaker_open: bool = False
     occupied_by_other: bool = False
     refusals: tuple[str, ...] = ()
+    migrated: bool = False
+    """libvirt told that the phone left by migration: none of its files is wiped here."""
 
 
 @dataclass(frozen=True, slots=True)

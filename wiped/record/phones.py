@@ -14,7 +14,7 @@ from wiped.model.records import PhoneRecord
 from wiped.model.subscription import Action, Decision, FeedStatus, LifecycleFacts, State, Subscription
 from wiped.record import auditlog, massmistakes
 from wiped.record.rows import AnyRow, hold_of, phone_of, reasons_value, request_of, subscription_of
-from wiped.record.schema import holds, phones, requests, subscriptions
+from wiped.record.schema import holds, memories, phones, requests, subscriptions
 
 #: The generation has ended: nothing of it is wiped any more.
 ENDED_STATES = frozenset({State.RELEASED, State.RECYCLED, State.DISPOSED})
@@ -172,6 +172,7 @@ def facts(connection: Connection, uuid: str, now: datetime) -> tuple[LifecycleFa
         breaker_open=massmistakes.holds_back(connection, uuid, phone.generation),
         occupied_by_other=phone.occupied,
         refusals=tuple(phone.refusals),
+        migrated=bool(connection.execute(select(memories.c.migrated).where(memories.c.uuid == uuid)).scalar()),
     )
     return found, phone.touches
 
