@@ -219,12 +219,21 @@ def test_no_xml_makes_a_key_a_console_log(host: Host) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"), [(f"seed-{MINE}.iso", []), (f"{MINE}/seed.iso", []), ("seed.iso", ["ambiguous-base"]), (f"{THEIRS}.iso", ["ambiguous-base"])]
 )
-def test_a_medium_that_bears_the_uuid_is_the_phones_seed(host: Host, name: str, expected: list[str]) -> None:
-    """A CD is shared install media unless its name, or its directory's, has this phone's UUID."""
+@pytest.mark.parametrize("device", ["cdrom", "disk"])
+def test_a_medium_that_bears_the_uuid_is_the_phones_seed(host: Host, device: str, name: str, expected: list[str]) -> None:
+    """A CD or read-only disk is shared install media unless its name, or its directory's, has this phone's UUID."""
     (host.images / name).parent.mkdir(exist_ok=True)
     medium = image(host.images / name)
-    both(host, disks=[Disk(medium, "raw", "cdrom", "<readonly/>")])
+    both(host, disks=[Disk(medium, "raw", device, "<readonly/>")])
     assert host.codes(medium) == expected
+
+
+@pytest.mark.parametrize(("extra", "expected"), [("", []), ("<readonly/>", ["ambiguous-base"])])
+def test_a_memory_device_that_is_a_file_is_the_phones_own(host: Host, extra: str, expected: list[str]) -> None:
+    """NVDIMM: what the guest writes there stays in the file; one that it may only read is as any medium."""
+    pmem = image(host.images / "pstore.img")
+    both(host, devices=f"<memory model='nvdimm'><source><path>{pmem}</path></source>{extra}<target><size unit='MiB'>1</size></target></memory>")
+    assert host.codes(pmem) == expected
 
 
 def test_a_medium_classified_private_is_erased_and_golden_never(host: Host) -> None:

@@ -56,11 +56,11 @@ def test_a_shared_directory_that_is_not_the_phones_alone(places: Places) -> None
     ):
         inventory = places.look(domain, other)
         assert (codes(inventory), inventory.artefacts) == ([("shared-by-domain", "share")], ())
-    for directory, code in ((places.base / "elsewhere", "outside-roots"), (places.golden, "outside-roots")):
+    for directory, code in ((places.base / "elsewhere", "outside-roots"), (places.golden, "outside-roots"), (places.images, "outside-roots")):
         assert codes(places.look(phone(shared_directories=(str(directory),)))) == [(code, directory.name)]
     roots = (str(places.base),)
     assert codes(places.look(phone(shared_directories=(str(places.golden),)), roots=roots)) == [("protected-root", "golden")]
-    assert codes(places.look(phone(shared_directories=(str(places.base),)), roots=roots)) == [("protected-root", places.base.name)]
+    assert codes(places.look(phone(shared_directories=(str(places.base),)), roots=(str(places.base.parent),))) == [("protected-root", places.base.name)]
 
 
 def test_a_directory_that_the_guest_only_reads(places: Places) -> None:

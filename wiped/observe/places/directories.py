@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from wiped.errors import InputError, RefusedError
 from wiped.model.inventory import ArtefactKind, FoundArtefact
 from wiped.model.plan import RefusalCode
-from wiped.observe.places.look import Look
+from wiped.observe.places.look import Look, beneath
 from wiped.observe.reading import why_doubtful
 from wiped.storage.mounts import containing_root
 from wiped.storage.profiles import classify_directory, load_profile
@@ -35,10 +35,9 @@ def _refused(look: Look, directory: str) -> bool:
         look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, directory, "a shared directory that is not named by an absolute path")
     elif why := why_doubtful(directory):
         look.problem(RefusalCode.UNREADABLE, directory, f"a directory shared with the guest: {why}")
-    elif not containing_root(directory, look.rules.roots):
-        look.problem(
-            RefusalCode.OUTSIDE_ROOTS, directory, "a directory shared with the guest: add it to [storage] roots if it is the phone's, or stop sharing it"
-        )
+    elif not any(beneath(directory, root) for root in look.rules.roots):
+        detail = "a directory shared with the guest that is beneath no root: add the one above it to [storage] roots if phones live there, or stop sharing it"
+        look.problem(RefusalCode.OUTSIDE_ROOTS, directory, detail)
     elif protected := containing_root(directory, look.protected):
         look.problem(RefusalCode.PROTECTED_ROOT, directory, f"a directory shared with the guest lies under the protected root {protected}")
     elif contained := next((root for root in look.protected if containing_root(root, (directory,))), ""):
