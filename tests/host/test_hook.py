@@ -266,10 +266,9 @@ def test_running_fenced_guest_survives_a_restart_of_libvirtd(bench):
     bench.libvirt.create(domain("guest", bench.uuid, [f"file='{bench.image}'"]))
     bench.fence(f"uuid {bench.uuid}", f"path {bench.image}", bench.inode())
     bench.libvirt.restart()
-    assert bench.libvirt.state("guest") == "running"
-    done = bench.libvirt.virsh("destroy", "guest", check=False)
-    log = (bench.libvirt.workdir / "libvirtd.log").read_text()[-3000:] + bench.libvirt.path("/var/log/libvirt/qemu/guest.log").read_text()[-1000:]
-    assert done.returncode == 0, log
+    # An answer of the emulator: libvirtd has taken it over again. Its state is told before that, and a stop would then race with the taking over.
+    assert "running" in bench.libvirt.virsh("qemu-monitor-command", "guest", "--hmp", "info status").stdout
+    bench.libvirt.virsh("destroy", "guest")
     assert bench.vetoed(bench.image, identity=bench.uuid)
 
 

@@ -36,7 +36,7 @@ PID_FILES = ("/run/libvirtd.pid", "/run/virtqemud.pid", "/run/libvirt/libvirtd.p
 #: Where the shipped hook leaves "<process id> <start time in ticks>" of the daemon that called it.
 SEEN_FILE = "/run/wiped-hook-seen"
 #: SHA-256 of the shipped `config/libvirt-hook` (a test keeps them equal): an older hook knows less of what a fence means.
-HOOK_SHA256 = "8527b6055b063afba86c48ce9dba95afee2cdf63595580d0662bf5bafceb4375"
+HOOK_SHA256 = "3f7309c8a166b4ad980f20df8c76bb24c0b8d4af1da0ba418c2b07a4d5b5e17a"
 _MAX_HOOK_BYTES = 1 << 20
 _DAEMONS = ("libvirtd", "virtqemud")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
