@@ -101,7 +101,12 @@ class FreeSpace:
 
     def without(self, taken: ExtentMap) -> FreeSpace:
         """What is left when the physical ranges of a map are taken out."""
-        holes = sorted((physical, length) for _, physical, length in taken.iter_ranges())
+        holes: list[tuple[int, int]] = []
+        for physical, length in sorted((physical, length) for _, physical, length in taken.iter_ranges()):
+            if holes and physical < holes[-1][0] + holes[-1][1]:
+                holes[-1] = holes[-1][0], max(holes[-1][1], physical + length - holes[-1][0])
+            else:
+                holes.append((physical, length))
         starts = [start for start, _ in holes]
         return FreeSpace(piece for start, length in zip(self.start, self.length, strict=True) for piece in _cut(start, start + length, holes, starts))
 
