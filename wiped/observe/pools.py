@@ -26,6 +26,8 @@ class Pools:
     every: tuple[PoolFacts, ...] = ()
     """Both, where a running pool and its definition differ."""
     faults: tuple[tuple[str, str], ...] = ()
+    words: frozenset[str] = frozenset()
+    """Every attribute and text of the definitions, in lower case: what may name a secret."""
 
     def location(self, disk: DiskSource) -> str:
         """Where a disk's volume stands; "" when it cannot be told."""
@@ -59,6 +61,7 @@ def read_pools(directories: LibvirtDirectories) -> Pools:
     """All pools, active and defined. Never raises."""
     found: list[PoolFacts] = []
     faults = []
+    words: set[str] = set()
     for base in (directories.run, directories.config):
         folder = os.path.join(os.path.dirname(base.rstrip("/")), "storage")
         for name in list_names(folder):
@@ -67,10 +70,11 @@ def read_pools(directories: LibvirtDirectories) -> Pools:
                 continue
             try:
                 root = safe_xml.parse(read_small(path), what="pool XML")
+                words.update(text.strip().lower() for each in root.iter() for text in (each.text or "", *each.attrib.values()))
                 inner = root.find("pool") if root.tag == "poolstate" else root
                 found.append(parse_pool(tostring(inner if inner is not None else root)))
             except FileNotFoundError:
                 continue
             except (InputError, RefusedError, StorageError) as error:
                 faults.append((path, str(error)))
-    return Pools({pool.name: pool for pool in reversed(found)}, tuple(found), tuple(faults))
+    return Pools({pool.name: pool for pool in reversed(found)}, tuple(found), tuple(faults), frozenset(words - {""}))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.observe.places import ME, OTHER, Places, disk, neighbour, phone, qcow2, saved_state
+from wiped.decide.planning import make_plan
 from wiped.model.inventory import DomainState, Inventory
 from wiped.observe.places.memory import is_memory
 
@@ -185,6 +186,17 @@ def test_a_secret_for_a_volume(places: Places) -> None:
     assert [name for kind, name in kinds(inventory) if kind == "libvirt-secret"] == [f"{SECRET}.base64"]
     shared = places.look(phone(disk(mine, "luks")), neighbour(disk(mine, "luks")))
     assert [found.owners for found in shared.artefacts] == [(ME, OTHER)] * 2
+
+
+@pytest.mark.parametrize("where", ["etc/storage/p.xml", "etc/qemu.conf"])
+def test_a_secret_of_the_hosts(places: Places, where: str) -> None:
+    """A secret that a pool or qemu.conf names too is not the phone's alone."""
+    secret(places)
+    pool = f"<pool type='rbd'><name>p</name><source><name>x</name><auth type='ceph'><secret uuid='{SECRET.upper()}'/></auth></source></pool>"
+    places.raw(where, pool.encode() if where.endswith(".xml") else f'vnc_tls_x509_secret_uuid = "{SECRET}"\n'.encode())
+    (found,) = places.look(phone(secrets=(SECRET,))).artefacts
+    assert found.owners == ("(the host's own configuration)", ME)
+    assert make_plan(places.look(phone(secrets=(SECRET,)), with_extents=True), 1, places.rules).refusals[0].code == "shared-by-domain"
 
 
 def test_a_secret_that_cannot_be_understood(places: Places) -> None:

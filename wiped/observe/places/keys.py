@@ -12,6 +12,9 @@ from wiped.observe.reading import list_names, read_small
 from wiped.storage.templates import walk_directory
 from wiped.virt.places import SecretFacts, parse_secret, secret_files
 
+#: The owner of a secret that a pool or qemu.conf names.
+HOST = "(the host's own configuration)"
+
 
 def find_tpm(look: Look) -> None:
     """swtpm's state, in a directory by UUID; it is looked for whether or not the present XML has a TPM."""
@@ -49,6 +52,15 @@ def find_secrets(look: Look) -> None:
             _value(look, secret, own)
 
 
+def _host_words(look: Look) -> frozenset[str]:
+    """Words of the pools' definitions and of qemu.conf, any of which may name a secret. A qemu.conf that cannot be read is told elsewhere, and refuses."""
+    try:
+        lines = read_small(look.directories.qemu_conf).decode("utf-8", "surrogateescape").lower().splitlines()
+    except (OSError, RefusedError, StorageError):
+        lines = []
+    return look.pools.words | {word for line in lines if not line.lstrip().startswith("#") for word in line.split('"')[1::2]}
+
+
 def _own_volumes(look: Look, secret: SecretFacts) -> frozenset[str]:
     """The owners of the volumes of this phone that a secret is for; empty when it is for none of them."""
     if secret.usage_type != "volume" or not secret.usage:
@@ -61,6 +73,8 @@ def _own_volumes(look: Look, secret: SecretFacts) -> frozenset[str]:
 def _value(look: Look, secret: SecretFacts, owners: frozenset[str]) -> None:
     """The value's file; a secret without one (never set, or ephemeral) left nothing on the disk."""
     others = look.reach.secret_owners(secret.uuid, secret.reference) | (owners - {look.uuid})
+    if _host_words(look) & {secret.uuid, secret.uuid.replace("-", ""), secret.usage.lower() or secret.uuid}:
+        others |= {HOST}
     value = os.path.join(look.directories.secrets, secret_files(secret.uuid)[1])
     look.file(
         ArtefactKind.LIBVIRT_SECRET, value, claim="a secret of libvirt's that only this phone uses", owners=sorted(others), own=(look.directories.secrets,)
