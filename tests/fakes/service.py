@@ -13,6 +13,7 @@ from wiped.attest.signing import Ed25519Signer, generate_key, seal
 from wiped.errors import InputError, NotFoundError
 from wiped.model.guards import BreakerRecord, ClockMemory, CountedPhone
 from wiped.model.inventory import ArtefactKind, ExtentFacts, FileIdentity, FilesystemFacts
+from wiped.model.memory import ClassifiedImage, OrphanImage
 from wiped.model.outcome import EraseResult, Evidence, Outcome
 from wiped.model.plan import Method, Plan, Refusal, RefusalCode, Retained, Step
 from wiped.model.records import ArtefactRecord, ArtefactState, AuditEntry, CertificateRecord, PhoneRecord, Secret, Trigger, WipeRecord, WipeStep
@@ -247,6 +248,23 @@ class FakeService:
         self._ask("trust_clock", reason, operator)
         before, self.clocks = self.clocks, replace(self.clocks, suspect="", detail="", since=None)
         return before
+
+    async def classify_image(self, path: str, meaning: str, *, reason: str, operator: str) -> ClassifiedImage:
+        self._ask("classify_image", path, meaning, reason, operator)
+        return ClassifiedImage(path, FileIdentity(1, 2), meaning, NOW, operator)
+
+    async def classified_images(self) -> tuple[ClassifiedImage, ...]:
+        self._ask("classified_images")
+        return (ClassifiedImage("/srv/b\udcffse.qcow2", FileIdentity(1, 2), "golden", NOW, "ann"),)
+
+    async def orphans(self) -> tuple[tuple[OrphanImage, ...], bool, tuple[tuple[str, str], ...]]:
+        self._ask("orphans")
+        lost = OrphanImage("/srv/lost\x1b[31m.raw", 4096, 8192, "2026-01-01T00:00:00.000000Z", UUID_ONE, "phone-one")
+        return (lost,), False, (("/srv/locked", "Permission denied"),)
+
+    async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, operator: str, uid: int, may_approve: bool) -> WipeRecord:
+        self._ask("dispose", uuid, reason, reference, confirm, operator, uid, may_approve)
+        return replace(self.made[0], step=WipeStep.DISPOSED)
 
     async def readiness(self) -> dict[str, str]:
         return self.checks

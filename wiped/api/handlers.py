@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from wiped.api import documents as doc
-from wiped.api import guards, shaping
+from wiped.api import guards, images, shaping
 from wiped.api.identity import Caller, Role
 from wiped.api.openapi import Operation, openapi
 from wiped.api.port import ServicePort
@@ -297,6 +297,38 @@ class Handlers:
 
         return await self._remembered(request, {}, act, 200)
 
+    # -- what people settle
+    async def classify_image(self, request: web.Request) -> web.Response:
+        """Golden or private. Idempotent by nature."""
+        _check_key(request.headers.get("Idempotency-Key", "-"))
+        asked = _parsed(images.ClassifyIn, await _bytes(request, MAX_BODY))
+        found = await self._service.classify_image(asked.path, asked.meaning, reason=asked.reason, operator=request[CALLER].name)
+        return _json(images.classified_out(found))
+
+    async def classified_images(self, _request: web.Request) -> web.Response:
+        """What was settled."""
+        return _items([images.classified_out(image) for image in await self._service.classified_images()])
+
+    async def orphans(self, _request: web.Request) -> web.Response:
+        """What no domain reaches."""
+        return _json(images.orphans_out(*await self._service.orphans()))
+
+    async def dispose(self, request: web.Request) -> web.Response:
+        """The only way out of quarantine without proof; the same request again by the same person is refused again, so no key is needed."""
+        _check_key(request.headers.get("Idempotency-Key", "-"))
+        asked = _parsed(images.DisposeIn, await _bytes(request, MAX_BODY))
+        caller = request[CALLER]
+        wipe = await self._service.dispose(
+            asked.phone,
+            reason=asked.reason,
+            reference=asked.reference,
+            confirm=asked.confirm,
+            operator=caller.name,
+            uid=caller.uid,
+            may_approve=Role.APPROVER in caller.roles and caller.uid != 0,
+        )
+        return _json(shaping.wipe_out(wipe))
+
     # -- the daemon itself
     async def healthz(self, _request: web.Request) -> web.Response:
         """Alive: the event loop answers."""
@@ -320,6 +352,7 @@ def _check_key(key: str) -> None:
 
 _LOOK = (Role.VIEWER,)
 _DO = (Role.OPERATOR,)
+_SETTLE = (Role.OPERATOR, Role.APPROVER)
 _CHECK = (Role.AUDITOR, Role.OPERATOR)
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -345,6 +378,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("release_breaker", "POST", "/v1/breaker", "Let exactly the waiting phones go", _DO, guards.BreakerOut, body=guards.ReleaseIn),
     Operation("clock", "GET", "/v1/clock", "Whether the clock is trusted, and why not", _LOOK, guards.ClockOut),
     Operation("trust_clock", "POST", "/v1/clock", "Say that a suspect clock is right", _DO, guards.ClockOut, body=guards.TrustIn),
+    Operation("dispose", "POST", "/v1/quarantine:dispose", "Accept what cannot be proven; takes two different people", _SETTLE, doc.WipeOut,
+              body=images.DisposeIn),
+    Operation("classify_image", "POST", "/v1/images:classify", "Settle an image as golden or private", _DO, images.ClassifiedOut, body=images.ClassifyIn),
+    Operation("classified_images", "GET", "/v1/images/classified", "Images as people settled them", _LOOK, images.ClassifiedOut, lists=True),
+    Operation("orphans", "GET", "/v1/images/orphans", "Images under the roots that no domain reaches; changes nothing", _LOOK, images.OrphansOut),
     Operation("certificate", "GET", "/v1/certificates/{id}", "A certificate or incident record, by its id or its wipe's", _LOOK,
               media="application/vnd.dsse.envelope.v1+json"),
     Operation("public_key", "GET", "/v1/key", "The public key that verifies this host's certificates, PEM", (), media="application/x-pem-file"),

@@ -57,7 +57,7 @@ METRICS: dict[str, str] = {
     "wiped_legal_holds": "legal holds in force",
     "wiped_unbound_phones": "domains without a subscription",
     "wiped_vanished_phones_total": "phones that disappeared before their time came, since the daemon started",
-    "wiped_orphan_images": "images in the roots that no domain reaches; NaN (unknown) in this version",
+    "wiped_orphan_images": "images in the roots that no domain reaches, as counted within the last hour; NaN before the first count",
     "wiped_audit_entries_total": "entries of the audit log",
     "wiped_checkpoint_age_seconds": "age of the last signed checkpoint; NaN (none) in this version",
     "wiped_webhook_pending": "notices that wait for delivery; always 0 in this version",
@@ -177,6 +177,7 @@ class Metrics:
         self.breaker.set(status.breaker_open)
         self.clock.set(status.clock_suspect)
         self.holds.set(status.holds)
+        self.orphans.set(math.nan if status.orphan_images is None else status.orphan_images)
         self.libvirt.set(status.libvirt_up)
         self.last_sweep.set(math.nan if status.last_sweep_at is None else status.last_sweep_at.timestamp())
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from wiped.model.guards import BreakerRecord, ClockMemory
+from wiped.model.memory import ClassifiedImage, OrphanImage
 from wiped.model.plan import Plan
 from wiped.model.records import AuditEntry, CertificateRecord, PhoneRecord, WipeRecord
 from wiped.model.status import Explanation, HostStatus, WipeAsked, WipeNews
@@ -77,6 +78,18 @@ class ServicePort(Protocol):
 
     async def trust_clock(self, *, reason: str, operator: str) -> ClockMemory:
         """The clock is right: what was held against it. InputError when nothing is."""
+
+    async def classify_image(self, path: str, meaning: str, *, reason: str, operator: str) -> ClassifiedImage:
+        """Settle an image as golden or private. InputError, RefusedError with every code that stands against it. Idempotent."""
+
+    async def classified_images(self) -> tuple[ClassifiedImage, ...]:
+        """All that were settled."""
+
+    async def orphans(self) -> tuple[tuple[OrphanImage, ...], bool, tuple[tuple[str, str], ...]]:
+        """Images that no domain reaches, largest first; whether there are more; what could not be looked at."""
+
+    async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, operator: str, uid: int, may_approve: bool) -> WipeRecord:
+        """Accept what cannot be proven: RefusedError(needs-approval) records the first person's wish, the second, different one carries it out."""
 
     async def readiness(self) -> dict[str, str]:
         """What keeps the promise from being kept now: name -> "" (good) or the fault. Names: libvirt, ledger, feed, helpers, hook, clock, breaker."""

@@ -13,6 +13,7 @@ from rich.console import Console
 import wiped
 from wiped.cli import commands as act
 from wiped.cli import guarding
+from wiped.cli import images as settling
 from wiped.cli.client import DEFAULT_SOCKET, DaemonError
 from wiped.cli.commands import Context
 from wiped.cli.render import FORMATS, Screen
@@ -63,6 +64,35 @@ def _guards() -> tuple[App, App]:
     return breaker, clock
 
 
+def _images() -> App:
+    """The commands about images that are no phone's business alone."""
+    images = _app("images", "Images that no domain reaches, and ambiguous ones.")
+
+    @images.command(name="orphans")
+    async def images_orphans(*, ctx: Ctx) -> int:
+        """Files under the roots that no domain reaches, with size and last owner; changes nothing."""
+        return await settling.orphans(ctx)
+
+    @images.command(name="classify")
+    async def images_classify(
+        path: Annotated[str, Parameter(help="absolute path of the image, as libvirt names it")],
+        meaning: Annotated[Literal["golden", "private"], Parameter(name="AS", help="golden: kept, never wiped; private: one phone's own base")],
+        /,
+        *,
+        reason: Annotated[str, Parameter(help="how you know; sealed in the ledger, never in a log")],
+        ctx: Ctx,
+    ) -> int:
+        """Settle an image that nothing else says is golden or a phone's own."""
+        return await settling.classify(ctx, path, meaning, reason)
+
+    @images.command(name="classified")
+    async def images_classified(*, ctx: Ctx) -> int:
+        """What was settled, by whom and when."""
+        return await settling.classified(ctx)
+
+    return images
+
+
 def make_app() -> App:
     """All commands."""
     app = App(name="wipectl", help="Ask the wipe daemon, and verify its proofs.", version=wiped.__version__, help_format="plaintext", help_epilogue=_EXIT_CODES)
@@ -102,7 +132,7 @@ def make_app() -> App:
     quarantine = _app("quarantine", "What could not be proven, fenced and in place.")
     certificates = _app("certificates", "Signed proofs.")
     audit = _app("audit", "The append-only log.")
-    for group in (phones, subscriptions, wipes, quarantine, *_guards(), certificates, audit):
+    for group in (phones, subscriptions, wipes, _images(), quarantine, *_guards(), certificates, audit):
         app.command(group)
 
     @phones.command(name="list")
@@ -167,6 +197,19 @@ def make_app() -> App:
     async def quarantine_retry(phone: Phone, /, *, ctx: Ctx) -> int:
         """Try again now."""
         return await act.quarantine_retry(ctx, phone)
+
+    @quarantine.command(name="dispose")
+    async def quarantine_dispose(
+        phone: Phone,
+        /,
+        *,
+        reason: Annotated[str, Parameter(help="why it is accepted; sealed in the ledger, never in a log")],
+        reference: Annotated[str, Parameter(help="of the decision outside; both people give the same; stands in the incident record")],
+        confirm: Annotated[str, Parameter(help="the phone's name, typed")],
+        ctx: Ctx,
+    ) -> int:
+        """Accept what cannot be proven. Takes two people: the second, an approver, repeats the command; everything stays in place, fenced."""
+        return await settling.dispose(ctx, phone, reason=reason, reference=reference, confirm=confirm)
 
     @certificates.command(name="get")
     async def certificates_get(

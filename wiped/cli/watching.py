@@ -18,7 +18,7 @@ from wiped.errors import UnreachableError
 #: How long the daemon may be away (it resumes its wipes by itself) before the waiting is given up, and the pause between looks, seconds.
 PATIENCE = 120.0
 PAUSE = 1.0
-_RESTING = frozenset({"released", "cancelled", "quarantined"})
+_RESTING = frozenset({"released", "cancelled", "quarantined", "disposed"})
 
 
 class _Bars:

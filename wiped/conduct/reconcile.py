@@ -10,7 +10,7 @@ from datetime import datetime
 
 import structlog
 
-from wiped.conduct import deciding, fencing, massmistakes, stopping
+from wiped.conduct import deciding, fencing, images, massmistakes, stopping
 from wiped.conduct.endings import CalledOffError, Ending, GoneError
 from wiped.conduct.execute import Executor
 from wiped.conduct.preparing import look
@@ -41,6 +41,7 @@ class Reconciler:
         self._sweeping = asyncio.Lock()
         self._domains: dict[str, DomainFacts] = {}
         self._seen: dict[str, str] | None = None
+        self._counted: float | None = None
         self.queue = WorkQueue(clock=world.clock, parallel=world.rules.parallel_wipes, do=self._do, give_up=self._give_up, devices=self._devices)
         self._remembering = Remembering(world, self.queue.busy_with)
 
@@ -225,13 +226,21 @@ class Reconciler:
                     await self._guarded(uuid)
 
     async def heal(self) -> None:
-        """Housekeeping: fences that should stand and do not (a restored disk, a hand) are put up again, by UUID at least."""
+        """Housekeeping: fences that should stand and do not (a restored disk, a hand) are put up again, by UUID at least; so are records of classified
+        images; and the images that no domain reaches are counted, once an hour."""
         standing = await self._world.fences.standing()
         for phone in await self._world.ledger.phones():
             if phone.fenced and phone.uuid not in standing and not self.queue.busy_with(phone.uuid):
                 _log.error("a fence is missing and is put up again", uuid=phone.uuid)
-                wipes = await self._world.ledger.wipes(phone.uuid, unfinished=True)
+                disposed = phone.state is State.DISPOSED
+                wipes = await self._world.ledger.wipes(phone.uuid, unfinished=not disposed)
                 await fencing.put(self._world, phone.uuid, wipes[0].plan if wipes else None, self._domains.get(phone.uuid))
+        await images.heal(self._world)
+        now = self._world.clock.boottime()
+        if self._counted is None or now - self._counted >= images.COUNT_EVERY:
+            self._counted = now
+            self._world.conditions.orphan_images = None
+            self._world.conditions.orphan_images = len((await images.orphans(self._world))[0])
 
     # -- what the queue does
     async def _do(self, work: Work) -> Ending | None:

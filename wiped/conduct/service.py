@@ -16,6 +16,7 @@ from wiped.conduct.announce import Hub
 from wiped.conduct.endings import GoneError
 from wiped.conduct.guards import Guards
 from wiped.conduct.reconcile import Reconciler
+from wiped.conduct.settling import Settling
 from wiped.conduct.world import World
 from wiped.decide import breaker, refusal
 from wiped.errors import InputError, LedgerError, NotFoundError, RefusedError
@@ -40,7 +41,7 @@ _ENDED = frozenset({State.WIPED, State.RELEASED, State.RECYCLED, State.DISPOSED}
 _CODES = {"no-such-domain": RefusalCode.MISSING, "protected": RefusalCode.LEGAL_HOLD, "unknown-policy": RefusalCode.NEEDS_APPROVAL}
 
 
-class Service(Guards):
+class Service(Guards, Settling):
     """The daemon's one counter. `nudge`: asks for a sweep soon."""
 
     def __init__(self, world: World, reconciler: Reconciler, hub: Hub, nudge: Callable[[], None]) -> None:
@@ -77,6 +78,7 @@ class Service(Guards):
             breaker_open=(await world.ledger.breaker()).open,
             clock_suspect=bool(conditions.clock_suspect),
             last_sweep_at=conditions.last_sweep_at,
+            orphan_images=conditions.orphan_images,
             faults={name: fault for name, fault in (await self.readiness()).items() if fault},
         )
 

@@ -49,6 +49,7 @@ class HostStatus:
     breaker_open: bool = False
     clock_suspect: bool = False
     last_sweep_at: datetime | None = None
+    orphan_images: int | None = None
     faults: dict[str, str] = field(default_factory=dict)
 
 
