@@ -30,7 +30,7 @@ from wiped.storage.blockdev import (
 )
 from wiped.storage.chain import look_at_layer, names_reached, walk_chain
 from wiped.storage.direct import compare_ranges, write_ranges
-from wiped.storage.filesystems import provability_reasons
+from wiped.storage.filesystems import filesystem_facts, provability_reasons
 from wiped.storage.kernel import identity_of
 from wiped.storage.keystream import Keystream
 from wiped.storage.locks import is_locked, lock_image
@@ -364,3 +364,24 @@ def test_a_loop_device_has_the_vices_of_what_it_stands_on(raw_fs: Callable[..., 
     assert reasons == {
         "ext4": (), "btrfs": ("cow-filesystem",), "btrfs-nodatacow": (), "ext4-journal": ("journaled-data",), "removed": ("opaque-storage",)
     }  # fmt: skip
+
+
+def test_a_filesystem_on_a_loop_device_has_them_too(raw_fs: Callable[..., RawFilesystem], loop: MakeLoop, scratch: Path) -> None:
+    """ext4 on a loop device whose file lies on btrfs, or in ext4's journal: overwriting in place above is writing elsewhere below."""
+    reasons = {}
+    for kind in ("ext4", "btrfs", "btrfs-nodatacow", "ext4-journal"):
+        filesystem = raw_fs(kind)
+        assert filesystem.mount_point is not None
+        image = filesystem.mount_point / "inner.img"
+        device = loop(image, 32 * MIB)
+        subprocess.run(["mkfs.ext4", "-q", "-F", device], check=True)
+        mount = scratch / f"inner-{kind}"
+        mount.mkdir()
+        subprocess.run(["mount", device, str(mount)], check=True)
+        try:
+            with (mount / "disk").open("xb") as file:
+                reasons[kind] = provability_reasons(filesystem_facts(file.fileno()))
+        finally:
+            subprocess.run(["umount", str(mount)], check=True)
+            detach(device, image)
+    assert reasons == {"ext4": (), "btrfs": ("cow-filesystem",), "btrfs-nodatacow": (), "ext4-journal": ("journaled-data",)}

@@ -15,6 +15,7 @@ from tests.lab.privatelibvirt import wait_for
 from tests.lab.rawdevice import BLOCK, MIB, MKFS_EXT4, Markers, RawFilesystem, marked_blocks
 from wiped.model.policy import StorageRules
 from wiped.storage.extents import read_extents
+from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.freed import PROBE_BYTES, make_free_space_unreadable, probe_trim
 from wiped.storage.fsmap import free_space, read_fsmap, trace
 
@@ -77,6 +78,8 @@ def test_a_device_that_ignores_discards_is_found_out(deaf: tuple[Path, Path], ma
     """FITRIM succeeds and reports bytes; the probe's blocks are all still there, so nothing is claimed, and the markers stay indeed."""
     mount, raw = deaf
     lose(mount, markers)
+    with (raw.parent / "node").open("rb") as served:
+        assert not filesystem_facts(served.fileno()).local  # FUSE: somebody else's program, or another host
     subprocess.run(["fstrim", str(mount)], check=True)
     fd = os.open(mount, os.O_RDONLY)
     try:

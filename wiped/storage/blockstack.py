@@ -236,6 +236,8 @@ def _unprovable(number: str, tree: DeviceTree, *, own: bool) -> list[Claim]:
         "snapshot": "copy-not-reached: it is a snapshot of a volume or has one, which keeps what is overwritten",
         "cache": "copy-not-reached: a cache lies between it and the disk, and either may keep what the other loses",
         "dedup": "opaque-storage: its blocks are deduplicated or compressed below",
+        "cow": "cow-filesystem: it shows a file on a filesystem that writes elsewhere",
+        "journal": "journaled-data: it shows a file whose data goes through a journal",
     }
     found = [(code, words[layer]) for layer in device_layers(base)]
     if name.startswith(_OPAQUE):

@@ -146,17 +146,40 @@ _HIDDEN_PARTS: Final = {
 
 
 def device_layers(base: str, depth: int = 8) -> tuple[str, ...]:
-    """`thin-pool`, `snapshot`, `cache`, `dedup`: what the device at a sysfs directory stands on, however deep, that keeps old blocks when new ones are
-    written."""
+    """What the device at a sysfs directory stands on, however deep, that keeps old blocks when new ones are written: `thin-pool`, `snapshot`, `cache`,
+    `dedup`; and, under a loop device whose file can be seen from here, `cow` and `journal` of that file's filesystem."""
     uuid = first_line(f"{base}/dm/uuid")
     found = {word for suffix, word in _HIDDEN_PARTS.items() if uuid.endswith(suffix)}
+    if not depth:
+        return tuple(sorted(found))
     try:
-        below = os.listdir(f"{base}/slaves") if depth else []
+        below = [os.path.realpath(f"{base}/slaves/{name}") for name in os.listdir(f"{base}/slaves")]
     except OSError:
         below = []
-    for name in below:
-        found.update(device_layers(os.path.realpath(f"{base}/slaves/{name}"), depth - 1))
+    if os.path.exists(f"{base}/partition"):
+        below.append(os.path.dirname(os.path.realpath(base)))
+    for lower in below:
+        found.update(device_layers(lower, depth - 1))
+    if backing := first_line(f"{base}/loop/backing_file", strip=False):
+        found.update(_layers_of_file(backing, depth - 1))
     return tuple(sorted(found))
+
+
+def _layers_of_file(path: str, depth: int) -> set[str]:
+    """The words of a loop device's file; () where it cannot be seen."""
+    try:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return set()
+    try:
+        found = os.fstat(fd)
+        if st.S_ISBLK(found.st_mode):
+            return set(device_layers(os.path.realpath(_sys_path((os.major(found.st_rdev), os.minor(found.st_rdev)))), depth))
+        facts = filesystem_facts(fd)
+    finally:
+        os.close(fd)
+    words = {option.partition(":")[2] for option in facts.mount_options if option.startswith("device:")}
+    return words | ({"cow"} if facts.cow else set()) | ({"journal"} if facts.data_journal else set())
 
 
 def first_line(path: str, *, strip: bool = True) -> str:
@@ -173,14 +196,15 @@ def provability_reasons(facts: FilesystemFacts) -> tuple[str, ...]:
     """Reason codes for which nothing on this filesystem can be proven erased; () for ext2/3/4, XFS, and a nodatacow file on btrfs (whose extents
     must be unshared besides: `extents.stop_reasons`).
 
-    Below the filesystem, an LVM thin pool (`thin-pool`) or a snapshot of the volume (`copy-not-reached`) keeps what is overwritten above it.
+    Below the filesystem, an LVM thin pool (`thin-pool`), a snapshot or a cache of the volume (`copy-not-reached`) keeps what is overwritten above it; a loop
+    device on a file is no better than that file's filesystem.
     tmpfs and its like keep their bytes in memory and swap, which no read-back reaches: `opaque-storage`, as network filesystems, FUSE, overlays and
     whatever this program does not know.
     """
     reasons = []
-    if facts.cow:
+    if facts.cow or "device:cow" in facts.mount_options:
         reasons.append(str(ReasonCode.COW_FILESYSTEM))
-    if facts.data_journal:
+    if facts.data_journal or "device:journal" in facts.mount_options:
         reasons.append(str(ReasonCode.JOURNALED_DATA))
     if "device:thin-pool" in facts.mount_options:
         reasons.append(str(ReasonCode.THIN_POOL))
