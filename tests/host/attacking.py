@@ -56,8 +56,8 @@ class Host:
         return Product(self.libvirt, [self.phones], [self.golden], **options)
 
 
-def bind_all(product: Product, phones: Iterable[StagedPhone | str], *, ends_in: float = 1.0) -> None:
-    """Record for every phone a term that began an hour ago and ends in `ends_in` seconds: one import instead of a program for each."""
+def wait_seen(product: Product, phones: Iterable[StagedPhone | str]) -> list[str]:
+    """Until the daemon has seen these domains; their UUIDs."""
     wanted = [phone if isinstance(phone, str) else phone.uuid for phone in phones]
 
     def seen() -> bool:
@@ -65,6 +65,12 @@ def bind_all(product: Product, phones: Iterable[StagedPhone | str], *, ends_in: 
         return there >= set(wanted)
 
     wait_for(seen, "the phones to be seen", 40)
+    return wanted
+
+
+def bind_all(product: Product, phones: Iterable[StagedPhone | str], *, ends_in: float = 1.0) -> None:
+    """Record for every phone a term that began an hour ago and ends in `ends_in` seconds: one import instead of a program for each."""
+    wanted = wait_seen(product, phones)
     now = datetime.now(UTC)
     lines = [
         {

@@ -41,6 +41,10 @@ def beneath(path: str, directory: str) -> bool:
     return plain(path).startswith(plain(directory).rstrip("/") + "/")
 
 
+def _text(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass(slots=True)
 class Look:
     """One look at one domain; collects artefacts and problems. `pools`, `reach`: what is known of the whole host."""
@@ -88,8 +92,8 @@ class Look:
     # -- telling
 
     def problem(self, code: str, location: str, detail: str) -> None:
-        """Tell what belongs to no artefact."""
-        self.problems.append((str(code), location, detail))
+        """Tell what belongs to no artefact. A file's name may hold bytes that are no text: those are told escaped, for a digest and a ledger take text."""
+        self.problems.append((str(code), _text(location), _text(detail)))
 
     def listable(self, directory: str, what: str) -> None:
         """A directory that cannot be listed is told: not to have looked is not to have found nothing."""
