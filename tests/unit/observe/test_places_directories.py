@@ -126,3 +126,14 @@ def test_own_directory_with_a_profile_that_is_not_there(places: Places) -> None:
     directories = (f"{places.base}/phones/{{uuid}}",)
     assert [code for code, _ in codes(places.look(phone(), phone_directories=directories, profile=f"{places.base}/none.toml"))] == ["unreadable"]
     assert places.look(phone(), phone_directories=directories).problems == ()
+
+
+def test_names_that_are_no_text(places: Places) -> None:
+    """A file whose name is not UTF-8 is told in escapes that any digest, ledger or terminal takes."""
+    places.raw("images/share/a")
+    os.close(os.open(os.fsencode(places.images / "share") + b"/b\xff\x1b[31m", os.O_CREAT | os.O_WRONLY))
+    inventory = places.look(phone(shared_directories=(str(places.images / "share"),)))
+    ((code, where, detail),) = inventory.problems
+    assert code == "untrusted-format"
+    (where + detail).encode("utf-8")
+    assert kinds(inventory) == [("shared-directory", "a")]
