@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.phones import BarePhone
-from tests.lab.privatelibvirt import LabError, PrivateLibvirt, wait_for
+from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
 from wiped.errors import InputError
 from wiped.model.inventory import DomainFacts
 from wiped.virt.connection import LibvirtHypervisor
@@ -94,13 +94,18 @@ def test_places_that_qemu_conf_moves() -> None:
         assert libvirt.state("phone") != "undefined"
 
 
-@pytest.mark.parametrize("text", ["auto_dump_path = /x", 'auto_dump_path = "/x', "garbage", 'auto_dump_path = ["/x"]'])
-def test_what_we_do_not_understand_libvirtd_does_not_either(text: str) -> None:
-    """No libvirtd runs with a text that our reading refuses for its form."""
-    with pytest.raises(InputError):
-        parse_qemu_conf(text)
-    with pytest.raises(LabError, match=r"(?s)(syntax error|expected a string)"), PrivateLibvirt(qemu_conf=text + "\n"):
-        pass
+def test_what_we_do_not_understand_libvirtd_does_not_either(private_libvirt: PrivateLibvirt) -> None:
+    """No libvirtd runs with a text that our reading refuses for its form: it ends, and says so."""
+    private_libvirt.stop_libvirtd()
+    conf = private_libvirt.path("/etc/libvirt/qemu.conf")
+    before = conf.read_text()
+    for text in ("auto_dump_path = /x", 'auto_dump_path = "/x', "garbage", 'auto_dump_path = ["/x"]'):
+        with pytest.raises(InputError):
+            parse_qemu_conf(text)
+        conf.write_text(f"{before}{text}\n")
+        said = private_libvirt.run(["libvirtd"], check=False, timeout=20).stderr
+        assert "Driver state initialization failed" in said, text
+        assert "syntax error" in said or "expected a string" in said, text
 
 
 def test_saved_states_of_three_kinds_have_one_head(module_libvirt: PrivateLibvirt) -> None:
@@ -135,14 +140,14 @@ async def test_secrets_by_uuid_and_by_usage(module_libvirt: PrivateLibvirt) -> N
         for named in (f"usage='{image}'", f"uuid='{secret}'"):
             encrypted = f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='{image}'>{element.format(named)}</source><target dev='vdb'/></disk>"
             module_libvirt.define(phone.xml.replace("<serial", encrypted + "<serial", 1))
-            module_libvirt.virsh("start", phone.uuid)  # the emulator opens it: the secret is the right one
             facts = await door.domain(phone.uuid)
             assert facts is not None
             assert facts.secrets == (secret,)
             raw = parse_domain(module_libvirt.path(f"/etc/libvirt/qemu/{phone.name}.xml").read_text(), origin="inactive").secrets
             files = parse_secret((directory / secret_files(secret)[0]).read_text())
             assert raw in ((secret,), (files.reference,))
-            module_libvirt.virsh("destroy", phone.uuid)
+        module_libvirt.virsh("start", phone.uuid)  # the emulator opens it: the secret is the right one
+        module_libvirt.virsh("destroy", phone.uuid)
         assert (files.uuid, files.ephemeral, files.usage_type, files.usage) == (secret, False, "volume", str(image))
         definition, value = (directory / name for name in secret_files(secret))
         assert base64.b64decode(value.read_text()) == b"correct horse"
