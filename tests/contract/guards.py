@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.clock import START
-from tests.unit.record.rig import OTHER, PHONE, decision, domain, record
-from wiped.errors import InputError, RefusedError
+from tests.unit.record.rig import OTHER, PHONE, decision, domain, record, yes
+from wiped.errors import InputError, InvariantError, RefusedError
 from wiped.model.guards import ClockMemory
 from wiped.model.policy import Safety
 from wiped.model.subscription import State
 from wiped.ports import Ledger
+from wiped.wire.messages import Trimmed
 
 SAFETY = Safety(breaker_max=1, breaker_ratio_percent=0, breaker_window=3_600)
 HOUR = timedelta(hours=1)
@@ -21,6 +22,10 @@ HOUR = timedelta(hours=1)
 
 class GuardContract:
     """What every Ledger does for the guards against mass mistakes."""
+
+    async def begun(self, ledger: Ledger) -> None:
+        """A wipe `w-1` just before its last word; `LedgerContract` has it."""
+        raise NotImplementedError
 
     async def bound(self, ledger: Ledger) -> tuple[tuple[str, int], tuple[str, int]]:
         """Two bound phones, as (uuid, generation)."""
@@ -121,3 +126,18 @@ class GuardContract:
         assert [(body["suspect"], body.get("operator", "")) for body in told] == [("stepped", ""), ("", "op")]
         with pytest.raises(InputError):
             await ledger.trust_clock(first, START, reason="", operator="op")
+
+    async def test_free_space_is_remembered_of_a_running_wipe_alone(self, ledger: Ledger) -> None:
+        """By filesystem; the newest answer counts; in the audit log without a path."""
+        await self.begun(ledger)
+        with pytest.raises(InvariantError):
+            await ledger.record_trimmed("w-1", 7, Trimmed("/phones", "fitrim"))
+        await ledger.last_word("w-1", START, yes)
+        assert await ledger.trimmed("w-1") == {}
+        await ledger.record_trimmed("w-1", 7, Trimmed("/phones", "", 0, "the device gives discarded blocks back"))
+        await ledger.record_trimmed("w-1", 9, Trimmed("/nvram", "fill", 4_096))
+        await ledger.record_trimmed("w-1", 7, Trimmed("/phones", "fitrim", 1 << 30))
+        assert await ledger.trimmed("w-1") == {7: "fitrim", 9: "fill"}
+        told = [entry for entry in await ledger.audit() if entry.kind == "trimmed"]
+        assert [entry.body["method"] for entry in told] == ["", "fill", "fitrim"]
+        assert "/phones" not in repr(told)

@@ -11,7 +11,7 @@ from tests.unit.record.rig import Rig
 from wiped.ports import Ledger
 
 
-class TestSqlLedger(GuardContract, LedgerContract):
+class TestSqlLedger(LedgerContract, GuardContract):
     """SQLite."""
 
     @pytest.fixture
@@ -20,7 +20,7 @@ class TestSqlLedger(GuardContract, LedgerContract):
         return rig.ledger
 
 
-class TestMemoryLedger(GuardContract, LedgerContract):
+class TestMemoryLedger(LedgerContract, GuardContract):
     """The fake of the conductor's tests."""
 
     @pytest.fixture

@@ -1,0 +1,55 @@
+"""The routes of breaker and clock: what is asked reaches the service; reasons reach nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.service import HOSTILE_NAME, UUID_ONE, UUID_TWO
+from tests.unit.api.conftest import Face
+from wiped.errors import InputError, RefusedError
+
+
+async def test_the_breaker_names_its_phones_and_says_what_to_do(face: Face) -> None:
+    """The numbers, the set, its fingerprint, the sentence."""
+    document = (await face.ask("GET", "/v1/breaker")).json
+    assert (document["open"], document["newly_due"], document["limit"], document["bound"], document["window_seconds"]) == (True, 6, 5, 20, 3_600)
+    assert [(item["uuid"], item["name"]) for item in document["phones"]] == [(UUID_ONE, "phone-one"), (UUID_TWO, HOSTILE_NAME)]
+    assert document["fingerprint"] == "ef" * 32
+    assert "wipectl breaker release --reason" in document["why"]
+
+
+async def test_a_release_is_asked_for_once_and_answers_whom_it_let_go(face: Face) -> None:
+    """Repeated with its key it is the same answer; its reason is not in it."""
+    body, headers = {"reason": "Customer Jane left", "fingerprint": "ef" * 32}, {"Idempotency-Key": "k-1"}
+    first = await face.ask("POST", "/v1/breaker", json=body, headers=headers)
+    again = await face.ask("POST", "/v1/breaker", json=body, headers=headers)
+    assert (first.status, first.json["open"], len(first.json["phones"]), again.json) == (200, False, 2, first.json)
+    assert [what for what, _ in face.service.asked].count("release_breaker") == 1
+    assert face.service.asked[-1][1][:2] == ("ef" * 32, "Customer Jane left")
+    assert b"Jane" not in first.body
+    assert (await face.ask("GET", "/v1/breaker")).json["open"] is False
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "x", "fingerprint": "no"}, {"reason": "x", "force": True}])
+async def test_a_release_without_a_reason_or_with_nonsense_is_refused(face: Face, body: dict[str, object]) -> None:
+    """422, and the service is not asked."""
+    assert (await face.ask("POST", "/v1/breaker", json=body)).status == 422
+    assert "release_breaker" not in [what for what, _ in face.service.asked]
+
+
+async def test_what_the_service_refuses_is_a_problem(face: Face) -> None:
+    """Another set; nothing to release; nothing to trust."""
+    face.service.fails["release_breaker"] = RefusedError("other phones wait", codes=("drift",))
+    answer = await face.ask("POST", "/v1/breaker", json={"reason": "x"})
+    assert (answer.status, answer.json["codes"]) == (409, ["drift"])
+    face.service.fails["trust_clock"] = InputError("the clock is not suspect", where="clock")
+    assert (await face.ask("POST", "/v1/clock", json={"reason": "x"})).status == 422
+
+
+async def test_the_clock_is_shown_and_trusted(face: Face) -> None:
+    """What is held against it, and what was."""
+    document = (await face.ask("GET", "/v1/clock")).json
+    assert (document["suspect"], document["synchronised"], document["since"]) == ("stepped", None, "2026-03-01T12:00:00Z")
+    assert "wipectl clock trust --reason" in document["why"]
+    answer = (await face.ask("POST", "/v1/clock", json={"reason": "the battery was changed"})).json
+    assert (answer["suspect"], answer["was"], answer["why"]) == ("", "stepped", "")

@@ -1,0 +1,51 @@
+"""`wipectl breaker` and `wipectl clock`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.cli.conftest import Operator
+from wiped.errors import RefusedError
+
+
+def test_the_breaker_is_shown_with_what_to_do(operator: Operator) -> None:
+    """Every phone by name, a hostile one made harmless; JSON is the API's document."""
+    ran = operator.run("breaker", "status")
+    assert ran.code == 0
+    words = " ".join(ran.out.split())
+    for word in ("open: nothing new is wiped", "phone-one", "at most 5 of 20", "ef" * 32, "wipectl breaker release"):
+        assert word in words, word
+    assert "\x1b[2J" not in ran.out
+    assert operator.run("--output", "json", "breaker", "status").json["open"] is True
+
+
+@pytest.mark.parametrize("more", [(), ("--fingerprint", "ab" * 32)])
+def test_a_release_names_the_set_that_was_looked_at(operator: Operator, more: tuple[str, ...]) -> None:
+    """The one just read, or the one that the operator pins."""
+    ran = operator.run("breaker", "release", "--reason", "they left", *more)
+    assert (ran.code, "released: 2 phones" in ran.out, "closed" in ran.out) == (0, True, True)
+    asked = [arguments for what, arguments in operator.service.asked if what == "release_breaker"]
+    assert [item[:2] for item in asked] == [(("ab" if more else "ef") * 32, "they left")]
+
+
+def test_another_set_is_refused(operator: Operator) -> None:
+    """Exit code 3, with the code."""
+    operator.service.fails["release_breaker"] = RefusedError("other phones wait", codes=("drift",))
+    ran = operator.run("breaker", "release", "--reason", "they left")
+    assert (ran.code, "drift" in ran.err) == (3, True)
+
+
+def test_a_reason_is_required(operator: Operator) -> None:
+    """Usage."""
+    assert operator.run("breaker", "release").code == 2
+    assert operator.run("clock", "trust").code == 2
+
+
+def test_the_clock_is_shown_and_trusted(operator: Operator) -> None:
+    """Suspect with its sentence; then trusted."""
+    ran = operator.run("clock", "status")
+    words = " ".join(ran.out.split())
+    assert (ran.code, "suspect: stepped" in words, "wipectl clock trust" in words, "the kernel does not tell" in words) == (0, True, True, True)
+    ran = operator.run("clock", "trust", "--reason", "looked at it")
+    assert (ran.code, "trusted" in ran.out) == (0, True)
+    assert "trusted" in operator.run("clock", "status").out
