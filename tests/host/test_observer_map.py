@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
+import struct
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -209,6 +211,45 @@ def test_a_block_device_that_somebody_has(scratch: Path, loop: Callable[..., str
         assert ("mounted", os.path.basename(device)) in refusals(make_plan(inventory, 1, rules))
     finally:
         subprocess.run(["umount", at], check=True)
+
+
+def ensure_node(part: str) -> None:
+    """Make the node of a partition where no udev does."""
+    major, minor = Path(f"/sys/class/block/{os.path.basename(part)}/dev").read_text().split(":")
+    if os.path.exists(part) and os.stat(part).st_rdev != os.makedev(int(major), int(minor)):
+        os.unlink(part)
+    if not os.path.exists(part):
+        os.mknod(part, 0o660 | stat.S_IFBLK, os.makedev(int(major), int(minor)))
+
+
+def test_partitions_of_one_disk(scratch: Path, loop: Callable[..., str]) -> None:
+    """Another partition of the disk is another's, and this one the phone's all the same; who has the whole disk, or its file, has this one too."""
+    backing = scratch / "disk.img"
+    with backing.open("xb") as file:  # an MBR with two partitions of 16 MiB
+        file.truncate(40 * MIB)
+        for number in range(2):
+            file.seek(446 + 16 * number)
+            file.write(struct.pack("<B3sB3sII", 0, b"", 0x83, b"", 2048 + number * 32768, 32768))
+        file.seek(510)
+        file.write(b"\x55\xaa")
+    device = loop(backing, "--partscan")
+    one, two = f"{device}p1", f"{device}p2"
+    for number, part in enumerate((one, two)):
+        if not os.path.exists(f"/sys/class/block/{os.path.basename(part)}"):  # a kernel that reads no partition tables
+            subprocess.run(["addpart", device, str(number + 1), str(2048 + number * 32768), "32768"], check=True)
+        ensure_node(part)
+    rules, directories = StorageRules(roots=(one,)), directories_in(scratch / "libvirt")
+    domain = phone(block(one))
+
+    def owners(disk: DiskSource) -> tuple[str, ...]:
+        return survey(domain, [neighbour(disk)], rules, directories).artefacts[0].owners
+
+    assert owners(block(two)) == (ME,)
+    assert owners(block(device)) == owners(DiskSource("vda", "file", str(backing), "raw")) == owners(block(one)) == (ME, OTHER)
+    image = phone(DiskSource("vda", "file", str(backing), "raw"))
+    assert survey(image, [neighbour(block(two))], StorageRules(roots=(str(scratch),)), directories).artefacts[0].owners == (ME, OTHER)
+    for part in (one, two):
+        os.unlink(part)
 
 
 # -- reflinks

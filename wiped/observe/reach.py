@@ -7,13 +7,15 @@ Built once per survey; each image of another domain is walked once. What cannot 
 from __future__ import annotations
 
 import os
+import stat as st
 from collections.abc import Callable, Iterable, Iterator
 
 from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import DiskSource, DomainFacts, FileIdentity, ImageLayer, LibvirtDirectories
 from wiped.observe.pools import Pools, read_pools
 from wiped.observe.reading import list_names, read_saved_domain
-from wiped.storage.blockdev import aliases
+from wiped.storage.blockdev import aliases, block_facts
+from wiped.storage.blockstack import DeviceTree
 from wiped.storage.chain import Reached, names_reached
 from wiped.storage.kernel import identity_of
 from wiped.virt.places import is_log, qemu_log_names, rotated_from, secret_files, swtpm_log
@@ -27,6 +29,8 @@ class Reach:
         self._pools = read_pools(directories) if pools is None else pools
         self._paths: dict[str, set[str]] = {}
         self._identities: dict[FileIdentity, set[str]] = {}
+        self._behind: dict[FileIdentity, set[str]] = {}
+        self._tree = DeviceTree()
         self._shared: dict[str, set[str]] = {}
         self._shared_identities: dict[FileIdentity, set[str]] = {}
         self._walked: dict[tuple[str, str], Reached] = {}
@@ -48,9 +52,11 @@ class Reach:
         places = {layer.location}
         identities = {layer.identity} if layer.identity is not None else set()
         if layer.block is not None:
-            # A device is also the file that a loop device shows, and whoever reaches its stack was noted with all of it.
-            identities |= aliases(layer.block)
+            # A device is also the file that a loop device shows: whoever has that file has the device. (Who has another partition of it has not.)
+            identities |= aliases(layer.block, self._tree)
             places |= {layer.block.backing_file} - {""}
+        elif layer.identity is not None:
+            found |= self._behind.get(layer.identity, set())
         for place in places:
             for path in _spellings(place):
                 found |= self._paths.get(path, set())
@@ -146,14 +152,25 @@ class Reach:
     def _note(self, uuid: str, path: str, fmt: str) -> None:
         """Everything that `path` leads to is `uuid`'s. "" as format is followed by its magic, since QEMU might."""
         if (path, fmt) not in self._walked:
-            self._walked[path, fmt] = names_reached(path, fmt)
+            self._walked[path, fmt] = names_reached(path, fmt, tree=self._tree)
         reached = self._walked[path, fmt]
         if reached.incomplete:
             self.unclear.setdefault(path, f"domain {uuid} reaches {path}, which cannot be followed to its end: {reached.reason}")
-        for name in reached.paths | {path}:
+        behind, shown = self._files_behind(path)
+        for name in (reached.paths - shown) | {path}:
             self._paths.setdefault(name, set()).add(uuid)
         for identity in reached.identities:
-            self._identities.setdefault(identity, set()).add(uuid)
+            (self._behind if identity in behind else self._identities).setdefault(identity, set()).add(uuid)
+
+    def _files_behind(self, path: str) -> tuple[frozenset[FileIdentity], frozenset[str]]:
+        """Of a block device, the files that loop devices at and below it show, by identity and path; nothing for anything else."""
+        try:
+            if not path.startswith("/") or not st.S_ISBLK(os.stat(path).st_mode):
+                return frozenset(), frozenset()
+            facts = block_facts(path, self._tree)
+        except (OSError, ValueError, StorageError, RefusedError):
+            return frozenset(), frozenset()
+        return aliases(facts, self._tree), frozenset(_spellings(facts.backing_file) if facts.backing_file else ())
 
 
 def saved_state_path(name: str, directories: LibvirtDirectories) -> str:
