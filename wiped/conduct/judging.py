@@ -119,7 +119,7 @@ def _of_memory(plan: Plan) -> tuple[str, ...]:
     """Reasons that a vanished phone's plan has by itself: nothing was remembered of it, or something is somebody else's now."""
     if not plan.vanished:
         return ()
-    return (*(() if plan.steps else (ReasonCode.VANISHED,)), *((ReasonCode.COPY_NOT_REACHED,) if plan.retained else ()))
+    return (*(() if plan.steps or plan.retained else (ReasonCode.VANISHED,)), *((ReasonCode.COPY_NOT_REACHED,) if plan.retained else ()))
 
 
 async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> bool:

@@ -90,7 +90,7 @@ def make_vanished_plan(
             steps.append(_step(found, file))
     ordered = tuple(sorted(steps, key=lambda step: (_RANK.get(step.kind, len(_RANK)), step.location)))
     reasons = {reason for step in ordered if not step.gone for reason in expected_reasons(step)}
-    reasons |= {str(ReasonCode.VANISHED)} if not ordered or any(step.gone for step in ordered) else set()
+    reasons |= {str(ReasonCode.VANISHED)} if not (ordered or retained) or any(step.gone for step in ordered) else set()
     reasons |= {str(ReasonCode.COPY_NOT_REACHED)} if retained else set()
     residuals = [ResidualCode.BELOW_BLOCK_DEVICE, ResidualCode.FREED_BLOCKS_UNTRACED, *([ResidualCode.SAMPLED] if rules.verify != "full" else [])]
     return Plan(

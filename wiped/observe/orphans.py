@@ -28,12 +28,14 @@ MAX_ORPHANS: Final = 10_000
 MAX_PROBLEMS: Final = 100
 
 
-def find_orphans(domains: Sequence[DomainFacts], rules: StorageRules, directories: LibvirtDirectories) -> OrphansFound:
+def find_orphans(
+    domains: Sequence[DomainFacts], rules: StorageRules, directories: LibvirtDirectories, *, max_files: int = MAX_FILES, max_orphans: int = MAX_ORPHANS
+) -> OrphansFound:
     """What stands under the roots and is reached by none of `domains`. Images that people classified as golden are nobody's to miss: left out.
 
     Never raises for what it meets on the host: that is told in `problems`.
     """
-    walk = _Walk(rules)
+    walk = _Walk(rules, max_files)
     reach = Reach(_NOBODY, domains, directories)
     problems = [(path, f"an image that cannot be followed: what lies beneath may look like an orphan ({why})") for path, why in reach.unclear.items()]
     try:
@@ -48,7 +50,7 @@ def find_orphans(domains: Sequence[DomainFacts], rules: StorageRules, directorie
         identity = FileIdentity(status.st_dev, status.st_ino)
         if identity in golden or reach.owners(ImageLayer(location=path, format="raw", identity=identity)):
             continue
-        if len(found) >= MAX_ORPHANS:
+        if len(found) >= max_orphans:
             truncated = True
             break
         found.append(
@@ -81,11 +83,11 @@ def _is_local(path: str, device: int, known: dict[int, bool]) -> bool:
 class _Walk:
     """The regular files beneath the roots, each once."""
 
-    def __init__(self, rules: StorageRules) -> None:
+    def __init__(self, rules: StorageRules, max_files: int) -> None:
         self._rules = rules
         self.problems: list[tuple[str, str]] = []
         self.truncated = False
-        self._left = MAX_FILES
+        self._left = max_files
 
     def files(self) -> Iterator[tuple[str, os.stat_result]]:
         """(path, status), directory by directory."""

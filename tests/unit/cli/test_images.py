@@ -1,0 +1,40 @@
+"""`wipectl images` and `wipectl quarantine dispose`."""
+
+from __future__ import annotations
+
+from tests.fakes.service import QUARANTINED, UUID_ONE
+from tests.unit.cli.conftest import Operator
+from wiped.errors import RefusedError
+
+
+def test_orphans_are_shown_with_whose_they_were(operator: Operator) -> None:
+    """A file name cannot colour the terminal; nothing is ever wiped by this."""
+    ran = operator.run("images", "orphans")
+    assert ran.code == 0
+    assert "phone-one" in ran.out
+    assert "\x1b" not in ran.out
+    assert "none is ever wiped by itself" in ran.out
+    assert "not looked at: /srv/locked" in ran.out
+    assert operator.run("--output", "json", "images", "orphans").json["items"][0]["owner"] == UUID_ONE
+
+
+def test_an_image_is_classified_and_listed(operator: Operator) -> None:
+    """Two words only; the reason is asked for."""
+    ran = operator.run("images", "classify", "/srv/base.qcow2", "private", "--reason", "made for one phone")
+    assert ran.code == 0
+    assert operator.service.asked[-1][1][:3] == ("/srv/base.qcow2", "private", "made for one phone")
+    assert operator.run("images", "classify", "/srv/base.qcow2", "silver", "--reason", "x").code == 2
+    assert operator.run("images", "classify", "/srv/base.qcow2", "golden").code == 2
+    listed = operator.run("images", "classified")
+    assert (listed.code, "golden" in listed.out) == (0, True)
+
+
+def test_the_first_person_is_told_that_a_second_is_needed(operator: Operator) -> None:
+    """Exit code 3 with the code; the second one gets the disposed wipe."""
+    words = ("quarantine", "dispose", "phone-one", "--reason", "burnt", "--reference", "CASE-1", "--confirm", "phone-one")
+    operator.service.made = [QUARANTINED]
+    operator.service.fails["dispose"] = RefusedError("recorded: a second person repeats it", codes=("needs-approval",))
+    ran = operator.run(*words)
+    assert (ran.code, "needs-approval" in ran.err) == (3, True)
+    operator.service.fails.clear()
+    assert operator.run("--output", "json", *words).json["state"] == "disposed"

@@ -1,0 +1,162 @@
+"""The eraser's own rule for a phone that vanished: what was remembered of it, and no less; every negative rule beside that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.clock import START
+from tests.lab.libvirtfiles import Disk, LibvirtFiles
+from wiped.erase.locking import refusals_of
+from wiped.erase.ownership import claims_for
+from wiped.errors import RefusedError
+from wiped.model.inventory import ArtefactKind, FileIdentity
+from wiped.model.memory import Memory, RememberedFile
+from wiped.model.policy import StorageRules
+from wiped.record.sheets import SheetFiles
+from wiped.wire.messages import Lock, LockStep
+
+GONE, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+KIND = ArtefactKind.DISK_IMAGE
+
+
+@pytest.fixture
+def libvirt(tmp_path: Path) -> LibvirtFiles:
+    """Directories of a libvirt that knows nobody."""
+    return LibvirtFiles(tmp_path / "host")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """A file under the root."""
+    (tmp_path / "root").mkdir()
+    path = tmp_path / "root" / "disk.raw"
+    path.write_bytes(b"\0" * 4096)
+    return path
+
+
+def identity(path: Path) -> FileIdentity:
+    """As it stands."""
+    found = path.stat()
+    return FileIdentity(found.st_dev, found.st_ino)
+
+
+async def remember(libvirt: LibvirtFiles, path: Path, uuid: str = GONE, **changes: object) -> None:
+    """As the daemon writes it."""
+    file = RememberedFile(KIND, str(path), identity(path), local=True)
+    await SheetFiles(libvirt.directories).remember(Memory(uuid, 1, START, ""), (replace(file, **changes),))  # type: ignore[arg-type]
+
+
+def lock(path: Path, kind: ArtefactKind = KIND, **changes: object) -> Lock:
+    """The daemon's plan."""
+    step = LockStep("a1", kind, str(path), "raw", identity(path), ".wiped-1")
+    return replace(Lock("w-1", GONE, "phone", (step,), vanished=True), **changes)  # type: ignore[arg-type]
+
+
+def codes(libvirt: LibvirtFiles, request: Lock, root: Path, **rules: object) -> list[str]:
+    """Why the eraser refuses; [] if it does not."""
+    settings = StorageRules(roots=(str(root),), **rules)  # type: ignore[arg-type]
+    try:
+        return [str(refusal.code) for refusal in refusals_of(request, claims_for(request, settings, libvirt.directories))]
+    except RefusedError as error:
+        return [str(code) for code in error.codes]
+
+
+async def test_a_remembered_file_of_a_phone_that_is_gone_may_be_erased(libvirt: LibvirtFiles, disk: Path) -> None:
+    """And without the word `vanished` it may not: libvirt's files do not name it."""
+    await remember(libvirt, disk)
+    assert codes(libvirt, lock(disk), disk.parent) == []
+    assert codes(libvirt, lock(disk, vanished=False), disk.parent) != []
+
+
+async def test_a_phone_that_libvirt_knows_is_not_gone(libvirt: LibvirtFiles, disk: Path) -> None:
+    """Defined, running, or told by a snapshot alone."""
+    await remember(libvirt, disk)
+    libvirt.define("phone", uuid=GONE)
+    assert codes(libvirt, lock(disk), disk.parent) == ["drift"]
+    os.unlink(libvirt.config / "phone.xml")
+    libvirt.status("phone", GONE)
+    assert codes(libvirt, lock(disk), disk.parent) == ["drift"]
+    os.unlink(libvirt.run / "phone.xml")
+    libvirt.snapshot("phone", GONE, [])
+    assert codes(libvirt, lock(disk), disk.parent) == ["drift"]
+
+
+@pytest.mark.parametrize("changes", [{"identity": FileIdentity(1, 1)}, {"location": "/elsewhere"}, {"local": False}, {"kind": ArtefactKind.BLOCK_DEVICE}])
+async def test_what_is_not_remembered_so_is_not_the_phones(libvirt: LibvirtFiles, disk: Path, changes: dict[str, object]) -> None:
+    """Another inode, another path, a filesystem of others, a device."""
+    await remember(libvirt, disk, **changes)
+    assert codes(libvirt, lock(disk), disk.parent) == ["ambiguous-base"]
+
+
+async def test_nothing_remembered_is_nothing_granted(libvirt: LibvirtFiles, disk: Path) -> None:
+    """No record at all, or another phone's alone."""
+    assert codes(libvirt, lock(disk), disk.parent) == ["ambiguous-base"]
+    await remember(libvirt, disk, OTHER)
+    assert codes(libvirt, lock(disk), disk.parent) == ["ambiguous-base"]
+
+
+@pytest.mark.parametrize("by", ["identity", "path"])
+async def test_a_file_remembered_of_two_phones_is_nobodys(libvirt: LibvirtFiles, disk: Path, by: str) -> None:
+    """By its inode or by its place."""
+    await remember(libvirt, disk)
+    await remember(libvirt, disk, OTHER, **({"location": "/elsewhere"} if by == "identity" else {"identity": FileIdentity(1, 1)}))
+    assert codes(libvirt, lock(disk), disk.parent) == ["shared-by-domain"]
+
+
+async def test_a_domain_that_picked_it_up_keeps_it(libvirt: LibvirtFiles, disk: Path) -> None:
+    """The negative rule stands."""
+    await remember(libvirt, disk)
+    libvirt.define("heir", [Disk(str(disk), "raw")])
+    assert "shared-by-domain" in codes(libvirt, lock(disk), disk.parent)
+
+
+async def test_protected_places_and_places_outside_stay_so(libvirt: LibvirtFiles, disk: Path, tmp_path: Path) -> None:
+    """Memory opens no door."""
+    await remember(libvirt, disk)
+    assert "protected-root" in codes(libvirt, lock(disk), disk.parent, protected=(str(disk.parent),))
+    (tmp_path / "other").mkdir()
+    assert "outside-roots" in codes(libvirt, lock(disk), tmp_path / "other")
+
+
+def _other_writable(path: Path) -> None:
+    path.chmod(0o666)
+
+
+def _no_json(path: Path) -> None:
+    path.write_text("{")
+
+
+def _anothers(path: Path) -> None:
+    path.write_text(path.read_text().replace(GONE, OTHER))
+
+
+def _strange_name(path: Path) -> None:
+    (path.parent / "notes.txt").write_text("")
+
+
+def _a_link(path: Path) -> None:
+    path.rename(path.parent.parent / "elsewhere")
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
+def _negative(path: Path) -> None:
+    path.write_text(path.read_text().replace('"inode":', '"inode":-'))
+
+
+@pytest.mark.parametrize("spoil", [_other_writable, _no_json, _anothers, _strange_name, _a_link, _negative])
+async def test_a_record_that_cannot_be_trusted_refuses_everything(libvirt: LibvirtFiles, disk: Path, spoil: Callable[[Path], None]) -> None:
+    """It may be the one that names the file as another's."""
+    await remember(libvirt, disk)
+    spoil(libvirt.remembered / f"{GONE}.json")
+    assert codes(libvirt, lock(disk), disk.parent) == ["unreadable"]
+
+
+async def test_a_secret_is_never_erased_from_memory(libvirt: LibvirtFiles, disk: Path) -> None:
+    """Whatever the plan calls it."""
+    await remember(libvirt, disk)
+    assert codes(libvirt, lock(disk, ArtefactKind.LIBVIRT_SECRET), disk.parent) == ["ambiguous-base"]
