@@ -72,7 +72,7 @@ def test_images_and_domains_in_every_bad_state(private_libvirt, raw_fs):
     libvirt.virsh("suspend", paused.uuid)
     libvirt.run(["kill", "-9", libvirt.path("/run/libvirt/qemu/crashed.pid").read_text().strip()])
     files = {path: path.stat().st_size for path in where.iterdir()}
-    with Product(libvirt, [where], stop_timeout="30s") as product:
+    with Product(libvirt, [where], stop_timeout="30s", safety="breaker_max = 1000") as product:
         for phone, _ in broken.values():
             known(product, phone)
             product.bind(phone.uuid)

@@ -43,7 +43,7 @@ def test_a_disk_that_only_the_live_xml_names(private_libvirt, raw_fs, markers):
     private_libvirt.virsh("attach-device", phone.uuid, xml, "--live")
     with Product(private_libvirt, [phones], stop_timeout="1s") as product:
         product.bind(phone.uuid)
-        wait_for(lambda: "unsupported-artefact" in str(product.explain(phone.uuid)["reasons"]), "the refusal to be told")
+        wait_for(lambda: "live-only" in str(product.explain(phone.uuid)["reasons"]), "the refusal to be told")
         assert phone.state == "running"
         assert product.wipes(phone.uuid)[0]["state"] == "queued"
         private_libvirt.virsh("attach-device", phone.uuid, xml, "--config")
@@ -125,7 +125,7 @@ def test_a_real_managed_save(private_libvirt, raw_fs, markers):
         product.bind(phone.uuid)
         wipe = product.wait_for_wipe(phone.uuid)
     assert wipe["outcome"] == "clear"
-    assert {a["kind"] for a in wipe["artefacts"]} == {"disk-image", "memory-image"}
+    assert {a["kind"] for a in wipe["artefacts"]} == {"disk-image", "memory-image", "console-log"}
     assert gone(filesystem, markers) == 0
     saves.unmount()
     assert saves.count(needle) == 0
@@ -150,6 +150,6 @@ def test_chain_made_while_running_and_pivoted(private_libvirt, raw_fs, markers):
     with Product(private_libvirt, [phones], stop_timeout="1s") as product:
         product.bind(phone.uuid)
         wipe = product.wait_for_wipe(phone.uuid)
-        assert (wipe["outcome"], len(wipe["artefacts"])) == ("clear", 6)
+        assert (wipe["outcome"], len(wipe["artefacts"])) == ("clear", 7)
     assert os.listdir(phones) == []
     assert gone(filesystem, markers) == 0
