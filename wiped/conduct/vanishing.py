@@ -31,7 +31,8 @@ async def look(world: World, uuid: str, name: str, generation: int) -> tuple[Inv
     others = await world.hypervisor.domains()
     if any(other.uuid == uuid for other in others):
         raise RefusedError("the phone is defined again", codes=(RefusalCode.DRIFT,))
-    remembered = [memory for memory in await world.ledger.memories(uuid) if memory.generation == generation]
+    # What an earlier generation had was forgotten with its end: an older number is of the time before this term was recorded.
+    remembered = [memory for memory in await world.ledger.memories(uuid) if memory.generation <= generation]
     files = await world.ledger.remembered_files(uuid) if remembered else ()
     owners = await world.ledger.remembered_owners()
     subject = classify.nobodys((file.location for file in files), uuid=uuid, name=name)

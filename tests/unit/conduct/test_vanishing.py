@@ -313,3 +313,14 @@ async def test_a_phone_is_looked_at_again_when_it_changes_or_after_an_hour() -> 
     rig.feed.silent = True
     await rig.reconciler.sweep()
     assert rig.observer.surveys == surveys + 1
+
+
+async def test_a_phone_bound_and_gone_between_two_looks_is_known_from_before_it_was_bound() -> None:
+    """It was looked at while it was nobody's; the next look would have been of its first generation."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    await rig.reconciler.sweep()
+    await rig.subscribe(uuid)
+    await gone_and_due(rig, uuid)
+    assert await rig.drain() == [Ending.RELEASED]
+    assert rig.host.remains("SECRET of phone-1") == 0
