@@ -104,7 +104,7 @@ def test_nothing_is_erased_that_changed_since_the_plan(private_libvirt: PrivateL
     plot = plotted(host)
     before = {path: images.digest(path) for attack in plot.attacks for path in attack.spared}
     script = plot.file("attacks.json", json.dumps([{"name": each.phone.name, "step": each.step, "command": each.command} for each in plot.attacks]))
-    product = host.product(safety="breaker_max = 1000")
+    product = host.product()
     product.start(sys.executable, "-m", "tests.lab.attacking_daemon", str(script))
     try:
         bind_all(product, [attack.phone for attack in plot.attacks])

@@ -84,7 +84,7 @@ def test_everything_that_is_no_plain_file_of_the_phone(private_libvirt: PrivateL
         case("device", Path(device), "outside-roots", "unsupported-artefact")
         # Seen through the mount, so that it is the golden file that must stay.
         host.victim(host.phones / "bound.raw")
-        with Product(private_libvirt, [host.phones], [host.golden, inner]) as product:
+        with Product(private_libvirt, [host.phones], [host.golden, inner], safety="breaker_max = 10000") as product:
             bind_all(product, [phone for phone, _ in cases])
             for phone, codes in cases:
                 wait_refused(product, phone, codes)

@@ -60,7 +60,7 @@ def test_an_image_that_somebody_has_open(private_libvirt: PrivateLibvirt, scratc
         stack.enter_context(held(disks["reader"], "tail", "-f", str(disks["reader"])))
         stack.enter_context(held(disks["mapping"], "python3", "-c", mapped, str(disks["mapping"])))
         # All at once: the daemon asks for the locks again and again, for half a minute, before it says so.
-        with host.product(storage="parallel_wipes = 8", safety="breaker_max = 1000") as product:
+        with host.product(storage="parallel_wipes = 8") as product:
             bind_all(product, phones.values())
             for phone in phones.values():
                 wait_refused(product, phone, {"in-use"})
@@ -85,7 +85,7 @@ def test_a_phone_whose_disk_a_job_reads(private_libvirt: PrivateLibvirt) -> None
     virsh("backup-begin", pull.uuid, xml)
     copied = host.outside / "copy.qcow2"
     virsh("blockcopy", copy.uuid, "vda", copied, "--transient-job", "--format", "qcow2")
-    with host.product(stop_timeout="1s", safety="breaker_max = 1000") as product:
+    with host.product(stop_timeout="1s") as product:
         bind_all(product, (pull, copy))
         for phone in (pull, copy):
             wait_refused(product, phone, {"domain-busy", "unsupported-artefact", "live-only"})

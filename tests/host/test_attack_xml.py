@@ -80,7 +80,7 @@ def test_monstrous_neighbours_of_the_whole_product(private_libvirt: PrivateLibvi
     private_libvirt.restart()
     entities = config / "entities.xml"
     entities.write_text(ENTITIES + big.xml_as(new_uuid(), "entities"))
-    with host.product(safety="breaker_max = 1000") as product:
+    with host.product() as product:
         bind_all(product, [mine, fed])
         wait_refused(product, mine, {"unreadable"})
         wait_refused(product, fed, {"shared-by-domain", "unreadable"})
@@ -104,7 +104,7 @@ def test_shareable_disks_and_two_phones_that_had_one_name(private_libvirt: Priva
     host.victim(log)
     shared = StagedPhone(private_libvirt, "shared", {"vda": (host.victim(host.phones / "shared.raw"), "raw")})
     private_libvirt.define(shared.xml.replace("<target dev='vda'", "<shareable/><target dev='vda'"))
-    with host.product(safety="breaker_max = 1000") as product:
+    with host.product() as product:
         bind_all(product, [first, shared])
         wait_refused(product, shared, {"shareable-disk"})
         assert product.wait_for_wipe(first.uuid)["outcome"] == "clear"
@@ -188,7 +188,7 @@ def test_names_that_a_terminal_would_obey(private_libvirt: PrivateLibvirt) -> No
     stray = os.fsencode(saves) + b"/\x1b[2J\x1b]0;owned\x07\n\xff.save"
     with open(stray, "wb") as file:
         file.write(saved_state(phones[-1].name, phones[-1].uuid))
-    with host.product(safety="breaker_max = 1000") as product:
+    with host.product() as product:
         wait_seen(product, phones)
         for words in (["phones", "list"], *(["plan", phone.uuid] for phone in (phones[-3], phones[-1]))):
             shown = on_a_terminal(private_libvirt, *words)

@@ -36,17 +36,17 @@ ATTACKS: dict[str, tuple[str, ...]] = {
     ),
     "forged vmdk header": (
         "host/test_attack_headers.py::test_headers_inside_raw_disks_lead_nowhere[vmdk-sparse]",
-        "host/test_attack_headers.py::test_vmdk_and_qed_that_name_a_victim_are_refused",
+        "host/test_attack_headers.py::test_headers_of_disks_that_libvirt_calls_by_that_format[vmdk-sparse]",
         "host/test_attack_headers.py::test_the_eraser_takes_nothing_that_a_header_names[vmdk-descriptor]",
     ),
     "forged LUKS header": ("host/test_attack_headers.py::test_headers_inside_raw_disks_lead_nowhere[luks]",),
     "json: and nbd: paths": (
-        "host/test_attack_headers.py::test_headers_of_qcow2_disks_that_lead_elsewhere_are_refused[qcow2-json]",
-        "host/test_attack_headers.py::test_headers_of_qcow2_disks_that_lead_elsewhere_are_refused[qcow2-nbd]",
+        "host/test_attack_headers.py::test_headers_of_disks_that_libvirt_calls_by_that_format[qcow2-json]",
+        "host/test_attack_headers.py::test_headers_of_disks_that_libvirt_calls_by_that_format[qcow2-nbd]",
         "unit/storage/test_chain.py::test_pseudo_paths",
     ),
-    "qcow2 with external data file": ("host/test_attack_headers.py::test_headers_of_qcow2_disks_that_lead_elsewhere_are_refused[qcow2-data-file]",),
-    "qcow2 without backing format": ("host/test_attack_headers.py::test_headers_of_qcow2_disks_that_lead_elsewhere_are_refused[no-format]",),
+    "qcow2 with external data file": ("host/test_attack_headers.py::test_headers_of_disks_that_libvirt_calls_by_that_format[qcow2-data-file]",),
+    "qcow2 without backing format": ("host/test_attack_headers.py::test_headers_of_disks_that_libvirt_calls_by_that_format[no-format]",),
     "symlink and rename races": (
         "long/test_race.py::test_a_minute_against_the_eraser",
         "long/test_race.py::test_a_minute_against_the_whole_product",

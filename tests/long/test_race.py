@@ -71,7 +71,7 @@ def test_a_minute_against_the_whole_product(private_libvirt: PrivateLibvirt) -> 
         attacks.append({"name": name, "step": MOMENTS[number % len(MOMENTS)], "command": command})
         batches.append(name)
     script.write_text(json.dumps(attacks))
-    product = host.product(storage="parallel_wipes = 4", safety="breaker_max = 10000")
+    product = host.product(storage="parallel_wipes = 4")
     product.start(sys.executable, "-m", "tests.lab.attacking_daemon", str(script))
     ended: Counter[str] = Counter()
     until = time.monotonic() + SECONDS
