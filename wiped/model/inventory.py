@@ -58,6 +58,10 @@ class LibvirtDirectories:
     """Ours: what phones were last seen to have, by UUID; the eraser's evidence for a phone that vanished."""
 
 
+#: The claim (FoundArtefact.claim, then Step.reason) of the log that libvirt itself keeps of a domain's emulator. A start that was refused writes there too.
+QEMU_LOG_CLAIM = "QEMU's log of this phone"
+
+
 class DomainState(StrEnum):
     """libvirt's domain states, and `saving`/`migrating` told by a running job."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from wiped.model.inventory import ArtefactKind
+from wiped.model.inventory import QEMU_LOG_CLAIM, ArtefactKind
 from wiped.observe.places.look import Look
 from wiped.observe.reach import rotated_logs
 from wiped.observe.reading import list_names
@@ -33,7 +33,7 @@ def find_logs_by_name(look: Look) -> None:
     look.listable(places.swtpm_logs, "swtpm's logs may stand in it")
     for name in look.names:
         for log in qemu_log_names(name):
-            _log(look, places.logs, log, "QEMU's log of this phone")
+            _log(look, places.logs, log, QEMU_LOG_CLAIM)
         _log(look, places.swtpm_logs, swtpm_log(name), "swtpm's log of this phone")
 
 
