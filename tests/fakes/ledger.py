@@ -173,6 +173,7 @@ class MemoryLedger(RememberingFake, GuardingMemory):
             occupied_by_other=phone.occupied,
             refusals=phone.refusals,
             migrated=uuid in self._memories and self._memories[uuid].migrated,
+            remembered=uuid in self._memories and self._memories[uuid].digest != "",
         )
 
     async def conclude(self, uuid: str, decision: Decision, now: datetime) -> None:

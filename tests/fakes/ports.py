@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.fakes.host import BLOCK, ROOT, FakeHost, Inode, keystream
 from wiped.errors import HelperError, HypervisorError, RefusedError, StorageError
-from wiped.model.inventory import DomainFacts, FileIdentity, Inventory
+from wiped.model.inventory import DomainFacts, FileIdentity, FoundArtefact, Inventory
 from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.records import WipeRecord
 from wiped.model.subscription import FeedStatus
@@ -92,14 +92,15 @@ class FakeFences:
 
 
 class FakeObserver:
-    """Port Observer. `dies`: how many of its next calls end with the process's death; `mismatches`: wrong blocks in the next read-backs; `problems`: what
-    every survey tells beside what it finds."""
+    """Port Observer. `dies`: how many of its next calls end with the process's death; `mismatches`: wrong blocks in the next read-backs; `problems` and
+    `found`: what every survey tells beside what the host shows."""
 
     def __init__(self, host: FakeHost) -> None:
         self.host = host
         self.dies = 0
         self.mismatches: list[int] = []
         self.problems: tuple[tuple[str, str, str], ...] = ()
+        self.found: tuple[FoundArtefact, ...] = ()
         self.surveys = 0
 
     def _alive(self) -> None:
@@ -111,7 +112,7 @@ class FakeObserver:
         self._alive()
         self.surveys += 1
         found = self.host.inventory(domain, tuple(others))
-        return replace(found, problems=(*found.problems, *self.problems))
+        return replace(found, artefacts=(*found.artefacts, *self.found), problems=(*found.problems, *self.problems))
 
     async def orphans(self, domains: Sequence[DomainFacts]) -> OrphansFound:
         self._alive()

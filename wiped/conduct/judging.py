@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,6 +17,7 @@ from wiped.conduct.world import World
 from wiped.decide.lastlook import appeared
 from wiped.decide.verdict import FIRST_RETRY, judge, retry_after
 from wiped.errors import InvariantError, RefusedError
+from wiped.model.inventory import ArtefactKind
 from wiped.model.outcome import Outcome, ReasonCode, Verdict
 from wiped.model.plan import Plan
 from wiped.model.records import ArtefactState, CertificateRecord, WipeRecord, WipeStep
@@ -149,6 +151,12 @@ async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> bool:
     return bool(found)
 
 
+def _erased_secrets(plan: Plan | None) -> tuple[str, ...]:
+    """UUIDs of libvirt secrets whose value (`<uuid>.base64`) the plan erased: libvirt would only have unlinked it."""
+    steps = plan.steps if plan is not None else ()
+    return tuple(posixpath.basename(step.location).removesuffix(".base64") for step in steps if step.kind is ArtefactKind.LIBVIRT_SECRET)
+
+
 async def release(world: World, wipe_id: str) -> Ending:
     """Step 10, after JUDGED only: look once more, undefine, lift the fence, end. Idempotent.
 
@@ -160,6 +168,9 @@ async def release(world: World, wipe_id: str) -> Ending:
     if wipe.plan is not None and await _appeared(world, wipe, wipe.plan):
         return Ending.REFUSED
     if wipe.plan is None or not wipe.plan.vanished:
+        for secret in _erased_secrets(wipe.plan):
+            await world.hypervisor.undefine_secret(secret)
+            await world.milestones.reached("secret-undefined", wipe_id)
         await world.hypervisor.undefine(wipe.uuid)
         await world.milestones.reached("undefined", wipe_id)
     await fencing.lift(world, wipe.uuid, reason="released")

@@ -162,6 +162,8 @@ def _vanished(facts: LifecycleFacts, instants: Term, binding: _Binding, holds: t
     held = bool(holds)
     if facts.migrated:
         return _still(facts, State.VANISHED, held, Reason("migrated-away", "it left by migration: nothing of it is wiped on this host"))
+    if not facts.remembered:
+        return _still(facts, State.VANISHED, held, _GONE)
     due_at = binding.due_at if now >= instants.expires_at else instants.due_at
     if now < due_at or now < instants.expires_at:
         waiting = _still(facts, State.VANISHED, held, _GONE)

@@ -158,6 +158,8 @@ class LifecycleFacts:
     refusals: tuple[str, ...] = ()
     migrated: bool = False
     """libvirt told that the phone left by migration: none of its files is wiped here."""
+    remembered: bool = False
+    """It was looked at on this host in its generation: a vanished phone is known by that. A term alone, for a UUID never seen here, is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,7 @@ def facts(connection: Connection, uuid: str, now: datetime) -> tuple[LifecycleFa
         .where(requests.c.uuid == uuid, requests.c.generation == phone.generation, requests.c.closed_at.is_(None))
         .order_by(requests.c.requested_at, requests.c.id)
     )
+    memory = connection.execute(select(memories.c.migrated, memories.c.digest).where(memories.c.uuid == uuid)).first()
     found = LifecycleFacts(
         uuid=uuid,
         generation=phone.generation,
@@ -172,7 +173,8 @@ def facts(connection: Connection, uuid: str, now: datetime) -> tuple[LifecycleFa
         breaker_open=massmistakes.holds_back(connection, uuid, phone.generation),
         occupied_by_other=phone.occupied,
         refusals=tuple(phone.refusals),
-        migrated=bool(connection.execute(select(memories.c.migrated).where(memories.c.uuid == uuid)).scalar()),
+        migrated=memory is not None and memory.migrated,
+        remembered=memory is not None and memory.digest != "",
     )
     return found, phone.touches
 

@@ -9,7 +9,7 @@ from tests.unit.conduct.rig import Rig
 from wiped.conduct.endings import Ending
 from wiped.decide.lastlook import appeared
 from wiped.errors import HypervisorError
-from wiped.model.inventory import DiskSource
+from wiped.model.inventory import ArtefactKind, DiskSource, FoundArtefact
 from wiped.model.records import WipeStep
 
 LATE = "/phones/late.qcow2"
@@ -125,3 +125,32 @@ async def test_what_counts_as_appeared() -> None:
     assert [(item.code, item.location) for item in appeared(frozen, await rig.service.plan(uuid))] == [("drift", LATE)]
     del rig.host.names[LATE]
     assert [(item.code, item.location) for item in appeared(frozen, await rig.service.plan(uuid))] == [("missing", LATE)]
+
+
+async def test_secrets_are_undefined_once_their_values_are_erased() -> None:
+    """Before the domain is undefined, and again after a power cut between the two."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    secret = "00000000-0000-4000-8000-0000000000aa"
+    path = f"/libvirt/secrets/{secret}.base64"
+    rig.host.add_file(path, b"SECRET of phone-1 passphrase".ljust(4096, b"#"), fmt="raw")
+    rig.host.secrets.add(secret)
+    layer = rig.host.layer(path)
+    rig.observer.found = (FoundArtefact(ArtefactKind.LIBVIRT_SECRET, layer, owners=(uuid,)),)
+    wipe = await rig.begun(uuid)
+    await rig.reboot()
+
+    async def erased() -> None:
+        rig.observer.found = ()
+
+    rig.milestones.when["verdict"] = erased
+    rig.milestones.when["last-look"] = erased
+    rig.milestones.when["secret-undefined"] = rig.cut
+    with pytest.raises(PowerCut):
+        await rig.run(wipe.id)
+    assert rig.host.secrets == set()
+    assert uuid in rig.host.machines
+    await rig.reboot()
+    assert await rig.run(wipe.id) is Ending.RELEASED
+    assert rig.host.remains("SECRET of phone-1") == 0
+    assert [event for event in rig.host.events if event.startswith("undefine")] == [f"undefine secret {secret}"] * 2 + [f"undefine {uuid}"]

@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.host import FakeHost
 from tests.fakes.ports import PowerCut
 from tests.unit.conduct.rig import GRACE, Rig
+from tests.unit.conduct.test_on_disk import rig_on_disk
 from wiped.conduct.endings import Ending
 from wiped.model.inventory import DiskSource, DomainFacts, FilesystemFacts
 from wiped.model.records import WipeStep
@@ -142,20 +143,36 @@ async def test_what_is_left_of_a_half_deleted_phone_is_wiped() -> None:
     assert rig.host.remains("SECRET of phone-1 nvram") == 0
 
 
-async def test_a_phone_of_which_nothing_is_remembered_is_an_incident() -> None:
-    """It was never looked at: nobody can say what it had."""
+async def test_a_phone_that_was_never_looked_at_stays_vanished() -> None:
+    """Nobody can say what it had: nothing is concluded, nothing fenced; so for a term whose UUID was never on this host."""
     rig = Rig()
     rig.observer.dies = 1_000_000
-    uuid = rig.host.add_phone(1)
+    uuid, stranger = rig.host.add_phone(1), "00000000-0000-4000-8000-00000000ffff"
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
+    await rig.subscribe(stranger)
     rig.host.undefine(uuid)
     await rig.reconciler.sweep()
     rig.observer.dies = 0
     await gone_and_due(rig, uuid)
+    assert await rig.drain() == []
+    assert (await state(rig, uuid), await state(rig, stranger)) == (State.VANISHED, State.VANISHED)
+    assert not rig.host.fences
+    assert rig.host.remains("SECRET of phone-1") == 5
+
+
+async def test_a_phone_that_had_no_file_of_its_own_is_an_incident() -> None:
+    """It was looked at, and nothing was surely its own: nothing can be proven."""
+    rig = Rig()
+    uuid, other = rig.host.add_phone(1), rig.host.add_phone(2)
+    rig.host.update(uuid, nvram="")
+    rig.host.update(other, disks=rig.host.machines[uuid].facts.disks)
+    await rig.reconciler.sweep()
+    await rig.subscribe(uuid)
+    await gone_and_due(rig, uuid)
     assert await rig.drain() == [Ending.QUARANTINED]
     assert set((await rig.wipe_of(uuid)).reasons) == {"vanished", "copy-not-reached"}
-    assert rig.host.remains("SECRET of phone-1") == 5
+    assert rig.host.remains("SECRET of phone-1 block") == 4
 
 
 async def test_a_file_that_another_domain_picked_up_is_untouched() -> None:
@@ -316,11 +333,13 @@ async def test_a_phone_is_looked_at_again_when_it_changes_or_after_an_hour() -> 
 
 
 async def test_a_phone_bound_and_gone_between_two_looks_is_known_from_before_it_was_bound() -> None:
-    """It was looked at while it was nobody's; the next look would have been of its first generation."""
-    rig = Rig()
-    uuid = rig.host.add_phone(1)
-    await rig.reconciler.sweep()
-    await rig.subscribe(uuid)
-    await gone_and_due(rig, uuid)
-    assert await rig.drain() == [Ending.RELEASED]
-    assert rig.host.remains("SECRET of phone-1") == 0
+    """Over the real ledger, which counts from 0: it was looked at while it was nobody's, and vanished before its first generation was looked at."""
+    async with rig_on_disk() as rig:
+        uuid = rig.host.add_phone(1)
+        await rig.reconciler.sweep()
+        assert [memory.generation for memory in await rig.ledger.memories(uuid)] == [0]
+        await rig.subscribe(uuid)
+        await gone_and_due(rig, uuid)
+        assert await rig.drain() == [Ending.RELEASED]
+        assert rig.host.remains("SECRET of phone-1") == 0
+        assert await rig.ledger.memories() == ()

@@ -22,6 +22,8 @@ MANUAL = WipeRequest("r1", "manual", "operator", NOON + HOUR)
 DUE = NOON + DAY
 
 # now, changes of the facts, expected state, action, next instant, a reason code that must be among the reasons
+GONE = {"present": False, "remembered": True}
+
 SITUATIONS = [
     ("long before", NOON - 20 * DAY, {}, State.ACTIVE, Action.NONE, NOON - 7 * DAY, "subscription-active"),
     ("the first notice", NOON - 7 * DAY, {}, State.NOTICE, Action.NONE, NOON - DAY, "subscription-active"),
@@ -45,11 +47,12 @@ SITUATIONS = [
     ("refused plan", DUE, {"refusals": ("shared-by-domain",)}, State.DUE, Action.WIPE, DUE + timedelta(seconds=300), "shared-by-domain"),
     ("no subscription", NOON, {"subscription": None}, State.UNBOUND, Action.NONE, None, "unbound"),
     ("no subscription, no domain", NOON, {"subscription": None, "present": False}, State.VANISHED, Action.NONE, None, "no-such-domain"),
-    ("no domain", NOON + HOUR, {"present": False}, State.VANISHED, Action.NONE, DUE, "no-such-domain"),
-    ("no domain, due", DUE, {"present": False}, State.DUE, Action.WIPE, DUE + timedelta(seconds=60), "vanished"),
-    ("no domain, due, held", DUE, {"present": False, "holds": (HOLD,)}, State.DUE, Action.FENCE, NOON + 3 * DAY, "legal-hold"),
-    ("no domain, due, feed stale", DUE, {"present": False, "feed": FeedStatus(None)}, State.DUE, Action.NONE, DUE + timedelta(seconds=60), "feed-stale"),
-    ("migrated away", DUE + 9 * DAY, {"present": False, "migrated": True}, State.VANISHED, Action.NONE, None, "migrated-away"),
+    ("no domain", NOON + HOUR, {"present": False, "remembered": True}, State.VANISHED, Action.NONE, DUE, "no-such-domain"),
+    ("no domain, due", DUE, {"present": False, "remembered": True}, State.DUE, Action.WIPE, DUE + timedelta(seconds=60), "vanished"),
+    ("no domain, due, held", DUE, {**GONE, "holds": (HOLD,)}, State.DUE, Action.FENCE, NOON + 3 * DAY, "legal-hold"),
+    ("no domain, due, feed stale", DUE, {**GONE, "feed": FeedStatus(None)}, State.DUE, Action.NONE, DUE + timedelta(seconds=60), "feed-stale"),
+    ("a term for a UUID that was never here", DUE + 9 * DAY, {"present": False}, State.VANISHED, Action.NONE, None, "no-such-domain"),
+    ("migrated away", DUE + 9 * DAY, {"present": False, "remembered": True, "migrated": True}, State.VANISHED, Action.NONE, None, "migrated-away"),
     ("occupied while active", NOON - HOUR, {"occupied_by_other": True}, State.NOTICE, Action.FENCE, NOON, "generation-occupied"),
     ("occupied in grace", NOON, {"occupied_by_other": True}, State.GRACE, Action.FENCE, DUE, "generation-occupied"),
     ("occupied, old generation due", DUE, {"occupied_by_other": True}, State.DUE, Action.WIPE, DUE + timedelta(seconds=60), "generation-occupied"),
