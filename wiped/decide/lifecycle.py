@@ -256,7 +256,8 @@ def _due(facts: LifecycleFacts, instants: Term, binding: _Binding, *, holds: tup
         action = Action.WIPE
         if facts.refusals:
             wait = PLAN_AGAIN
-            reasons.extend(Reason(code, "the last plan was refused; it is made again (wipectl plan tells which file, and which domain)") for code in facts.refusals)
+            again_soon = "the last plan was refused; it is made again (wipectl plan tells which file, and which domain)"
+            reasons.extend(Reason(code, again_soon) for code in facts.refusals)
     if facts.occupied_by_other:
         reasons.append(_occupied())
     again = None if wait is None else now + timedelta(seconds=wait)
