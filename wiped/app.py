@@ -250,6 +250,8 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
     address = settings.metrics.address
     scraped = MetricsServer(metrics, service, address) if address is not None else None
 
+    # Before any face answers: a suspicion from before the start is shown, and holds, from the first call on.
+    await reconciler.look_at_clock()
     try:
         # Before any task: what cannot be had (a socket, a port) is then a fault of the configuration, exit 78, with its reason.
         await api.start()

@@ -7,7 +7,8 @@ live in the ledger; its job store holds nothing that a restart would lose.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -44,6 +45,7 @@ class Clockwork:
         self._chores = (reconciler.heal, *housekeeping)
         self._nudged = asyncio.Event()
         self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._jobs: set[asyncio.Task[Any]] = set()
 
     def nudge(self) -> None:
         """A sweep, soon."""
@@ -68,6 +70,10 @@ class Clockwork:
                 await asyncio.sleep(min(self._interval, self._clock.boottime() - began))
         finally:
             scheduler.shutdown(wait=False)
+            # It cancels its jobs and does not wait for them: a look into the ledger must end before the ledger is closed.
+            others = self._jobs - {asyncio.current_task()}
+            if others:
+                await asyncio.wait(others)
 
     async def listen(self) -> None:
         """Hints of libvirt become nudges, until cancelled."""
@@ -75,8 +81,22 @@ class Clockwork:
             self.nudge()
 
     async def _sweep(self) -> None:
-        await self._reconciler.sweep()
-        await self.plan_next()
+        with self._job():
+            await self._reconciler.sweep()
+            await self.plan_next()
+
+    @contextmanager
+    def _job(self) -> Iterator[None]:
+        """What runs within is waited for at the end."""
+        task = asyncio.current_task()
+        if task is None or task in self._jobs:
+            yield
+            return
+        self._jobs.add(task)
+        try:
+            yield
+        finally:
+            self._jobs.discard(task)
 
     async def plan_next(self) -> None:
         """Set the date job to the next instant at which something changes by itself."""
@@ -90,11 +110,12 @@ class Clockwork:
             self._scheduler.add_job(self._sweep, DateTrigger(max(at, soonest)), id="next-change", **_JOB)
 
     async def _housekeep(self) -> None:
-        for chore in self._chores:
-            try:
-                await chore()
-            except WipedError as error:
-                _log.warning("housekeeping failed", code=error.code, detail=str(error))
+        with self._job():
+            for chore in self._chores:
+                try:
+                    await chore()
+                except WipedError as error:
+                    _log.warning("housekeeping failed", code=error.code, detail=str(error))
 
 
 def _told(event: JobExecutionEvent) -> None:

@@ -55,7 +55,7 @@ def test_the_migrations_make_the_schema(folder: Path) -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA_VERSION
 
 
-@pytest.mark.parametrize("version", ["0004", "9999", "a-branch"])
+@pytest.mark.parametrize("version", [f"{int(SCHEMA_VERSION) + 1:04}", "9999", "a-branch"])
 def test_a_newer_programs_ledger_is_left_untouched(folder: Path, version: str) -> None:
     """LedgerVersionError, exit 78, naming both versions; not one byte is written."""
     path = folder / FILE_NAME
@@ -74,7 +74,7 @@ async def test_opening_a_newer_programs_ledger_fails_the_same(folder: Path) -> N
     """And lets go of everything, so that the process can end."""
     async with rig_in(folder):
         pass
-    set_version(folder / FILE_NAME, "0004")
+    set_version(folder / FILE_NAME, "9998")
     with pytest.raises(LedgerVersionError):
         async with rig_in(folder):
             pass
