@@ -67,7 +67,7 @@ def test_killed_at_a_step(module_libvirt, golden, raw_fs, step, target, request)
     digest = images.digest(golden)
     # Slow enough that the kill comes in the middle of the overwriting: half of the qcow2 is then keystream.
     slow = 'rate_limit = "4MiB"' if step == "erase-progress" else ""
-    product = Product(libvirt, [phones], [golden.parent], storage=slow)
+    product = Product(libvirt, [phones], [golden.parent], storage=slow, safety="breaker_max = 1000")  # one phone after the other on one ledger
     try:
         product.start(sys.executable, "-m", "tests.lab.killing_daemon", step, target, "3" if slow else "1")
         product.bind(phone.uuid)
