@@ -115,10 +115,11 @@ def _probe(directory_fd: int) -> Probe:
         before, _ = _look(device, places, stream)
         if before != places.bytes // BLOCK:
             return Probe(False, "the probe was not found on the device in the first place")
+        trimmed = left = blank = 0
         for pause in _PAUSES:
             time.sleep(pause)
             sync_filesystem(directory_fd)
-            trimmed = _fitrim(directory_fd)
+            trimmed += _fitrim(directory_fd)  # ext4 reports only what it had not trimmed before
             left, blank = _look(device, places, stream)
             if not left:
                 break
