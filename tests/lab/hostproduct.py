@@ -35,6 +35,7 @@ notice = ["60s"]
 stop_timeout = "5s"
 [safety]
 settle = "1s"
+breaker_max = 50
 [api]
 operator_group = "wiped-operators"
 """

@@ -1,6 +1,6 @@
 """For the tests in the host VM (``make test-vm``): the image, and a machine for each module; one machine at a time.
 
-All tests of this directory carry the marker ``vm``, and may take ten minutes (the machine is emulated in software).
+All tests of this directory carry the marker ``vm``, and may take 25 minutes on a busy machine (it is emulated in software).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.vm)
-            item.add_marker(pytest.mark.timeout(600))
+            item.add_marker(pytest.mark.timeout(1500))
 
 
 def pytest_report_header() -> str:
