@@ -27,6 +27,8 @@ SOCKET = "/run/wiped/api.sock"
 ACCOUNT = "alice.liddell@example.org"
 #: Steps at which a wipe stands still.
 ENDS = ("released", "quarantined", "cancelled")
+#: So that many phones at once do not open the breaker where it is not what is tried.
+MANY = "breaker_max = 1000"
 
 CONFIG = """
 [host]
@@ -76,7 +78,7 @@ class Product:
     """
 
     def __init__(self, libvirt: PrivateLibvirt, roots: Sequence[Path], protected: Sequence[Path] = (), *, grace: str = "1s", stop_timeout: str = "10s",
-                 hook: bool = True, storage: str = "", safety: str = "") -> None:  # fmt: skip
+                 hook: bool = True, storage: str = "", safety: str = MANY) -> None:  # fmt: skip
         self.libvirt = libvirt
         self.port = free_port()
         self.process: LabProcess | None = None
