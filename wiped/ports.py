@@ -6,14 +6,16 @@ thing. Instants are aware UTC datetimes; sizes bytes; durations seconds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
+from wiped.model.asks import Approval, ApprovalState, Drain
 from wiped.model.guards import BreakerRecord, ClockMemory, DueCount
 from wiped.model.inventory import DomainFacts, FileIdentity, Inventory
 from wiped.model.memory import ClassifiedImage, Disposal, Memory, RememberedFile
+from wiped.model.notices import Notice
 from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.plan import Plan
 from wiped.model.policy import Safety
@@ -30,6 +32,7 @@ from wiped.model.subscription import (
     AccountReference,
     Decision,
     FeedStatus,
+    FeedTaken,
     Hold,
     LifecycleFacts,
     Subscription,
@@ -199,6 +202,83 @@ class Milestones(Protocol):
 
     async def reached(self, step: str, wipe_id: str, **facts: Any) -> None:
         """`step` is a WipeStep or a finer name such as `erase-progress`; `facts` may hold `eraser_pid`, `artefact_id`, `done`."""
+
+
+class PromiseLedger(Protocol):
+    """The part of the memory that the rules of the promise need: what people ask and approve, drains, notices, a feed's answers.
+
+    As `Ledger`, which includes it: synced, audited in the same transaction, LedgerError and then nothing."""
+
+    async def accounts_of(self, account: AccountReference) -> tuple[tuple[str, int, str], ...]:
+        """(uuid, generation, pseudonym) of every generation that has not ended and whose term is this account's; makes no pseudonym."""
+
+    async def add_account_request(self, account: AccountReference, requests: Sequence[tuple[str, WipeRequest]], *, reference: str, reason: str,
+                                  operator: str) -> None:  # fmt: skip
+        """One request for each (uuid, request) of an account, all or none; `WipeRequest.account` names each phone's pseudonym. `reference` and
+        `reason` are sealed."""
+
+    async def close_request(self, request_id: str, now: datetime, *, code: str, operator: str) -> None:
+        """A request that was rejected, answered or came to nothing (audited). Idempotent."""
+
+    async def approve_request(self, request_id: str, now: datetime, *, approver: str, until: datetime, fingerprint: str) -> None:
+        """A second person agreed to the plan with `fingerprint` (audited, I7: honoured from the return on)."""
+
+    async def requests(self, *, uuid: str = "", unfinished: bool = True) -> tuple[tuple[str, WipeRequest], ...]:
+        """(uuid, request), oldest first."""
+
+    async def words(self, about: str) -> dict[str, str]:
+        """The sealed words about a thing (a request's, hold's, drain's or approval's id), unsealed: `reference`, `reason`, `authority`. What was
+        anonymised is absent."""
+
+    async def add_account_hold(self, hold: Hold, account: AccountReference, now: datetime, operator: str, *, reason: str) -> Hold:
+        """A legal hold on an account: on every phone that it has, and on each that it gets while the hold is in force (R9). Authority,
+        reference and reason are sealed."""
+
+    async def ask_approval(self, approval: Approval, *, reason: str) -> Approval:
+        """Record that something waits for another person (audited, told by a notice); one that is pending for the same subject stands and is returned."""
+
+    async def approvals(self, *, unfinished: bool = True) -> tuple[Approval, ...]:
+        """Pending ones (or all), oldest first."""
+
+    async def approval(self, approval_id: str) -> Approval | None:
+        """One approval."""
+
+    async def agree(self, approval_id: str, name: str, now: datetime, *, fingerprint: str) -> Approval:
+        """One person's agreement (audited). Reaching `needed` different names makes it APPROVED. Raises RefusedError: approval-expired, drift
+        (another fingerprint is recorded), needs-approval (the asker's own name); InputError when it is not pending. The same name again changes nothing."""
+
+    async def settle_approval(self, approval_id: str, state: ApprovalState, now: datetime, *, operator: str, fingerprint: str = "") -> Approval:
+        """Reject, withdraw or let expire (audited); PENDING with another `fingerprint`: the plan changed, agreements so far are void. Idempotent."""
+
+    async def shorten_term(self, uuid: str, generation: int, terms: Mapping[str, str], now: datetime, *, operator: str, approver: str) -> Subscription:
+        """The end of a running term brought forward by two people (audited). Raises RefusedError(drift) when generation or term changed since."""
+
+    async def announce_drain(self, drain: Drain, *, reason: str) -> Drain:
+        """A drain (audited, told by a notice). InputError when one of the same host or product is in force."""
+
+    async def drains(self) -> tuple[Drain, ...]:
+        """Those in force."""
+
+    async def change_drain(self, drain_id: str, now: datetime, *, approver: str = "", cancelled: bool = False, operator: str = "") -> Drain:
+        """Approved by a second person, or cancelled before its date (audited). Raises InputError once it has begun."""
+
+    async def notices(self, *, subject: str = "", account: str = "", limit: int = 1000) -> tuple[Notice, ...]:
+        """Notices, oldest first."""
+
+    async def due_notices(self, now: datetime, limit: int) -> tuple[Notice, ...]:
+        """The first pending notice of each subject whose `next_at` has come: order per subject is kept by never handing out the second before the first."""
+
+    async def note_delivery(self, notice_id: str, now: datetime, *, delivered: bool, fault: str = "", retry_at: datetime | None = None) -> None:
+        """How an attempt ended; not delivered and no `retry_at`: dead (audited)."""
+
+    async def record_answer(self, records: Sequence[SubscriptionRecord], now: datetime, *, source: str) -> FeedTaken:
+        """A feed's records, each for itself: what is refused is told and counted, the rest is taken. Revisions never go back."""
+
+    async def host_condition(self, key: str) -> Any:
+        """A JSON value that is kept for the whole host; None where there is none."""
+
+    async def keep_host_condition(self, key: str, value: Any) -> None:
+        """Keep it."""
 
 
 class Ledger(Protocol):

@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A maintenance window: the minutes that match all five fields (cron's: minute, hour, day of month, month, day of week with 0 = Sunday), in `zone`.
+
+    `text` is what the configuration says; `either_day`: both day fields were restricted, so either of them suffices (crontab(5))."""
+
+    text: str
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    zone: tzinfo
+    either_day: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +32,16 @@ class Policy:
     minor_grace: int = 0
     deadline: int = 259_200
     after: str = "release"
-    window: str = ""
+    window: Window | None = None
+    """Maintenance window: outside it no wipe begins, unless the phone is overdue, a minor's, or was asked for by a guardian. None: always open."""
     stop_timeout: int = 60
+    minor_deadline: int = 86_400
+    """As `deadline`, for minors and on a guardian's notice: the shortest."""
+    fence_held: bool = True
+    """A held phone whose time has come is stopped and fenced; false: it is kept as it is."""
+    method: str = "overwrite"
+    verify: str = ""
+    """As `[storage] verify`, for phones of this policy; "" takes that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +54,12 @@ class Safety:
     breaker_ratio_percent: int = 20
     breaker_window: int = 3_600
     max_clock_step: int = 300
+    approval_ttl: int = 259_200
+    """How long an approval may be waited for, and how long one that was given may be used."""
+    hold_warning: int = 604_800
+    """How long before its end date a hold says that it lifts."""
+    feed_shrink_percent: int = 50
+    """A complete answer with fewer than this part of the last one's records ends nothing until a second, equal one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,10 @@ class Subscription:
     minor: bool = False
     revision: int = 0
     source: str = "local"
+    product: str = ""
+    """The product that the phone is sold as, for drains; a label of the provider's."""
+    feed_revision: int | None = None
+    """The feed's own revision of its newest record; an older one is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,11 @@ class SubscriptionRecord:
     expires_at: datetime
     policy: str = "default"
     minor: bool = False
+    product: str = ""
+    revision: int | None = None
+    """The feed's own; None where it counts none."""
+    signed: bool = False
+    """Billing's signature over this record was verified."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -104,14 +113,23 @@ class Hold:
     account: str
     ground: str
     until: datetime | None = None
+    authority: str = ""
+    """Who ordered it; sealed at rest, "" once anonymised."""
+    reference: str = ""
+    """The authority's own; sealed at rest."""
+    disclose: bool = True
+    """Whether a subject report may name it."""
+    added_at: datetime | None = None
+    operator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WipeRequest:
-    """A trigger other than expiry. In this version only `manual` is produced; later kinds fill the same fields.
+    """A trigger other than expiry (`model.asks.RequestKind`).
 
-    `approved`: a second person (or billing's signature) agreed; without it nothing active is ever erased. `reference`: the requester's own (a ticket);
-    `operator`: the staff identity that asked.
+    `approved`: a second person (or billing's signature: `signed`) agreed to the plan with `fingerprint`, until `approved_until`; without it nothing active
+    is ever erased. `effective_at`: not before then (a drain's date). `account`: the pseudonym, where every phone of an account was meant. `reference`: the
+    request's own id, as certificates name it (what the requester wrote is sealed apart, docs/decisions/0011); `operator`, `approver`: staff identities.
     """
 
     id: str
@@ -121,6 +139,13 @@ class WipeRequest:
     approved: bool = False
     reference: str = ""
     operator: str = ""
+    account: str = ""
+    effective_at: datetime | None = None
+    signed: bool = False
+    approver: str = ""
+    approved_at: datetime | None = None
+    approved_until: datetime | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +155,15 @@ class FeedStatus:
     complete_at: datetime | None
     complete_answers: int = 0
     kind: str = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTaken:
+    """What became of a feed's records: how many changed something, how many stood already so, and (uuid, code) of the refused."""
+
+    changed: int = 0
+    unchanged: int = 0
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +192,8 @@ class LifecycleFacts:
     refusals: tuple[str, ...] = ()
     migrated: bool = False
     """libvirt told that the phone left by migration: none of its files is wiped here."""
+    draining: bool = False
+    """A drain of this host, or of the phone's product, was announced and not cancelled; its own trigger stands among `requests`."""
     remembered: bool = False
     """It was looked at on this host in its generation: a vanished phone is known by that. A term alone, for a UUID never seen here, is none."""
 

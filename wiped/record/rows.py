@@ -84,19 +84,43 @@ def subscription_of(row: AnyRow) -> Subscription:
         minor=row.minor,
         revision=row.revision,
         source=row.source,
+        product=row.product,
+        feed_revision=row.feed_revision,
     )
 
 
 def request_of(row: AnyRow) -> WipeRequest:
     """A row of `requests`."""
     return WipeRequest(
-        id=row.id, kind=row.kind, ground=row.ground, requested_at=row.requested_at, approved=row.approved, reference=row.reference, operator=row.operator
+        id=row.id,
+        kind=row.kind,
+        ground=row.ground,
+        requested_at=row.requested_at,
+        approved=row.approved,
+        reference=row.reference,
+        operator=row.operator,
+        account=row.account,
+        effective_at=row.effective_at,
+        signed=row.signed,
+        approver=row.approver,
+        approved_at=row.approved_at,
+        approved_until=row.approved_until,
+        fingerprint=row.fingerprint,
     )
 
 
 def hold_of(row: AnyRow) -> Hold:
     """A row of `holds`."""
-    return Hold(id=row.id, uuid=row.uuid, account=row.account, ground=row.ground, until=row.until)
+    return Hold(
+        id=row.id,
+        uuid=row.uuid,
+        account=row.account,
+        ground=row.ground,
+        until=row.until,
+        disclose=row.disclose,
+        added_at=row.added_at,
+        operator=row.operator,
+    )
 
 
 def artefact_of(row: AnyRow) -> ArtefactRecord:

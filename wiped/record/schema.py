@@ -106,6 +106,10 @@ subscriptions = Table(
     Column("revision", Integer, nullable=False),
     Column("source", Text, nullable=False),
     Column("ended_at", Instant),
+    Column("product", Text, nullable=False, server_default=""),
+    Column("feed_revision", Integer),
+    # When the account's slot was destroyed after its period (R10): the pseudonym leads to nobody from then on.
+    Column("anonymised_at", Instant),
     Index("subscriptions_account", "account"),
 )
 
@@ -122,6 +126,13 @@ requests = Table(
     Column("reference", Text, nullable=False),
     Column("operator", Text, nullable=False),
     Column("closed_at", Instant),
+    Column("account", Text, nullable=False, server_default=""),
+    Column("effective_at", Instant),
+    Column("signed", Boolean, nullable=False, server_default=text("0")),
+    Column("approver", Text, nullable=False, server_default=""),
+    Column("approved_at", Instant),
+    Column("approved_until", Instant),
+    Column("fingerprint", Text, nullable=False, server_default=""),
     Index("requests_phone", "uuid", "generation"),
 )
 
@@ -149,7 +160,77 @@ holds = Table(
     Column("added_at", Instant, nullable=False),
     Column("operator", Text, nullable=False),
     Column("released_at", Instant),
+    Column("disclose", Boolean, nullable=False, server_default=text("1")),
     Index("holds_in_force", "uuid", "account", sqlite_where=text("released_at IS NULL")),
+)
+
+#: The pseudonyms of a held account: those that it had when the hold was added, and each one that it got since (R9: present and future phones alike).
+hold_accounts = Table(
+    "hold_accounts",
+    metadata,
+    Column("hold_id", ForeignKey("holds.id"), primary_key=True),
+    Column("account", Text, primary_key=True),
+    Index("hold_accounts_account", "account"),
+)
+
+#: What takes two people (R14). `agreed` is a JSON list of names; `terms` what carrying it out needs; no words of a customer.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("uuids", Json, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_uid", Integer, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("agreed", Json, nullable=False),
+    Column("needed", Integer, nullable=False),
+    Column("decided_at", Instant),
+    Column("terms", Json),
+    # A second pending approval for one thing cannot exist.
+    Index("approvals_pending", "kind", "subject", unique=True, sqlite_where=text("state = 'pending'")),
+    Index("approvals_asked", "asked_at"),
+)
+
+#: Announced ends of this host or of a product on it; in force while `cancelled_at` is not set.
+drains = Table(
+    "drains",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("product", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("announced_at", Instant, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("approved", Boolean, nullable=False),
+    Column("approver", Text, nullable=False),
+    Column("cancelled_at", Instant),
+    Index("drains_in_force", "product", unique=True, sqlite_where=text("cancelled_at IS NULL")),
+)
+
+#: The outbox: written in the transaction of what it tells, delivered at least once, in the order of `seq` per subject.
+notices = Table(
+    "notices",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("data", Json, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant),
+    Column("delivered_at", Instant),
+    Column("last_fault", Text, nullable=False),
+    Index("notices_pending", "subject", "seq", sqlite_where=text("state = 'pending'")),
+    Index("notices_account", "account"),
+    Index("notices_at", "at"),
 )
 
 wipes = Table(
