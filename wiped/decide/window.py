@@ -1,4 +1,4 @@
-"""Maintenance windows: cron's five fields and a time zone, for instance `* 1-4 * * 1-5 Europe/Berlin` (any minute from 01:00 to 04:59, Monday to Friday). Pure."""
+"""Maintenance windows: cron's five fields and a time zone, such as `* 1-4 * * 1-5 Europe/Berlin`: any minute from 01:00 to 04:59, Monday to Friday. Pure."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def opens_at(window: Window, now: datetime) -> datetime | None:
             continue
         midnight = day.replace(fold=0).astimezone(UTC)
         # A day has up to 25 hours; walked in UTC, so that skipped and repeated hours are what they are.
-        for minute in range(0, 26 * 60):
+        for minute in range(26 * 60):
             at = midnight + timedelta(minutes=minute)
             if at >= start and at.astimezone(window.zone).date() == day.date() and is_open(window, at):
                 return at
