@@ -70,7 +70,7 @@ async def release(world: World, *, fingerprint: str, reason: str, operator: str)
 
 async def tell_held_back(world: World, uuid: str, decision: Decision) -> None:
     """A due phone that clock or breaker hold back counts once as refused with that code."""
-    if decision.state is not State.DUE or decision.action is not Action.NONE:
+    if decision.state is not State.DUE or decision.action is Action.WIPE:
         return
     codes = {reason.code for reason in decision.reasons} & {str(RefusalCode.BREAKER_OPEN), str(RefusalCode.CLOCK_SUSPECT)}
     if codes:

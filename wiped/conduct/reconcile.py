@@ -19,11 +19,12 @@ from wiped.conduct.schedule import Kind, Work, WorkQueue
 from wiped.conduct.world import World
 from wiped.decide.snapshot import instant
 from wiped.errors import HelperError, HypervisorError, LedgerError, RefusedError, StorageError, TransientError, WipedError
+from wiped.model.asks import FIRST
 from wiped.model.inventory import DomainFacts, DomainState
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import Plan
 from wiped.model.records import COMMITTED_STEPS, Trigger, WipeRecord, WipeStep
-from wiped.model.subscription import Action, Decision, LifecycleFacts, State
+from wiped.model.subscription import Action, Decision, Flag, LifecycleFacts, State
 
 _log = structlog.get_logger(__name__)
 
@@ -171,7 +172,7 @@ class Reconciler:
     async def _begin(self, facts: LifecycleFacts, decision: Decision) -> WipeRecord:
         world = self._world
         term = facts.subscription
-        request = next((item for item in facts.requests if item.kind == decision.trigger), None)
+        request = next((item for item in facts.requests if item.id == decision.request_id), None)
         trigger = Trigger(
             kind=decision.trigger or "expiry",
             ground=decision.ground,
@@ -179,6 +180,7 @@ class Reconciler:
             expired_at=instant(term.expires_at) if term else "",
             policy=term.policy if term else "",
             operator=(request.operator if request else "") or "daemon",
+            approver=request.approver if request else "",
         )
         wipe = await world.ledger.begin_wipe(facts.uuid, world.randomness.identifier(), trigger, world.clock.now())
         world.announcer.step(wipe.id, wipe.step)
@@ -193,7 +195,8 @@ class Reconciler:
             wipe.uuid,
             wipe.id,
             begun=wipe.step in COMMITTED_STEPS,
-            minor=bool(term and term.minor),
+            minor=bool(term and term.minor) or wipe.trigger.kind in FIRST,
+            overdue=decision is not None and Flag.OVERDUE in decision.flags,
             due_at=decision.due_at if decision else None,
         )
 
@@ -209,7 +212,8 @@ class Reconciler:
                 wipe.uuid,
                 wipe.id,
                 begun=wipe.step in COMMITTED_STEPS,
-                minor=phone is not None and "minor" in phone.flags,
+                minor=wipe.trigger.kind in FIRST or (phone is not None and Flag.MINOR in phone.flags),
+                overdue=phone is not None and Flag.OVERDUE in phone.flags,
                 due_at=phone.due_at if phone else None,
             )
             self.queue.submit(work)

@@ -1,8 +1,8 @@
 """When and how many: the queue of work on phones, and the clockwork that makes sweeps happen.
 
 The queue: one piece of work per phone at a time; up to `parallel_wipes` wipes; no second wipe on a device while a wipe for another device waits; unfinished
-ones first, then minors, then the longest due. Work that failed for the moment comes again with back-off. Nothing of the queue is durable: it is filled
-from the ledger by every sweep (I8).
+ones first, then minors, then the overdue, then the longest due. Work that failed for the moment comes again with back-off. Nothing of the queue is
+durable: it is filled from the ledger by every sweep (I8).
 """
 
 from __future__ import annotations
@@ -43,20 +43,22 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One piece of work. `rank` orders: (0 if erasing had begun, 0 if a minor's, due instant). `devices`: None until looked up."""
+    """One piece of work. `rank` orders: (0 if erasing had begun, 0 if a minor's or a guardian's (R6), 0 if overdue, due instant). `devices`: None until
+    looked up."""
 
     kind: Kind
     uuid: str
     wipe_id: str = ""
     begun: bool = False
     minor: bool = False
+    overdue: bool = False
     due_at: datetime | None = None
     devices: frozenset[int] | None = None
 
-    def rank(self) -> tuple[int, int, float, str]:
+    def rank(self) -> tuple[int, int, int, float, str]:
         """The order of the queue."""
         due = self.due_at.timestamp() if self.due_at is not None else float("inf")
-        return (0 if self.begun else 1, 0 if self.minor else 1, due, self.uuid)
+        return (0 if self.begun else 1, 0 if self.minor else 1, 0 if self.overdue else 1, due, self.uuid)
 
 
 @dataclass(slots=True)

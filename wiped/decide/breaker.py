@@ -3,7 +3,8 @@
     newly due within `breaker_window`  >  max(breaker_max, breaker_ratio x bound phones)   opens it
 
 *Newly due* is a phone whose decision becomes WIPE, but for the breaker, by time or by a feed; not a single manual wipe with its typed confirmation
-(docs/decisions/0008). While it is open no wipe speaks its last word; one that has spoken it ends. A release lets exactly the counted phones go.
+(docs/decisions/0008), nor one whose plan a second person approved. While it is
+open no wipe speaks its last word; one that has spoken it ends. A release lets exactly the counted phones go.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ ONE_BY_ONE = frozenset({"manual"})
 
 def newly_due(decision: Decision) -> bool:
     """Whether a phone with this decision, made as if the breaker were closed, counts."""
-    return decision.action is Action.WIPE and decision.state is State.DUE and decision.trigger not in ONE_BY_ONE
+    if decision.approved or decision.trigger in ONE_BY_ONE:
+        return False
+    return decision.action is Action.WIPE and decision.state is State.DUE
 
 
 def limit(bound: int, safety: Safety) -> int:

@@ -1,20 +1,26 @@
 """The policy: what state a phone is in, what is to be done, when that changes by itself, and every reason.
 
-The clock of a term:
+The clock of a term (`decide.triggers` has those of requests):
 
     expires - longest notice      expires           due = max(expires, first recorded) + max(grace, settle)
     ──── active ────┼──── notice ────┼──── grace ────┼──── due ─── erasing ─ verifying ─ wiped
                                                      action WIPE unless a guard below says no
 
-Guards on a due phone, in this order: a legal hold or protection (stop and fence, keep), a suspect clock, a stale feed, an open breaker, a trigger
-that has not settled. Unknown, missing or stale input never leads to a wipe.
+Stopped and fenced, reversibly, before any of that: a suspended phone (R17), and one whose deletion, cancellation, withdrawn consent or guardian's
+notice was asked for (R3 to R6). While its term runs such a request erases only after a second person (R14).
+
+Guards on a due phone, in this order: a legal hold (R9) or protection (stop and fence, keep), a suspect clock, a stale feed, a trigger that has not
+settled, an open breaker, a closed maintenance window. Unknown, missing or stale input never leads to a wipe.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from wiped.decide import approval, window
+from wiped.decide.triggers import Term, Trigger, asked_at, binding, binds, of_request, term
+from wiped.model.asks import FENCING, RequestKind
 from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import (
     Action,
@@ -41,50 +47,6 @@ _FLAG_ORDER = {flag: order for order, flag in enumerate(Flag)}
 _ENDED = frozenset({State.WIPED, State.RELEASED, State.RECYCLED, State.DISPOSED})
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
-    """The instants of one subscription under one policy, all UTC."""
-
-    notices: tuple[tuple[datetime, int], ...]
-    expires_at: datetime
-    due_at: datetime
-    overdue_at: datetime
-    without_grace: bool
-
-
-def term(subscription: Subscription, policy: Policy, safety: Safety) -> Term:
-    """The instants of `subscription`. `due` never lies before the end was first recorded plus grace, and grace never counts less than `settle`."""
-    grace = policy.minor_grace if subscription.minor else policy.grace
-    base = max(subscription.expires_at, subscription.first_recorded_at)
-    due_at = base + timedelta(seconds=max(grace, safety.settle))
-    return Term(
-        notices=tuple((subscription.expires_at - timedelta(seconds=n), n) for n in sorted(policy.notice, reverse=True)),
-        expires_at=subscription.expires_at,
-        due_at=due_at,
-        overdue_at=max(due_at, base + timedelta(seconds=policy.deadline)),
-        without_grace=grace == 0,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Binding:
-    """The earliest trigger that makes the phone due."""
-
-    due_at: datetime
-    kind: str
-    ground: str
-    without_grace: bool
-
-
-def _binding(instants: Term, requests: tuple[WipeRequest, ...], safety: Safety) -> _Binding:
-    best = _Binding(instants.due_at, "expiry", "service-ended", instants.without_grace)
-    for request in requests:
-        at = max(request.requested_at, instants.expires_at) + timedelta(seconds=safety.settle)
-        if at < best.due_at:
-            best = _Binding(at, request.kind, request.ground, True)
-    return best
-
-
 def _text(at: datetime) -> str:
     """RFC 3339, whole seconds, UTC."""
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -95,39 +57,64 @@ def active_holds(holds: tuple[Hold, ...], now: datetime) -> tuple[Hold, ...]:
     return tuple(hold for hold in holds if hold.until is None or now < hold.until)
 
 
+def ending_holds(holds: tuple[Hold, ...], safety: Safety, now: datetime) -> tuple[Hold, ...]:
+    """Those of `holds` that lift by themselves soon: told before they do (R9)."""
+    return tuple(hold for hold in holds if hold.until is not None and hold.until - timedelta(seconds=safety.hold_warning) <= now < hold.until)
+
+
 def _flags(facts: LifecycleFacts, held: bool, *extra: Flag) -> tuple[Flag, ...]:
-    found = list(extra)
+    found = set(extra)
     if held:
-        found.append(Flag.HELD)
+        found.add(Flag.HELD)
     if facts.protected:
-        found.append(Flag.PROTECTED)
+        found.add(Flag.PROTECTED)
     if facts.suspended:
-        found.append(Flag.SUSPENDED)
+        found.add(Flag.SUSPENDED)
     if facts.fenced:
-        found.append(Flag.FENCED)
+        found.add(Flag.FENCED)
     if facts.refusals or facts.occupied_by_other:
-        found.append(Flag.REFUSED)
+        found.add(Flag.REFUSED)
     if facts.subscription is not None and facts.subscription.minor:
-        found.append(Flag.MINOR)
-    return tuple(sorted(found, key=_FLAG_ORDER.__getitem__)) if found else ()
+        found.add(Flag.MINOR)
+    return tuple(sorted(found, key=_FLAG_ORDER.__getitem__))
 
 
-def _still(facts: LifecycleFacts, state: State, held: bool, reason: Reason, action: Action = Action.NONE) -> Decision:
-    return Decision(state=state, flags=_flags(facts, held), action=action, next_at=None, next_state=None, reasons=(reason,))
+def _still(facts: LifecycleFacts, state: State, held: bool, *reasons: Reason, action: Action = Action.NONE) -> Decision:
+    return Decision(state=state, flags=_flags(facts, held), action=action, next_at=None, next_state=None, reasons=reasons)
 
 
-def _occupied() -> Reason:
-    return Reason("generation-occupied", "another account was recorded for this phone before it was wiped: fenced, settle it with billing")
+# -- what stops and fences a phone before its time
+_OCCUPIED = Reason("generation-occupied", "another account was recorded for this phone before it was wiped: fenced, settle it with billing")
+_SUSPENDED = Reason("suspended", "an operator suspended it, or a leak was reported: stopped and fenced, reversible (wipectl resume)")
+
+
+def _asked(request: WipeRequest) -> Reason:
+    return Reason(f"{request.kind}-requested", f"{request.kind} ({request.ground}) was asked for at {_text(request.requested_at)}", asked_at(request))
+
+
+def _fencing(facts: LifecycleFacts) -> tuple[Reason, ...]:
+    """Why the phone is to be stopped and fenced now, whatever its time; () for no reason."""
+    found = [_OCCUPIED] if facts.occupied_by_other else []
+    if facts.suspended:
+        found.append(_SUSPENDED)
+    found.extend(_asked(request) for request in facts.requests if request.kind in FENCING)
+    return tuple(found)
+
+
+def _other_requests(facts: LifecycleFacts) -> tuple[Reason, ...]:
+    """Requests that fence nothing: an operator's, a drain's."""
+    return tuple(_asked(request) for request in facts.requests if request.kind not in FENCING)
 
 
 def _without_term(facts: LifecycleFacts, held: bool) -> Decision:
     if not facts.present:
         return _still(facts, State.VANISHED, held, Reason("no-such-domain", "no domain with this UUID is on the host and no term is known"))
-    if facts.occupied_by_other:
-        return _still(facts, State.UNBOUND, held, _occupied(), Action.FENCE)
-    return _still(facts, State.UNBOUND, held, Reason("unbound", "no subscription is recorded: nothing is concluded about this domain"))
+    fencing = _fencing(facts)
+    unbound = Reason("unbound", "no subscription is recorded: nothing is concluded about this domain")
+    return _still(facts, State.UNBOUND, held, *fencing, unbound, action=Action.FENCE if fencing else Action.NONE)
 
 
+# -- the decision
 def decide(facts: LifecycleFacts, policy: Policy, safety: Safety, now: datetime) -> Decision:
     """The decision for one phone at `now` (aware UTC). Pure; total: every combination of facts has an answer.
 
@@ -141,82 +128,117 @@ def decide(facts: LifecycleFacts, policy: Policy, safety: Safety, now: datetime)
         return _still(facts, state, held, Reason(f"is-{state}", "the wipe has begun; its own steps decide what happens next"))
     if state in _ENDED:
         return _still(facts, state, held, Reason(f"is-{state}", "this generation has ended; a new subscription begins the next one"))
-    if facts.subscription is None:
+    subscription = facts.subscription
+    if subscription is None:
         return _without_term(facts, held)
-    instants = term(facts.subscription, policy, safety)
+    instants = term(subscription, policy, safety)
+    trigger = binding(facts, subscription, policy, safety, now)
     if not facts.present:
-        return _vanished(facts, instants, _binding(instants, facts.requests, safety), holds, safety=safety, now=now)
-    if now < instants.expires_at:
-        return _before_expiry(facts, instants, held, now)
-    binding = _binding(instants, facts.requests, safety)
-    if now < binding.due_at:
-        return _in_grace(facts, instants, binding, held, now)
-    return _due(facts, instants, binding, holds=holds, safety=safety, now=now)
+        decision = _vanished(facts, trigger, holds, policy=policy, safety=safety, now=now)
+    elif now >= trigger.due_at:
+        decision = _due(facts, trigger, holds, policy=policy, safety=safety, now=now)
+    elif now < instants.expires_at:
+        decision = _before_expiry(facts, subscription, instants, trigger, policy=policy, safety=safety, now=now)
+    else:
+        decision = _in_grace(facts, instants, trigger)
+    reached = tuple(seconds for at, seconds in instants.notices if at <= now)
+    decision = replace(decision, notices=reached, flags=_flags(facts, held, *decision.flags), overdue_at=decision.overdue_at or trigger.overdue_at)
+    return _with_holds(decision, holds, safety, now)
+
+
+def _with_holds(decision: Decision, holds: tuple[Hold, ...], safety: Safety, now: datetime) -> Decision:
+    """A hold that lifts by itself is told before it does, and wakes the decision at both instants."""
+    ending = ending_holds(holds, safety, now)
+    told = tuple(Reason("hold-ends-soon", f"hold {hold.id} lifts by itself at {_text(hold.until)}", hold.until) for hold in ending if hold.until is not None)
+    instants = [at for hold in holds if hold.until is not None for at in (hold.until - timedelta(seconds=safety.hold_warning), hold.until) if at > now]
+    next_at = min([*instants, *([decision.next_at] if decision.next_at else [])], default=None)
+    if next_at == decision.next_at and not told:
+        return decision
+    moved = decision.next_at is None or (next_at is not None and next_at < decision.next_at)
+    return replace(decision, reasons=(*decision.reasons, *told), next_at=next_at, next_state=decision.state if moved else decision.next_state)
 
 
 _GONE = Reason("no-such-domain", "libvirt knows no domain with this UUID; vanishing never makes a phone due")
 
 
-def _vanished(facts: LifecycleFacts, instants: Term, binding: _Binding, holds: tuple[Hold, ...], *, safety: Safety, now: datetime) -> Decision:
+def _vanished(facts: LifecycleFacts, trigger: Trigger, holds: tuple[Hold, ...], *, policy: Policy, safety: Safety, now: datetime) -> Decision:
     """The domain disappeared. Its own time comes as if it had not; then what is left of it is wiped, under the same guards as a phone that is there."""
     held = bool(holds)
     if facts.migrated:
         return _still(facts, State.VANISHED, held, Reason("migrated-away", "it left by migration: nothing of it is wiped on this host"))
     if not facts.remembered:
         return _still(facts, State.VANISHED, held, _GONE)
-    due_at = binding.due_at if now >= instants.expires_at else instants.due_at
-    if now < due_at or now < instants.expires_at:
+    if now < trigger.due_at:
         waiting = _still(facts, State.VANISHED, held, _GONE)
-        return replace(waiting, next_at=due_at, next_state=State.DUE, due_at=due_at)
-    due = _due(facts, instants, binding, holds=holds, safety=safety, now=now)
+        return replace(waiting, next_at=trigger.due_at, next_state=State.DUE, due_at=trigger.due_at)
+    due = _due(facts, trigger, holds, policy=policy, safety=safety, now=now)
     gone = Reason("vanished", "the domain is gone: only what was remembered of it and is still there can be wiped")
     return replace(due, reasons=(due.reasons[0], gone, *due.reasons[1:]))
 
 
-def _before_expiry(facts: LifecycleFacts, instants: Term, held: bool, now: datetime) -> Decision:
-    reached = tuple(seconds for at, seconds in instants.notices if at <= now)
-    coming = [at for at, _ in instants.notices if at > now]
+def _before_expiry(
+    facts: LifecycleFacts, subscription: Subscription, instants: Term, trigger: Trigger, *, policy: Policy, safety: Safety, now: datetime
+) -> Decision:  # fmt: skip
+    """The term runs. Requests fence; they erase once a second person agreed."""
     reasons = [Reason("subscription-active", f"the term ends at {_text(instants.expires_at)}", instants.expires_at)]
-    extra: tuple[Flag, ...] = ()
-    if facts.requests:
-        extra = (Flag.AWAITING_APPROVAL,)
-        reasons.append(Reason("needs-approval", "a wipe was requested while the term is active: that takes a second person"))
-    action = Action.NONE
-    if facts.occupied_by_other:
-        action = Action.FENCE
-        reasons.append(_occupied())
+    fencing = _fencing(facts)
+    reasons.extend(fencing)
+    reasons.extend(_other_requests(facts))
+    coming = [at for at, _ in instants.notices if at > now]
+    changes = [(min(coming), State.NOTICE)] if coming else [(instants.expires_at, State.GRACE)]
+    extra: list[Flag] = []
+    for request in facts.requests:
+        found = of_request(request, subscription, policy, safety, now)
+        if binds(request, subscription, now):
+            reasons.append(Reason("settling", f"agreed to; the phone is wiped from {_text(found.due_at)} on", found.due_at))
+            changes.append((found.due_at, State.DUE))
+            if request.approved_until is not None and not request.signed:
+                changes.append((request.approved_until, State.ACTIVE))
+        elif request.kind != RequestKind.LEAK:
+            if request.effective_at is not None and now < asked_at(request):
+                reasons.append(Reason("draining", f"announced for {_text(asked_at(request))}", asked_at(request)))
+                changes.append((asked_at(request), State.NOTICE))
+                continue
+            extra.append(Flag.AWAITING_APPROVAL)
+            reasons.append(Reason("needs-approval", "the term still runs: erasing it takes a second person (wipectl approvals list)"))
+            late = asked_at(request) + timedelta(seconds=min(policy.deadline, policy.minor_deadline) if found.urgent else policy.deadline)
+            if now >= late:
+                extra.append(Flag.OVERDUE)
+            else:
+                changes.append((late, State.NOTICE))
+    at, following = min((change for change in changes if change[0] > now), default=(instants.expires_at, State.GRACE))
+    state = State.NOTICE if any(at <= now for at, _ in instants.notices) else State.ACTIVE
     return Decision(
-        state=State.NOTICE if reached else State.ACTIVE,
-        flags=_flags(facts, held, *extra),
-        action=action,
-        next_at=min(coming) if coming else instants.expires_at,
-        next_state=State.NOTICE if coming else State.GRACE,
+        state=state,
+        flags=tuple(extra),
+        action=Action.FENCE if fencing else Action.NONE,
+        next_at=at,
+        next_state=following if following in (State.DUE, State.GRACE) or at in coming else state,
         reasons=tuple(reasons),
-        due_at=instants.due_at,
-        notices=reached,
+        due_at=trigger.due_at,
     )
 
 
-def _in_grace(facts: LifecycleFacts, instants: Term, binding: _Binding, held: bool, now: datetime) -> Decision:
-    reasons = [
-        Reason("expired", f"the term ended at {_text(instants.expires_at)}", instants.expires_at),
-        Reason("in-grace", f"a renewal is accepted until {_text(binding.due_at)}, then the phone is wiped", binding.due_at),
-    ]
-    if facts.occupied_by_other:
-        reasons.append(_occupied())
+def _in_grace(facts: LifecycleFacts, instants: Term, trigger: Trigger) -> Decision:
+    fencing = _fencing(facts)
+    offer = "a renewal is accepted until" if trigger.kind == "expiry" else "it settles until"
     return Decision(
         state=State.GRACE,
-        flags=_flags(facts, held),
-        action=Action.FENCE if facts.occupied_by_other else Action.NONE,
-        next_at=binding.due_at,
+        flags=(),
+        action=Action.FENCE if fencing else Action.NONE,
+        next_at=trigger.due_at,
         next_state=State.DUE,
-        reasons=tuple(reasons),
-        due_at=binding.due_at,
-        notices=tuple(seconds for at, seconds in instants.notices if at <= now),
+        reasons=(
+            Reason("expired", f"the term ended at {_text(instants.expires_at)}", instants.expires_at),
+            Reason("in-grace", f"{offer} {_text(trigger.due_at)}, then the phone is wiped", trigger.due_at),
+            *fencing,
+            *_other_requests(facts),
+        ),
+        due_at=trigger.due_at,
     )
 
 
-def _confirmed(facts: LifecycleFacts, binding: _Binding, safety: Safety, now: datetime) -> Reason | None:
+def _confirmed(facts: LifecycleFacts, trigger: Trigger, safety: Safety, now: datetime) -> Reason | None:
     """Why the feed does not confirm that this phone is due; None if it does. A stale feed confirms what it last answered after the due instant."""
     complete_at = facts.feed.complete_at
     if complete_at is None:
@@ -224,59 +246,77 @@ def _confirmed(facts: LifecycleFacts, binding: _Binding, safety: Safety, now: da
     fresh = now - complete_at <= timedelta(seconds=safety.feed_max_age)
     if complete_at > now + timedelta(seconds=safety.max_clock_step):
         return Reason("clock-suspect", "the feed's last complete answer lies in the future")
-    if not fresh and complete_at < binding.due_at:
+    if not fresh and complete_at < trigger.due_at:
         return Reason("feed-stale", f"no complete answer since {_text(complete_at)}: a renewal may have been missed", complete_at)
-    if binding.without_grace and facts.feed.complete_answers < ANSWERS_WITHOUT_GRACE:
+    if trigger.without_grace and facts.feed.complete_answers < ANSWERS_WITHOUT_GRACE:
         return Reason("not-settled", "a trigger without grace waits for two complete answers of the feed")
     return None
 
 
-def _due(facts: LifecycleFacts, instants: Term, binding: _Binding, *, holds: tuple[Hold, ...], safety: Safety, now: datetime) -> Decision:
-    reasons = [Reason("due", f"due since {_text(binding.due_at)} by {binding.kind} ({binding.ground})", binding.due_at)]
-    extra: list[Flag] = [Flag.OVERDUE] if now >= instants.overdue_at else []
-    wait: int | None = LOOK_AGAIN
-    stop = _confirmed(facts, binding, safety, now)
+def _stopped(facts: LifecycleFacts, trigger: Trigger, holds: tuple[Hold, ...], *, policy: Policy, safety: Safety, now: datetime) -> tuple[Reason, ...]:
+    """The first guard that stops a due phone, as its reasons; () when nothing does. The order is the policy's."""
     if holds:
-        action, wait = Action.FENCE, None
-        reasons.extend(Reason("legal-hold", f"hold {hold.id} on ground {hold.ground}: stopped, fenced and kept", hold.until) for hold in holds)
+        return tuple(Reason("legal-hold", f"hold {hold.id} on ground {hold.ground}: kept, never erased", hold.until) for hold in holds)
+    if facts.protected:
+        return (Reason("protected", "an operator protects this phone: stopped, fenced and kept"),)
+    if facts.clock_suspect:
+        return (Reason("clock-suspect", "this host's clock cannot be trusted: nothing is concluded from time; see wipectl clock status"),)
+    unconfirmed = _confirmed(facts, trigger, safety, now)
+    if unconfirmed is not None:
+        return (unconfirmed,)
+    if facts.breaker_open:
+        return (Reason("breaker-open", "too many phones fell due at once, which may be a mistake; see wipectl breaker status"),)
+    if not (trigger.urgent or trigger.one_by_one or now >= trigger.overdue_at or window.is_open(policy.window, now)):
+        opens = window.opens_at(policy.window, now) if policy.window else None
+        return (Reason("outside-window", "it waits for the maintenance window" + (f", which opens at {_text(opens)}" if opens else ""), opens),)
+    return ()
+
+
+def _due(facts: LifecycleFacts, trigger: Trigger, holds: tuple[Hold, ...], *, policy: Policy, safety: Safety, now: datetime) -> Decision:
+    """Its time has come: wiped, unless a guard says no."""
+    reasons = [Reason("due", f"due since {_text(trigger.due_at)} by {trigger.kind} ({trigger.ground})", trigger.due_at)]
+    reasons.extend(_asked(request) for request in facts.requests if request is not trigger.request)
+    stopped = _stopped(facts, trigger, holds, policy=policy, safety=safety, now=now)
+    reasons.extend(stopped)
+    extra = [Flag.OVERDUE] if now >= trigger.overdue_at else []
+    fenced = Action.FENCE if facts.suspended or any(request.kind in FENCING for request in facts.requests) else Action.NONE
+    again: datetime | None = now + timedelta(seconds=LOOK_AGAIN)
+    if holds:
+        action, again = (Action.FENCE if policy.fence_held else fenced), None
     elif facts.protected:
-        action, wait = Action.FENCE, None
-        reasons.append(Reason("protected", "an operator protects this phone: stopped, fenced and kept"))
-    elif facts.clock_suspect:
-        action = Action.NONE
-        reasons.append(Reason("clock-suspect", "this host's clock cannot be trusted: nothing is concluded from time; see wipectl clock status"))
-    elif stop is not None:
-        action = Action.NONE
-        reasons.append(stop)
-    elif facts.breaker_open:
-        action = Action.NONE
-        extra.append(Flag.BREAKER)
-        reasons.append(Reason("breaker-open", "too many phones fell due at once, which may be a mistake; see wipectl breaker status"))
+        action, again = Action.FENCE, None
+    elif stopped:
+        action = fenced
+        if stopped[0].code == "breaker-open":
+            extra.append(Flag.BREAKER)
+        if stopped[0].code == "outside-window":
+            again = stopped[0].at
     else:
         action = Action.WIPE
         if facts.refusals:
-            wait = PLAN_AGAIN
+            again = now + timedelta(seconds=PLAN_AGAIN)
             again_soon = "the last plan was refused; it is made again (wipectl plan tells which file, and which domain)"
             reasons.extend(Reason(code, again_soon) for code in facts.refusals)
+    if facts.suspended:
+        reasons.append(_SUSPENDED)
     if facts.occupied_by_other:
-        reasons.append(_occupied())
-    again = None if wait is None else now + timedelta(seconds=wait)
-    lifts = [hold.until for hold in holds if hold.until is not None]
-    if lifts and len(lifts) == len(holds):
-        again = max(lifts)
-    if Flag.OVERDUE not in extra and (again is None or instants.overdue_at < again):
-        again = instants.overdue_at
+        reasons.append(_OCCUPIED)
+    if Flag.OVERDUE not in extra and (again is None or trigger.overdue_at < again):
+        again = trigger.overdue_at
     return Decision(
         state=State.DUE,
-        flags=_flags(facts, bool(holds), *extra),
+        flags=tuple(extra),
         action=action,
         next_at=again,
         next_state=State.DUE,
         reasons=tuple(reasons),
-        trigger=binding.kind,
-        ground=binding.ground,
-        due_at=binding.due_at,
-        notices=tuple(seconds for at, seconds in instants.notices if at <= now),
+        trigger=trigger.kind,
+        ground=trigger.ground,
+        due_at=trigger.due_at,
+        request_id=trigger.request.id if trigger.request else "",
+        approved=trigger.request is not None and trigger.request.approved and approval.stands(trigger.request, now),
+        urgent=trigger.urgent or Flag.OVERDUE in extra,
+        overdue_at=trigger.overdue_at,
     )
 
 
@@ -284,13 +324,16 @@ def last_word(facts: LifecycleFacts, policy: Policy, safety: Safety, now: dateti
     """Step 5 of the order of a wipe (I7), asked inside the transaction that writes `erasing`, and before every retry.
 
     Before the first byte it is `decide`. Once erasing had begun time and renewal no longer matter (the data is already partly gone), but a hold or
-    protection still stops the hands.
+    protection still stops the hands; and so does a suspect clock, by which a hold's end cannot be told.
     """
     if facts.recorded_state not in _OF_THE_WIPE:
         return decide(facts, policy, safety, now)
     holds = active_holds(facts.holds, now)
     if holds or facts.protected:
         code = "legal-hold" if holds else "protected"
-        return _still(facts, facts.recorded_state, bool(holds), Reason(code, "kept as it is: fenced, not erased any further"), Action.FENCE)
+        return _still(facts, facts.recorded_state, bool(holds), Reason(code, "kept as it is: fenced, not erased any further"), action=Action.FENCE)
+    if facts.clock_suspect:
+        suspect = Reason("clock-suspect", "this host's clock cannot be trusted, nor the end of a hold: nothing is erased any further until it can")
+        return _still(facts, facts.recorded_state, False, suspect, action=Action.FENCE)
     resume = Reason("resume", "erasing had begun: it is finished")
-    return _still(facts, facts.recorded_state, False, resume, Action.WIPE)
+    return _still(facts, facts.recorded_state, False, resume, action=Action.WIPE)

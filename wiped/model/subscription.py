@@ -224,3 +224,11 @@ class Decision:
     ground: str = ""
     due_at: datetime | None = None
     notices: tuple[int, ...] = ()
+    request_id: str = ""
+    """Of the binding trigger, where that is a request."""
+    approved: bool = False
+    """The binding trigger was agreed to by a second person."""
+    urgent: bool = False
+    """Head of the queue: a minor's phone, a guardian's notice, or a passed deadline (R6)."""
+    overdue_at: datetime | None = None
+    """When the promised deadline passes."""
