@@ -12,7 +12,7 @@ from wiped.decide.snapshot import audit_snapshot
 from wiped.errors import HelperError, InvariantError
 from wiped.model.inventory import DomainFacts, DomainState, Inventory
 from wiped.model.plan import Plan
-from wiped.model.policy import Policy
+from wiped.model.policy import Policy, StorageRules
 from wiped.model.records import COMMITTED_STEPS, ArtefactRecord, Secret, WipeRecord, WipeStep
 from wiped.model.subscription import Action, Decision, State
 
@@ -38,7 +38,14 @@ async def look(world: World, uuid: str, generation: int) -> tuple[DomainFacts, I
         world.conditions.helper_fault = str(error)
         raise
     world.conditions.helper_fault = ""
-    return domain, inventory, make_plan(inventory, generation, world.rules)
+    return domain, inventory, make_plan(inventory, generation, await _rules(world, uuid))
+
+
+async def _rules(world: World, uuid: str) -> StorageRules:
+    """The storage rules, made stricter where the phone's policy asks for the whole read-back."""
+    term = await world.ledger.subscription(uuid)
+    policy = world.policies.get(term.policy) if term is not None else None
+    return replace(world.rules, verify=policy.verify) if policy is not None and policy.verify else world.rules
 
 
 async def freeze(world: World, wipe: WipeRecord) -> tuple[DomainFacts, Plan]:

@@ -6,11 +6,14 @@ import grp
 import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from wiped.config.storage import path_fault, text_list, within
 from wiped.config.units import parse_duration, parse_listen
+from wiped.decide import window
+from wiped.model.policy import Window
 
 #: Made by config/wiped.sysusers.conf. Where it does not exist and nobody asked for it, the socket stays with root alone.
 DEFAULT_GROUP = "wiped"
@@ -56,7 +59,7 @@ OwnName = Annotated[str, AfterValidator(lambda value: _label(value) if value els
 class Section(BaseModel):
     """A table of the file: nothing unknown, nothing changed after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=4096)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=4096, arbitrary_types_allowed=True)
 
 
 class Host(Section):
@@ -119,9 +122,41 @@ class PolicySection(Section):
     grace: Duration = 86_400
     notice: tuple[int, ...] = (604_800, 86_400)
     minor_grace: Duration = 0
+    minor_deadline: Duration = 86_400
     deadline: Duration = 259_200
+    window: Window | None = None
+    fence_held: bool = True
+    method: str = "overwrite"
+    verify: str = ""
     after: str = "release"
     stop_timeout: Duration = 60
+
+    @field_validator("window", mode="before")
+    @classmethod
+    def _window(cls, value: Any) -> Window | None:
+        if not isinstance(value, str):
+            raise ValueError("must be text: five cron fields and a time zone")
+        fields, _, zone = value.strip().rpartition(" ")
+        if not value.strip():
+            return None
+        try:
+            return window.parse(fields, ZoneInfo(zone), value.strip())
+        except (ZoneInfoNotFoundError, OSError) as error:
+            raise ValueError(f"{zone!r} is no time zone; write five cron fields and a zone, such as '* 1-4 * * * Europe/Berlin'") from error
+
+    @field_validator("method")
+    @classmethod
+    def _method(cls, value: str) -> str:
+        if value != "overwrite":
+            raise ValueError(f'{value!r} is not in this version; it has "overwrite"')
+        return value
+
+    @field_validator("verify")
+    @classmethod
+    def _verify(cls, value: str) -> str:
+        if value not in {"", "full"}:
+            raise ValueError('must be "full" or empty: a policy may ask for more than [storage] verify, never for less')
+        return value
 
     @field_validator("notice", mode="before")
     @classmethod
@@ -156,6 +191,16 @@ class SafetySection(Section):
     breaker_ratio: float = Field(default=0.2, ge=0, le=1)
     breaker_window: Duration = 3_600
     max_clock_step: Duration = 300
+    approval_ttl: Duration = 259_200
+    hold_warning: Duration = 604_800
+    feed_shrink: float = Field(default=0.5, ge=0, le=1)
+
+    @field_validator("approval_ttl")
+    @classmethod
+    def _ttl(cls, value: int) -> int:
+        if not 60 <= value <= 2_592_000:
+            raise ValueError("must be from 1m to 30d")
+        return value
 
     @field_validator("breaker_ratio")
     @classmethod
@@ -229,7 +274,6 @@ LATER: dict[str, str] = {
     "feed.url": "only the local feed is here",
     "feed.token_file": "only the local feed is here",
     "feed.verify_key_file": "only the local feed is here",
-    "policy.*.window": "a wipe starts when its time has come",
     "api.listen": "the API is on the Unix socket alone",
     "api.tls_cert": "the API is on the Unix socket alone",
     "api.tls_key": "the API is on the Unix socket alone",

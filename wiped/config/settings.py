@@ -60,7 +60,7 @@ class Settings:
 
     def policies(self) -> dict[str, Policy]:
         """The policies by name; `default` is always there."""
-        return {name: Policy(name=name, **section.model_dump()) for name, section in self.policy.items()}
+        return {name: Policy(name=name, **{key: getattr(section, key) for key in PolicySection.model_fields}) for name, section in self.policy.items()}
 
     def safety(self) -> Safety:
         """`[safety]` with the feed's maximum age."""
@@ -72,6 +72,9 @@ class Settings:
             breaker_ratio_percent=round(guards.breaker_ratio * 100),
             breaker_window=guards.breaker_window,
             max_clock_step=guards.max_clock_step,
+            approval_ttl=guards.approval_ttl,
+            hold_warning=guards.hold_warning,
+            feed_shrink_percent=round(guards.feed_shrink * 100),
         )
 
     def storage_rules(self) -> StorageRules:
@@ -195,6 +198,8 @@ def _policies(raw: Any, faults: list[Fault]) -> dict[str, PolicySection]:
         found[name] = section
         if section.minor_grace > section.grace:
             faults.append((f"policy.{name}.minor_grace", "is longer than grace; minors' data has the shortest retention (R6)"))
+        if section.minor_deadline < max(section.minor_grace, 1):
+            faults.append((f"policy.{name}.minor_deadline", "is shorter than minor_grace: every minor's phone would be overdue when due"))
         if section.deadline < max(section.grace, 1):
             faults.append((f"policy.{name}.deadline", "counts from the end of the term: shorter than grace, every phone would be overdue when due"))
     return found
