@@ -15,7 +15,7 @@ from wiped.model.asks import Approval, ApprovalState, Drain
 from wiped.model.guards import BreakerRecord, ClockMemory, DueCount
 from wiped.model.inventory import DomainFacts, FileIdentity, Inventory
 from wiped.model.memory import ClassifiedImage, Disposal, Memory, RememberedFile
-from wiped.model.notices import Notice
+from wiped.model.notices import Backlog, Delivery, Notice
 from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.plan import Plan
 from wiped.model.policy import Safety
@@ -204,7 +204,41 @@ class Milestones(Protocol):
         """`step` is a WipeStep or a finer name such as `erase-progress`; `facts` may hold `eraser_pid`, `artefact_id`, `done`."""
 
 
-class PromiseLedger(Protocol):
+class Outbox(Protocol):
+    """The part of the memory that tells the provider's systems (R8). As `Ledger`, which includes it.
+
+    Notices are written by the ledger's own calls, in the transaction of what they tell."""
+
+    async def receive_notices(self, kinds: Sequence[str]) -> None:
+        """From now on these kinds have a receiver (() for none): the others are kept, and told in reports only."""
+
+    async def notices(self, *, subject: str = "", account: str = "", state: str = "", limit: int = 1000) -> tuple[Notice, ...]:
+        """The newest `limit` notices, oldest first."""
+
+    async def due_notices(self, now: datetime, limit: int) -> tuple[Notice, ...]:
+        """The first pending notice of each subject whose `next_at` has come: order per subject is kept by never handing out the second before the first."""
+
+    async def note_delivery(self, notice_id: str, now: datetime, *, delivered: bool, fault: str = "", retry_at: datetime | None = None) -> None:
+        """How an attempt ended; not delivered and no `retry_at`: dead (audited). Idempotent: one that is not pending stays as it is."""
+
+    async def revive_notices(self, now: datetime, operator: str) -> int:
+        """Dead letters are tried again from the first attempt on (audited); how many."""
+
+    async def notice_backlog(self) -> Backlog:
+        """How many wait, since when, and how many were given up."""
+
+    async def tell_ending_holds(self, now: datetime, warning: int) -> tuple[str, ...]:
+        """A notice for each hold that lifts within `warning` seconds, once per end; the ids of those."""
+
+
+class Courier(Protocol):
+    """Carries one notice to its receiver. Never raises for what a receiver or the network does."""
+
+    async def carry(self, notice: Notice, now: datetime) -> Delivery:
+        """One attempt, bounded in time."""
+
+
+class PromiseLedger(Outbox, Protocol):
     """The part of the memory that the rules of the promise need: what people ask and approve, drains, notices, a feed's answers.
 
     As `Ledger`, which includes it: synced, audited in the same transaction, LedgerError and then nothing."""
@@ -261,15 +295,6 @@ class PromiseLedger(Protocol):
 
     async def change_drain(self, drain_id: str, now: datetime, *, approver: str = "", cancelled: bool = False, operator: str = "") -> Drain:
         """Approved by a second person, or cancelled before its date (audited). Raises InputError once it has begun."""
-
-    async def notices(self, *, subject: str = "", account: str = "", limit: int = 1000) -> tuple[Notice, ...]:
-        """Notices, oldest first."""
-
-    async def due_notices(self, now: datetime, limit: int) -> tuple[Notice, ...]:
-        """The first pending notice of each subject whose `next_at` has come: order per subject is kept by never handing out the second before the first."""
-
-    async def note_delivery(self, notice_id: str, now: datetime, *, delivered: bool, fault: str = "", retry_at: datetime | None = None) -> None:
-        """How an attempt ended; not delivered and no `retry_at`: dead (audited)."""
 
     async def record_answer(self, records: Sequence[SubscriptionRecord], now: datetime, *, source: str) -> FeedTaken:
         """A feed's records, each for itself: what is refused is told and counted, the rest is taken. Revisions never go back."""

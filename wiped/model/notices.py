@@ -60,3 +60,23 @@ class Notice:
     next_at: datetime | None = None
     delivered_at: datetime | None = None
     last_fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many notices wait, since when the oldest does (None: none waits), and how many were given up."""
+
+    pending: int = 0
+    oldest_at: datetime | None = None
+    dead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How one attempt ended. `fault`: a code, "" when it was delivered; `retry_after`: seconds that the receiver asked for; `alone`: the receiver
+    refused this very notice and may take others."""
+
+    delivered: bool
+    fault: str = ""
+    retry_after: int = 0
+    alone: bool = False

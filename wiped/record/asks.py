@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, text, update
 
 from wiped.errors import NotFoundError
 from wiped.model.subscription import Hold, WipeRequest
-from wiped.record import auditlog
+from wiped.record import auditlog, outbox
 from wiped.record.phones import known, touch
 from wiped.record.rows import hold_of
 from wiped.record.schema import holds, phones, requests, sealed_notes, subscriptions
@@ -40,6 +40,8 @@ def mark(connection: Connection, uuid: str, values: Mapping[str, Any], now: date
     connection.execute(update(phones).where(phones.c.uuid == uuid).values(**news, touches=phones.c.touches + 1))
     keep_note(connection, uuid, "marked", "", sealed)
     auditlog.append(connection, "marked", {"uuid": uuid, **news, "cause": cause, "operator": operator}, now)
+    if news.get("fenced"):
+        outbox.fenced(connection, uuid, cause, now)
 
 
 def add_request(connection: Connection, uuid: str, request: WipeRequest, now: datetime, *, reference: str, sealed: Sealed, operator: str) -> None:

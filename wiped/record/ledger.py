@@ -22,6 +22,7 @@ from wiped.record.database import Database
 from wiped.record.freed import FreedLedger
 from wiped.record.guarding import GuardingLedger
 from wiped.record.migrate import FILE_NAME, migrate
+from wiped.record.noticing import NoticeLedger
 from wiped.record.remembering import RememberingLedger
 from wiped.record.rows import certificate_of, phone_of, subscription_of
 from wiped.record.schema import answers, certificates, subscriptions
@@ -45,7 +46,7 @@ class Vault(Pseudonyms, Protocol):
         """Those of `pseudonyms` that have a slot."""
 
 
-class SqlLedger(FreedLedger, GuardingLedger, RememberingLedger):
+class SqlLedger(FreedLedger, GuardingLedger, NoticeLedger, RememberingLedger):
     """The memory of one host. Open it with `open`, end it with `close` (or as an async context)."""
 
     def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:

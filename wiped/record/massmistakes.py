@@ -19,7 +19,7 @@ from wiped.model.guards import BreakerRecord, ClockMemory, CountedPhone, DueCoun
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import Safety
 from wiped.model.subscription import State
-from wiped.record import auditlog
+from wiped.record import auditlog, outbox
 from wiped.record.schema import breakers, due_phones, host_conditions, host_notes, phones, subscriptions
 
 #: A phone in one of these is beyond the breaker: its wipe spoke its last word, or is over.
@@ -118,7 +118,9 @@ def count_due(connection: Connection, found: Sequence[tuple[str, int]], now: dat
     after = breaker(connection)
     held = [phone.uuid for phone in after.waiting]
     _touch(connection, held)
-    auditlog.append(connection, "breaker-opened", {**told, "id": after.id, "limit": limit, "phones": held, "fingerprint": after.fingerprint}, now)
+    body = {**told, "id": after.id, "limit": limit, "phones": held, "fingerprint": after.fingerprint}
+    auditlog.append(connection, "breaker-opened", body, now)
+    outbox.breaker_opened(connection, body, now)
     return DueCount(fresh, opened=True, breaker=after)
 
 

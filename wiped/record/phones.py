@@ -12,7 +12,7 @@ from wiped.errors import NotFoundError
 from wiped.model.inventory import DomainFacts
 from wiped.model.records import PhoneRecord
 from wiped.model.subscription import Action, Decision, FeedStatus, LifecycleFacts, State, Subscription
-from wiped.record import auditlog, massmistakes
+from wiped.record import auditlog, massmistakes, outbox
 from wiped.record.rows import AnyRow, hold_of, phone_of, reasons_value, request_of, subscription_of
 from wiped.record.schema import holds, memories, phones, requests, subscriptions
 
@@ -185,6 +185,7 @@ def conclude(connection: Connection, uuid: str, decision: Decision, now: datetim
     overtaken = phone.state in WIPE_STATES and decision.state != phone.state
     if overtaken:
         return
+    outbox.concluded(connection, phone, decision, now)
     flags = [str(flag) for flag in decision.flags]
     changed = (phone.state, phone.flags, phone.action) != (decision.state, flags, decision.action)
     if decision.state != State.DUE and decision.state not in WIPE_STATES - ENDED_STATES:

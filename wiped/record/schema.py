@@ -229,6 +229,7 @@ notices = Table(
     Column("delivered_at", Instant),
     Column("last_fault", Text, nullable=False),
     Index("notices_pending", "subject", "seq", sqlite_where=text("state = 'pending'")),
+    Index("notices_dead", "seq", sqlite_where=text("state = 'dead'")),
     Index("notices_account", "account"),
     Index("notices_at", "at"),
 )

@@ -25,7 +25,7 @@ from wiped.errors import InputError, RefusedError
 from wiped.model.plan import RefusalCode
 from wiped.model.records import COMMITTED_STEPS
 from wiped.model.subscription import State, Subscription, SubscriptionRecord
-from wiped.record import auditlog
+from wiped.record import auditlog, outbox
 from wiped.record.phones import WIPE_STATES, blank, row_of, touch
 from wiped.record.rows import AnyRow, subscription_of
 from wiped.record.schema import phones, requests, subscriptions, wipes
@@ -224,6 +224,8 @@ def note_refused(connection: Connection, refused: Sequence[tuple[str, RefusalCod
     """
     for uuid, code in refused:
         phone = row_of(connection, uuid)
+        if code is RefusalCode.SUBSCRIPTION_RENEWED:
+            outbox.renewed_too_late(connection, uuid, now)
         if code is RefusalCode.GENERATION_OCCUPIED and phone is not None and not phone.occupied:
             connection.execute(update(phones).where(phones.c.uuid == uuid).values(occupied=True, touches=phones.c.touches + 1))
             body = {"uuid": uuid, "generation": phone.generation, "source": source, "operator": operator}

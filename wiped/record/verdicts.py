@@ -12,7 +12,7 @@ from wiped.errors import InvariantError, NotFoundError
 from wiped.model.outcome import Outcome
 from wiped.model.records import COMMITTED_STEPS, FINAL_STEPS, ArtefactState, CertificateRecord, WipeStep
 from wiped.model.subscription import State
-from wiped.record import auditlog
+from wiped.record import auditlog, outbox
 from wiped.record.phones import set_state
 from wiped.record.rows import AnyRow
 from wiped.record.schema import artefacts, certificates, memories, phones, ranges, remembered, requests, subscriptions, wipes
@@ -82,6 +82,8 @@ def judge(
         "certificate_sha256": _sha256(certificate.envelope) if certificate else "",
     }
     auditlog.append(connection, "judged", body, now)
+    told = {"certificate_id": body["certificate_id"], "outcome": outcome, "reasons": reasons, "residuals": residuals}
+    outbox.judged(connection, row, **told, good=good, attempt=row.attempt, now=now, retry_at=retry_at)
 
 
 def _sha256(data: bytes) -> str:

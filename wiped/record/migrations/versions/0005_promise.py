@@ -74,6 +74,7 @@ STATEMENTS = (
     UNIQUE (id)
 )""",
     "CREATE INDEX notices_pending ON notices (subject, seq) WHERE state = 'pending'",
+    "CREATE INDEX notices_dead ON notices (seq) WHERE state = 'dead'",
     "CREATE INDEX notices_account ON notices (account)",
     "CREATE INDEX notices_at ON notices (at)",
 )
