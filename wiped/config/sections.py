@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from wiped.config.storage import path_fault, text_list, within
+from wiped.config.endpoints import host_fault, url_fault
+from wiped.config.storage import closest, path_fault, text_list, within
 from wiped.config.units import parse_duration, parse_listen
 from wiped.decide import window
+from wiped.model.notices import NoticeKind
 from wiped.model.policy import Window
 
 #: Made by config/wiped.sysusers.conf. Where it does not exist and nobody asked for it, the socket stays with root alone.
@@ -69,6 +71,15 @@ class Host(Section):
     residency: Label
     state_dir: Path = "/var/lib/wiped"
     runtime_dir: Path = "/run/wiped"
+    export_hosts: tuple[str, ...] = ()
+
+    @field_validator("export_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: Any) -> tuple[str, ...]:
+        hosts = text_list(value)
+        if faults := [fault for fault in map(host_fault, hosts) if fault]:
+            raise ValueError("; ".join(faults))
+        return tuple(hosts)
 
     @field_validator("state_dir", "runtime_dir")
     @classmethod
@@ -246,6 +257,42 @@ class Metrics(Section):
         return parse_listen(self.listen) if self.listen else None
 
 
+class Webhooks(Section):
+    """`[webhooks]`: who is told what happens (R8). An empty `url`: nobody. `events`: kinds of notices, empty for all. `timeout` in seconds, of one attempt."""
+
+    url: str = ""
+    secret_file: Path = ""
+    events: tuple[str, ...] = ()
+    timeout: Duration = 10
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if value and (fault := url_fault(value)):
+            raise ValueError(fault)
+        return value
+
+    @field_validator("events", mode="before")
+    @classmethod
+    def _events(cls, value: Any) -> tuple[str, ...]:
+        kinds = text_list(value)
+        if unknown := [kind for kind in kinds if kind not in set(NoticeKind)]:
+            raise ValueError(f"{unknown[0]!r} is not an event; {closest(unknown[0], [str(kind) for kind in NoticeKind])}")
+        return tuple(dict.fromkeys(kinds))
+
+    @field_validator("timeout")
+    @classmethod
+    def _patience(cls, value: int) -> int:
+        if not 1 <= value <= 60:
+            raise ValueError("must be from 1s to 1m")
+        return value
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of notices that are sent."""
+        return (self.events or tuple(str(kind) for kind in NoticeKind)) if self.url else ()
+
+
 class Attest(Section):
     """`[attest]`: the signing key (Ed25519, PEM). Empty: the systemd credential `signing-key`, else STATE_DIR/signing-key.pem, made on first run."""
 
@@ -263,13 +310,13 @@ class Tables(Section):
     safety: SafetySection = SafetySection()
     api: Api = Api()
     metrics: Metrics = Metrics()
+    webhooks: Webhooks = Webhooks()
     attest: Attest = Attest()
 
 
 #: Sections and keys of CONTRACT that this version cannot honour, and what is so instead. Set to anything but an empty value, they are refused.
 LATER: dict[str, str] = {
     "fleet": "each host is on its own",
-    "webhooks": "no notices are sent",
     "retention": "audit records are kept without end",
     "feed.url": "only the local feed is here",
     "feed.token_file": "only the local feed is here",

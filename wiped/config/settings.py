@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from wiped.config.endpoints import territory_fault
 from wiped.config.sections import (
     LATER,
     MAX_SOCKET_PATH,
@@ -25,6 +26,7 @@ from wiped.config.sections import (
     SafetySection,
     Section,
     Tables,
+    Webhooks,
     directories_apart,
 )
 from wiped.config.storage import DEFAULT_PATH, Fault, closest, faults_text, parse_toml, read_bytes, read_storage
@@ -37,7 +39,8 @@ _HINTS = {
     "host.residency": 'is required: the territory this host stands in, such as "eu-de" or "cn-gd"; it is in every certificate',
 }
 _SECTIONS: dict[str, type[Section]] = {
-    "host": Host, "libvirt": Libvirt, "feed": Feed, "safety": SafetySection, "api": Api, "metrics": Metrics, "attest": Attest,
+    "host": Host, "libvirt": Libvirt, "feed": Feed, "safety": SafetySection, "api": Api, "metrics": Metrics,
+    "webhooks": Webhooks, "attest": Attest,
 }  # fmt: skip
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -56,6 +59,7 @@ class Settings:
     guards: SafetySection
     api: Api
     metrics: Metrics
+    webhooks: Webhooks
     attest: Attest
 
     def policies(self) -> dict[str, Policy]:
@@ -218,6 +222,20 @@ def _between(sections: Mapping[str, Any], rules: StorageRules) -> list[Fault]:
             faults.append((key, f"the socket's path has {len(os.fsencode(path))} bytes, the kernel takes {MAX_SOCKET_PATH}: {path!r}; choose a shorter one"))
     if feed is not None and feed.max_age < feed.interval:
         faults.append(("feed.max_age", "is shorter than feed.interval: the feed would be stale between two answers"))
+    return faults + _sent_out(host, sections["webhooks"])
+
+
+def _sent_out(host: Host | None, webhooks: Webhooks | None) -> list[Fault]:
+    """Faults of what leaves this host (R18), and of what is half configured."""
+    if webhooks is None:
+        return []
+    faults: list[Fault] = []
+    if webhooks.url and not webhooks.secret_file:
+        faults.append(("webhooks.secret_file", "is required with webhooks.url: every event is signed"))
+    if not webhooks.url and (webhooks.secret_file or webhooks.events):
+        faults.append(("webhooks.url", "is not set: nobody would receive anything"))
+    if webhooks.url and host is not None and (fault := territory_fault(webhooks.url, host.export_hosts, host.residency)):
+        faults.append(("webhooks.url", fault))
     return faults
 
 
@@ -250,5 +268,6 @@ def load_settings(path: str = DEFAULT_PATH, environ: Mapping[str, str] | None = 
         guards=SafetySection.model_validate(sections["safety"]),
         api=Api.model_validate(sections["api"]),
         metrics=Metrics.model_validate(sections["metrics"]),
+        webhooks=Webhooks.model_validate(sections["webhooks"]),
         attest=Attest.model_validate(sections["attest"]),
     )

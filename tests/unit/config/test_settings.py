@@ -10,6 +10,7 @@ import pytest
 from wiped.config import load, load_storage_rules
 from wiped.config.units import parse_duration, parse_listen, parse_rate, parse_verify
 from wiped.errors import ConfigError
+from wiped.model.notices import NoticeKind
 from wiped.model.policy import Policy, Safety, StorageRules
 
 GOOD = """
@@ -124,7 +125,14 @@ uri = "qemu:///system"
         ('[feed]\nkind = "http"', "feed.kind", "not in this version"),
         ('[feed]\nkind = "carrier-pigeon"', "feed.kind", "not a kind of feed"),
         ('[feed]\nurl = "https://billing"', "feed.url", "not in this version"),
-        ('[webhooks]\nurl = "https://x"', "webhooks", "not in this version"),
+        ('[webhooks]\nurl = "https://x"\nsecret_file = "/x"', "webhooks.url", "not in host.export_hosts"),
+        ('[webhooks]\nurl = "http://x"', "webhooks.url", "without TLS"),
+        ('[webhooks]\nurl = "https://u:p@x"', "webhooks.url", "a user or a password"),
+        ('[webhooks]\nurl = "ftp://x"', "webhooks.url", "not a URL of this kind"),
+        ('[webhooks]\nurl = "https://localhost/x"', "webhooks.secret_file", "is required"),
+        ('[webhooks]\nsecret_file = "/etc/wiped/webhook"', "webhooks.url", "is not set"),
+        ('[webhooks]\nevents = ["phone.wipd"]', "webhooks.events", "did you mean 'phone.wiped'?"),
+        ('[webhooks]\ntimeout = "2m"', "webhooks.timeout", "from 1s to 1m"),
         ('[fleet]\nurl = "postgresql+asyncpg://db"', "fleet", "not in this version"),
         ('[retention]\naudit = "4380h"', "retention", "not in this version"),
         ('[api]\nlisten = "0.0.0.0:8443"', "api.listen", "not in this version"),
@@ -237,6 +245,19 @@ def test_our_own_directories_lie_outside_every_root(tmp_path: Path) -> None:
     assert "must lie outside every root" in faults["host.state_dir"]
 
 
+def test_events_go_to_hosts_of_the_territory_and_to_this_one(tmp_path: Path) -> None:
+    """R18: what is on the list, or loopback; the port does not matter, and all kinds are sent unless some are named."""
+    listed = GOOD.replace("[host]", '[host]\nexport_hosts = ["hooks.example.eu", "192.0.2.7"]')
+    for url in ("https://hooks.example.eu:8443/in?key=1", "https://192.0.2.7/", "http://127.0.0.1:9000/", "http://[::1]/", "http://localhost/"):
+        settings = load(_write(tmp_path, f'{listed}\n[webhooks]\nurl = "{url}"\nsecret_file = "/etc/wiped/webhook"'), {})
+        assert settings.webhooks.kinds == tuple(NoticeKind)
+    faults = _faults(tmp_path, f'{listed}\n[webhooks]\nurl = "https://example.eu/?key=geheim"\nsecret_file = "/etc/wiped/webhook"')
+    assert "example.eu is not in host.export_hosts" in faults["webhooks.url"]
+    assert "geheim" not in str(faults)
+    assert load(_write(tmp_path, GOOD), {}).webhooks.kinds == ()
+    assert "is not a host" in _faults(tmp_path, GOOD.replace("[host]", '[host]\nexport_hosts = ["https://x"]'))["host.export_hosts"]
+
+
 def test_a_golden_directory_may_be_a_root_of_its_own(tmp_path: Path) -> None:
     """Inside a root, or equal to one."""
     text = GOOD.replace('["/srv/phones"]', '["/srv/phones", "/srv/golden"]\nprotected = ["/srv/golden", "/srv/phones/base"]')
@@ -249,7 +270,7 @@ def test_a_golden_directory_may_be_a_root_of_its_own(tmp_path: Path) -> None:
         ({"WIPED__STORGE__ROOTS": "[]"}, "WIPED__STORGE__ROOTS", "did you mean 'storage'?"),
         ({"WIPED__HOST": "x"}, "WIPED__HOST", "not of the form"),
         ({"WIPED__POLICY__GRACE": "1h"}, "WIPED__POLICY__GRACE", "not of the form"),
-        ({"WIPED__WEBHOOKS__URL": "https://x"}, "webhooks", "not in this version"),
+        ({"WIPED__WEBHOOKS__URL": "https://x"}, "webhooks.url", "not in host.export_hosts"),
         ({"WIPED__STORAGE__ROOTS": "/srv/phones"}, "storage.roots", "list"),
         ({"WIPED__FEED__INTERVALL": "9s"}, "feed.intervall", "did you mean 'interval'?"),
         ({"WIPED__SAFETY__SETTLE": "soon"}, "safety.settle", "not a duration"),
