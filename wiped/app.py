@@ -29,12 +29,15 @@ from wiped.api.server import ApiServer
 from wiped.attest.signing import Ed25519Signer, generate_key
 from wiped.conduct.announce import Hub
 from wiped.conduct.clockwork import Clockwork
+from wiped.conduct.delivering import Delivering, warn_of_ending_holds
 from wiped.conduct.reconcile import Reconciler
 from wiped.conduct.service import Service
 from wiped.conduct.world import Issuer, World
 from wiped.config import Settings
 from wiped.erase.client import EraserProcess
 from wiped.errors import ConfigError
+from wiped.notify.secretfile import read_secrets
+from wiped.notify.webhook import Webhook
 from wiped.observe.client import ObserverProcess
 from wiped.observe.feed.importing import parse_subscriptions
 from wiped.observe.feed.local import LocalFeed
@@ -240,9 +243,12 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
         pause=asyncio.sleep,
     )
     world.conditions.recorded_until = await _newest_entry(ledger, clock)
+    await ledger.receive_notices(settings.webhooks.kinds)
+    delivering = await _delivering(settings, world, metrics, stack) if settings.webhooks.url else None
     reconciler = Reconciler(world)
     interval = min(SWEEP_AT_MOST, float(settings.feed.interval))
-    clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval)
+    warn = partial(warn_of_ending_holds, ledger, clock, world.safety)
+    clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn,))
     service = Service(world, reconciler, hub, clockwork.nudge)
     access = Access(settings.api.viewer_group, settings.api.operator_group, settings.api.approver_group, settings.api.auditor_group)
     parse = partial(parse_import, policies=frozenset(world.policies))
@@ -264,6 +270,7 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
                     ("hints", clockwork.listen()),
                     ("clockwork", clockwork.run()),
                     ("queue", reconciler.queue.run()),
+                    *((("notices", delivering.run()),) if delivering is not None else ()),
                     ("watchdog", _watchdog()),
                     *((("libvirt", libvirt.run()),) if libvirt is not None else ()),
                 )
@@ -281,6 +288,15 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
                     await asyncio.wait([task])
     finally:
         await _close(api, scraped)
+
+
+async def _delivering(settings: Settings, world: World, metrics: Metrics, stack: contextlib.AsyncExitStack) -> Delivering:
+    """What takes notices from the outbox to the configured receiver. Raises ConfigError for a secret file that cannot be used."""
+    hooks, issuer = settings.webhooks, world.issuer
+    keys = read_secrets(hooks.secret_file)
+    sender = Webhook(hooks.url, keys, host=issuer.host, residency=issuer.residency, version=issuer.version, timeout=float(hooks.timeout))
+    courier = await stack.enter_async_context(sender)
+    return Delivering(world.ledger, courier, world.clock, world.randomness, world.pause, metrics.delivery)
 
 
 async def _close(api: ApiServer, scraped: MetricsServer | None) -> None:

@@ -306,7 +306,7 @@ class PromiseLedger(Outbox, Protocol):
         """Keep it."""
 
 
-class Ledger(Protocol):
+class Ledger(Outbox, Protocol):
     """The memory: one serial writer; every write is synced when the call returns and carries its audit entries in the same transaction.
 
     Raises LedgerError (a full disk...) and then nothing of the call is recorded.

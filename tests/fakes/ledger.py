@@ -10,9 +10,11 @@ from typing import Any
 
 from tests.fakes.guarding import GuardingMemory
 from tests.fakes.memory import RememberingFake
+from tests.fakes.notices import NoticeMemory
 from wiped.errors import InputError, InvariantError, LedgerError, RefusedError
 from wiped.model.canonical import digest
 from wiped.model.inventory import DomainFacts
+from wiped.model.notices import NoticeKind
 from wiped.model.outcome import EraseResult, Evidence, Outcome
 from wiped.model.plan import Plan
 from wiped.model.records import (
@@ -44,7 +46,7 @@ _PHONE_STATE = {WipeStep.ERASING: State.ERASING, WipeStep.VERIFYING: State.VERIF
 _ENDED = {State.WIPED, State.RELEASED, State.RECYCLED, State.DISPOSED}
 
 
-class MemoryLedger(RememberingFake, GuardingMemory):
+class MemoryLedger(NoticeMemory, RememberingFake, GuardingMemory):
     """Port Ledger. `full`: every write raises LedgerError, as on a full disk."""
 
     def __init__(self) -> None:
@@ -179,6 +181,7 @@ class MemoryLedger(RememberingFake, GuardingMemory):
     async def conclude(self, uuid: str, decision: Decision, now: datetime) -> None:
         self._write()
         phone = self._phones[uuid]
+        self._tell_decision(phone, decision, now)
         if (phone.state, phone.flags) != (decision.state, decision.flags):
             self._log("decided", {"uuid": uuid, "state": str(decision.state)}, now)
         self._phones[uuid] = replace(
@@ -365,6 +368,8 @@ class MemoryLedger(RememberingFake, GuardingMemory):
         )
         self._phones[wipe.uuid] = replace(self._phones[wipe.uuid], state=State.WIPED if proven else State.QUARANTINED, next_at=None)
         self._log("judged", {"wipe_id": wipe_id, "outcome": outcome, "reasons": list(reasons)}, now)
+        told = {"wipe_id": wipe_id, "outcome": str(outcome), "certificate_id": certificate.id if certificate else "", "reasons": list(reasons)}
+        self._tell(NoticeKind.WIPED if proven else NoticeKind.NOT_SANITIZED, self._phones[wipe.uuid], told, now)
 
     async def finish(self, wipe_id: str, step: WipeStep, now: datetime) -> None:
         self._write()

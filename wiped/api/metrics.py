@@ -60,7 +60,11 @@ METRICS: dict[str, str] = {
     "wiped_orphan_images": "images in the roots that no domain reaches, as counted within the last hour; NaN before the first count",
     "wiped_audit_entries_total": "entries of the audit log",
     "wiped_checkpoint_age_seconds": "age of the last signed checkpoint; NaN (none) in this version",
-    "wiped_webhook_pending": "notices that wait for delivery; always 0 in this version",
+    "wiped_webhook_pending": "notices that wait for delivery",
+    "wiped_webhook_oldest_pending_seconds": "seconds since the oldest of them arose",
+    "wiped_webhook_attempts_total": "attempts to deliver a notice by result",
+    "wiped_webhook_dead_letters": "notices that were given up, and are still there",
+    "wiped_webhook_dead_total": "notices that were given up, since the daemon started",
     "wiped_libvirt_up": "1 while libvirt answers",
     "wiped_reconcile_last_success_timestamp_seconds": "Unix time of the last complete sweep; NaN before the first",
     "wiped_config_last_reload_successful": "1 when the configuration that runs was read without a fault",
@@ -107,6 +111,10 @@ class Metrics:
         self.audit = counter("wiped_audit_entries_total")
         self.checkpoint_age = gauge("wiped_checkpoint_age_seconds")
         self.webhooks = gauge("wiped_webhook_pending")
+        self.webhook_age = gauge("wiped_webhook_oldest_pending_seconds")
+        self.webhook_letters = gauge("wiped_webhook_dead_letters")
+        self.webhook_attempts = counter("wiped_webhook_attempts_total", ("result",))
+        self.webhook_dead = counter("wiped_webhook_dead_total")
         self.libvirt = gauge("wiped_libvirt_up")
         self.last_sweep = gauge("wiped_reconcile_last_success_timestamp_seconds")
         self.config = gauge("wiped_config_last_reload_successful")
@@ -120,6 +128,8 @@ class Metrics:
         for outcome in (Outcome.CLEAR, Outcome.NOT_SANITIZED):
             for trigger in ("expiry", "manual"):
                 self.wipes.labels(outcome=outcome, trigger=trigger)
+        for result in ("delivered", "failed"):
+            self.webhook_attempts.labels(result=result)
         for code in RefusalCode:
             self.refusals.labels(code=code)
         for state in State:
@@ -162,6 +172,12 @@ class Metrics:
         for code in codes:
             self.refusals.labels(code=str(code)).inc()
 
+    def delivery(self, result: str) -> None:
+        """An attempt to deliver a notice ended: `delivered`, `failed`, or `dead` (failed for the last time)."""
+        self.webhook_attempts.labels(result="delivered" if result == "delivered" else "failed").inc()
+        if result == "dead":
+            self.webhook_dead.inc()
+
     # -- gauges
     def show(self, status: HostStatus) -> None:
         """Set the gauges from the host's status."""
@@ -177,12 +193,17 @@ class Metrics:
         self.breaker.set(status.breaker_open)
         self.clock.set(status.clock_suspect)
         self.holds.set(status.holds)
+        self.webhooks.set(status.notices_pending)
+        self.webhook_age.set(status.notices_oldest_seconds)
+        self.webhook_letters.set(status.notices_dead)
         self.orphans.set(math.nan if status.orphan_images is None else status.orphan_images)
         self.libvirt.set(status.libvirt_up)
         self.last_sweep.set(math.nan if status.last_sweep_at is None else status.last_sweep_at.timestamp())
 
     def show_unknown(self) -> None:
         """The service cannot answer: gauges that would be old become NaN."""
+        for gauge in (self.webhooks, self.webhook_age, self.webhook_letters):
+            gauge.set(math.nan)
         for gauge in (self.overdue, self.oldest, self.quarantined, self.running, self.queue, self.feed_age, self.holds, self.unbound, self.last_sweep):
             gauge.set(math.nan)
         for state in State:

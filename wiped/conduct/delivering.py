@@ -17,6 +17,7 @@ import structlog
 
 from wiped.errors import WipedError
 from wiped.model.notices import Delivery, Notice
+from wiped.model.policy import Safety
 from wiped.ports import Clock, Courier, Outbox, Randomness
 
 _log = structlog.get_logger(__name__)
@@ -131,3 +132,9 @@ class Delivering:
         """Seconds: exponential, with a random half (hosts that lost one receiver together do not come back together)."""
         share = int.from_bytes(self.randomness.seed()[:4], "big") / 2**32
         return min(longest, FIRST_AGAIN * 2.0 ** min(failures, 30)) * (0.5 + share / 2)
+
+
+async def warn_of_ending_holds(outbox: Outbox, clock: Clock, safety: Safety) -> None:
+    """A chore: the alarm before a hold's end date lifts it (R9), once per hold and date: a notice, and a line in the log."""
+    for hold_id in await outbox.tell_ending_holds(clock.now(), safety.hold_warning):
+        _log.warning("a legal hold ends soon: what it keeps will be wiped as if it had not been", hold=hold_id)

@@ -18,7 +18,7 @@ from wiped.conduct.guards import Guards
 from wiped.conduct.reconcile import Reconciler
 from wiped.conduct.settling import Settling
 from wiped.conduct.world import World
-from wiped.decide import breaker, refusal
+from wiped.decide import breaker, notices, refusal
 from wiped.errors import InputError, LedgerError, NotFoundError, RefusedError
 from wiped.model.instants import instant_text
 from wiped.model.plan import Plan, RefusalCode
@@ -59,6 +59,8 @@ class Service(Guards, Settling):
         overdue = [phone for phone in late if Flag.OVERDUE in phone.flags]
         answered = conditions.feed.complete_at
         counts = await world.ledger.counts()
+        backlog = await world.ledger.notice_backlog()
+        faults = {**await self.readiness(), "notices": notices.fault(backlog, now)}
         return HostStatus(
             host=world.issuer.host,
             version=world.issuer.version,
@@ -79,7 +81,10 @@ class Service(Guards, Settling):
             clock_suspect=bool(conditions.clock_suspect),
             last_sweep_at=conditions.last_sweep_at,
             orphan_images=conditions.orphan_images,
-            faults={name: fault for name, fault in (await self.readiness()).items() if fault},
+            notices_pending=backlog.pending,
+            notices_dead=backlog.dead,
+            notices_oldest_seconds=0 if backlog.oldest_at is None else max(0, int((now - backlog.oldest_at).total_seconds())),
+            faults={name: fault for name, fault in faults.items() if fault},
         )
 
     async def _progress(self) -> tuple[WipeProgress, ...]:

@@ -18,10 +18,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from wiped.model.instants import instant_text
-from wiped.model.notices import NoticeKind
+from wiped.model.notices import Backlog, NoticeKind
 from wiped.model.plan import RefusalCode
 from wiped.model.subscription import Decision, Flag, State
 
+#: A receiver that has taken nothing for so long is a fault of the host.
+SILENT = timedelta(hours=1)
 #: The same refusal is told again after this.
 REFUSED_AGAIN = timedelta(days=1)
 
@@ -133,3 +135,12 @@ def is_news(told: Told, last: Last | None, now: datetime) -> bool:
     if told.kind is NoticeKind.HELD:
         return told.fresh
     return dict(last.data) != dict(told.data)
+
+
+def fault(backlog: Backlog, now: datetime) -> str:
+    """What is wrong with the delivery of notices, for people; "" when nothing is."""
+    if backlog.dead:
+        return f"{backlog.dead} notices were given up (dead letters): see that the receiver takes them, then wipectl notices retry"
+    if backlog.oldest_at is not None and now - backlog.oldest_at >= SILENT:
+        return f"{backlog.pending} notices wait for the receiver, the oldest since {instant_text(backlog.oldest_at)}; they are tried again"
+    return ""

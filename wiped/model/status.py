@@ -50,6 +50,10 @@ class HostStatus:
     clock_suspect: bool = False
     last_sweep_at: datetime | None = None
     orphan_images: int | None = None
+    notices_pending: int = 0
+    notices_dead: int = 0
+    notices_oldest_seconds: int = 0
+    """Since when the oldest pending notice waits."""
     faults: dict[str, str] = field(default_factory=dict)
 
 
