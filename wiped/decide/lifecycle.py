@@ -122,6 +122,10 @@ def decide(facts: LifecycleFacts, policy: Policy, safety: Safety, now: datetime)
     retries are the conductor's, through `last_word`.
     """
     holds = active_holds(facts.holds, now)
+    return _with_holds(_decided(facts, holds, policy, safety, now), holds, safety, now)
+
+
+def _decided(facts: LifecycleFacts, holds: tuple[Hold, ...], policy: Policy, safety: Safety, now: datetime) -> Decision:
     held = bool(holds)
     state = facts.recorded_state
     if state in _OF_THE_WIPE:
@@ -142,8 +146,10 @@ def decide(facts: LifecycleFacts, policy: Policy, safety: Safety, now: datetime)
     else:
         decision = _in_grace(facts, instants, trigger)
     reached = tuple(seconds for at, seconds in instants.notices if at <= now)
-    decision = replace(decision, notices=reached, flags=_flags(facts, held, *decision.flags), overdue_at=decision.overdue_at or trigger.overdue_at)
-    return _with_holds(decision, holds, safety, now)
+    if decision.state is State.VANISHED:  # its notices fall due all the same
+        coming = [at for at in (*(at for at, _ in instants.notices), decision.next_at) if at is not None and at > now]
+        decision = replace(decision, next_at=min(coming, default=None))
+    return replace(decision, notices=reached, flags=_flags(facts, held, *decision.flags), overdue_at=decision.overdue_at or trigger.overdue_at)
 
 
 def _with_holds(decision: Decision, holds: tuple[Hold, ...], safety: Safety, now: datetime) -> Decision:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.decide.nouns import DAY, HOUR, NOON, PHONE, facts, subscription
+from wiped.decide.approval import stands
 from wiped.decide.lifecycle import decide, last_word
+from wiped.decide.window import is_open, parse
+from wiped.model.asks import FENCING, GROUNDS, RequestKind
 from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import Action, FeedStatus, Flag, Hold, State, WipeRequest
 
 POLICY = Policy()
 SAFETY = Safety()
+NIGHT = parse("* 1-4 * * *", UTC)
 SECOND = timedelta(seconds=1)
 HOLD = Hold("h1", PHONE, "", "litigation")
 MANUAL = WipeRequest("r1", "manual", "operator", NOON + HOUR)
@@ -118,6 +122,26 @@ def test_last_word_before_the_first_byte_honours_a_renewal():
 
 instants = st.integers(-40 * 86_400, 40 * 86_400).map(lambda seconds: NOON + timedelta(seconds=seconds))
 feeds = st.builds(FeedStatus, st.none() | instants, st.integers(0, 4))
+any_request = st.builds(
+    lambda kind, at, effective, approved, signed, approved_at, until: WipeRequest(
+        "r",
+        kind,
+        GROUNDS[kind][0],
+        at,
+        approved=approved,
+        signed=signed,
+        effective_at=effective if kind == RequestKind.DRAIN else None,
+        approved_at=approved_at if approved else None,
+        approved_until=until if approved else None,
+    ),
+    st.sampled_from(RequestKind),
+    instants,
+    instants,
+    st.booleans(),
+    st.booleans(),
+    instants,
+    instants,
+)
 any_facts = st.builds(
     facts,
     instants,
@@ -126,25 +150,41 @@ any_facts = st.builds(
     recorded_state=st.sampled_from(State),
     feed=feeds,
     holds=st.lists(st.builds(lambda until: replace(HOLD, until=until), st.none() | instants), max_size=2).map(tuple),
-    requests=st.lists(st.builds(lambda at: replace(MANUAL, requested_at=at), instants), max_size=2).map(tuple),
+    requests=st.lists(any_request, max_size=3).map(tuple),
     present=st.booleans(),
     protected=st.booleans(),
+    suspended=st.booleans(),
+    fenced=st.booleans(),
+    remembered=st.booleans(),
+    migrated=st.booleans(),
     clock_suspect=st.booleans(),
     breaker_open=st.booleans(),
     occupied_by_other=st.booleans(),
     refusals=st.sampled_from([(), ("drift",)]),
 )
+policies = st.builds(
+    lambda grace, closed, fence_held: replace(POLICY, grace=grace, window=NIGHT if closed else None, fence_held=fence_held),
+    st.integers(0, 10 * 86_400),
+    st.booleans(),
+    st.booleans(),
+)
 
 
-@given(any_facts, instants, st.integers(0, 10 * 86_400))
-def test_a_wipe_is_only_decided_when_nothing_forbids_it(fact, now, grace):
-    """Whatever the facts: WIPE means expired, past grace, not held, not protected, a sane clock, a closed breaker, a feed that answered, a domain."""
-    decision = decide(fact, replace(POLICY, grace=grace), SAFETY, now)
+@given(any_facts, instants, policies)
+def test_a_wipe_is_only_decided_when_nothing_forbids_it(fact, now, policy):
+    """Whatever the facts: WIPE means a term that is over or a second person, settled, not held, not protected, a sane clock, a closed breaker, a feed that
+    answered, a phone that is or was here, and a window that is open unless it may not wait."""
+    decision = decide(fact, policy, SAFETY, now)
     if decision.action is not Action.WIPE:
         return
-    assert fact.subscription is not None
-    assert fact.present
-    assert fact.subscription.expires_at + timedelta(seconds=SAFETY.settle) <= now
+    term = fact.subscription
+    assert term is not None
+    assert fact.present or (fact.remembered and not fact.migrated)
+    erasing = [request for request in fact.requests if request.kind != "leak"]
+    agreed = [request for request in erasing if stands(request, now)]
+    settle = timedelta(seconds=SAFETY.settle)
+    if now < term.expires_at + settle:
+        assert any(max(request.requested_at, request.effective_at or request.requested_at) + settle <= now for request in agreed)
     assert not fact.protected
     assert not fact.clock_suspect
     assert not fact.breaker_open
@@ -153,23 +193,36 @@ def test_a_wipe_is_only_decided_when_nothing_forbids_it(fact, now, grace):
     assert decision.due_at is not None
     assert decision.due_at <= now
     assert fact.feed.complete_at >= min(decision.due_at, now - timedelta(seconds=SAFETY.feed_max_age))
-    if not fact.requests and not fact.subscription.minor:
-        assert max(fact.subscription.expires_at, fact.subscription.first_recorded_at) + timedelta(seconds=grace) <= now
+    if not erasing and not term.minor:
+        assert max(term.expires_at, term.first_recorded_at) + timedelta(seconds=policy.grace) <= now
+    if not is_open(policy.window, now):
+        assert decision.urgent or decision.trigger == "manual"
 
 
-@given(any_facts, instants)
-def test_the_next_instant_is_ahead_and_changes_something(fact, now):
+@given(any_facts, instants, policies)
+def test_what_was_asked_for_is_fenced_until_it_is_settled(fact, now, policy):
+    """While a deletion, cancellation, withdrawn consent, guardian's notice or leak is open, a phone that is there is never left running."""
+    decision = decide(fact, policy, SAFETY, now)
+    open_ones = any(request.kind in FENCING for request in fact.requests) or fact.suspended
+    if open_ones and fact.present and decision.state in (State.UNBOUND, State.ACTIVE, State.NOTICE, State.GRACE, State.DUE):
+        assert decision.action in (Action.FENCE, Action.WIPE)
+
+
+@given(any_facts, instants, policies)
+def test_the_next_instant_is_ahead_and_changes_something(fact, now, policy):
     """`next_at` lies in the future: the schedule can never spin on one phone."""
-    decision = decide(fact, POLICY, SAFETY, now)
+    decision = decide(fact, policy, SAFETY, now)
     assert decision.next_at is None or decision.next_at > now
     assert decision.reasons
 
 
-@given(instants, instants)
-def test_nothing_changes_before_the_next_instant(now, at):
-    """Between now and `next_at` time alone changes neither state nor action (the sweep may sleep)."""
-    first = decide(facts(now), POLICY, SAFETY, now)
-    if first.state is State.DUE or first.next_at is None or not now <= at < first.next_at:
+@given(any_facts, instants, instants, policies)
+def test_nothing_changes_before_the_next_instant(fact, now, at, policy):
+    """Between now and `next_at` time alone changes neither state nor action nor flags (the sweep may sleep)."""
+    first = decide(fact, policy, SAFETY, now)
+    if not now <= at or (first.next_at is not None and at >= first.next_at):
         return
-    again = decide(facts(at), POLICY, SAFETY, at)
-    assert (again.state, again.action, again.notices) == (first.state, first.action, first.notices)
+    if first.state is State.DUE:  # a due phone is looked at again every minute; the feed's age counts from its answer
+        return
+    again = decide(fact, policy, SAFETY, at)
+    assert (again.state, again.action, again.notices, again.flags) == (first.state, first.action, first.notices, first.flags)
