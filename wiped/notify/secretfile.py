@@ -21,13 +21,15 @@ def read_secrets(path: str, key: str = "webhooks.secret_file") -> tuple[bytes, .
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise unusable(f"cannot be read: {error.strerror}") from error
-    with open(handle, "rb") as file:
+    try:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MAX_BYTES:
             raise unusable("is not a small regular file")
         if facts.st_mode & 0o027:
             raise unusable(f"can be read or changed by others (mode {stat.S_IMODE(facts.st_mode):04o}); chmod 0600")
-        data = file.read(_MAX_BYTES + 1)
+        data = os.read(handle, _MAX_BYTES)
+    finally:
+        os.close(handle)
     try:
         return parse_secrets(data.decode("ascii"))
     except (UnicodeDecodeError, InputError) as error:
