@@ -12,6 +12,7 @@ import fcntl
 import os
 import signal
 import socket
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -34,14 +35,19 @@ from wiped.conduct.reconcile import Reconciler
 from wiped.conduct.service import Service
 from wiped.conduct.world import Issuer, World
 from wiped.config import Settings
+from wiped.config.sections import Feed as FeedSection
 from wiped.erase.client import EraserProcess
-from wiped.errors import ConfigError
+from wiped.errors import ConfigError, InputError
 from wiped.notify.secretfile import read_secrets
 from wiped.notify.webhook import Webhook
 from wiped.observe.client import ObserverProcess
+from wiped.observe.feed.file import FileSource
+from wiped.observe.feed.http import HttpSource
 from wiped.observe.feed.importing import parse_subscriptions
 from wiped.observe.feed.local import LocalFeed
-from wiped.ports import Clock, Eraser, Fences, Hypervisor, Ledger, Milestones, Observer, Sheets
+from wiped.observe.feed.polling import PolledFeed
+from wiped.observe.feed.signed import Verifier
+from wiped.ports import Clock, Eraser, Feed, Fences, Hypervisor, Ledger, Milestones, Observer, Sheets
 from wiped.record.ledger import SqlLedger
 from wiped.record.salts import SaltFile
 from wiped.record.sheets import SheetFiles
@@ -171,6 +177,49 @@ def _write_new(path: str, content: bytes) -> None:
         os.close(directory)
 
 
+def _read_key(path: str, key: str) -> bytes:
+    """A small file named by the setting `key`. Raises ConfigError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(65_536)
+    except OSError as error:
+        raise ConfigError(f"{key}: {path!r} cannot be read: {error.strerror}", faults=[(key, f"{path!r} cannot be read: {error.strerror}")]) from error
+
+
+def _tls(feed: FeedSection) -> ssl.SSLContext:
+    """TLS to billing: the system's authorities or `ca_file`, and our certificate where one is configured. Raises ConfigError."""
+    try:
+        context = ssl.create_default_context(cafile=feed.ca_file or None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if feed.client_cert_file:
+            context.load_cert_chain(feed.client_cert_file, feed.client_key_file)
+    except (OSError, ssl.SSLError) as error:
+        why = "ca_file, client_cert_file or client_key_file cannot be used"
+        raise ConfigError(f"feed: {why}", faults=[("feed.ca_file", why)]) from error
+    return context
+
+
+async def _feed(settings: Settings, ledger: SqlLedger, clock: Clock, metrics: Metrics, stack: contextlib.AsyncExitStack) -> Feed:
+    """The configured feed; its session is closed with `stack`. Raises ConfigError."""
+    feed = settings.feed
+    if feed.kind == "local":
+        return LocalFeed(clock)
+    verifier = None
+    if feed.verify_key_file:
+        try:
+            verifier = Verifier(_read_key(feed.verify_key_file, "feed.verify_key_file"))
+        except InputError as error:
+            raise ConfigError(f"feed.verify_key_file: {error}", faults=[("feed.verify_key_file", str(error))]) from error
+    if feed.kind == "file":
+        source: FileSource | HttpSource = FileSource(feed.path)
+    else:
+        agent = f"wiped/{wiped.__version__}"
+        tls = _tls(feed) if feed.url.startswith("https:") else None
+        source = await stack.enter_async_context(HttpSource(feed.url, timeout=feed.timeout, agent=agent, token_file=feed.token_file, tls=tls))
+    policies = frozenset(settings.policies())
+    return PolledFeed(source, ledger, clock, settings.safety(), policies=policies, verifier=verifier, failed=metrics.feed_failed)
+
+
 async def _newest_entry(ledger: Ledger, clock: Clock) -> datetime | None:
     """The instant of the newest audit entry. Notes the daemon's start, whose number tells where the newest one from before stands."""
     started = await ledger.note("daemon-started", {"version": wiped.__version__}, clock.now())
@@ -230,7 +279,7 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
         fences=given.fences or FenceFiles(),
         observer=observer,
         eraser=given.eraser or EraserProcess(config=settings.path),
-        feed=LocalFeed(clock),
+        feed=await _feed(settings, ledger, clock, metrics, stack),
         ledger=ledger,
         sheets=given.sheets or SheetFiles(),
         signer=load_signer(settings),

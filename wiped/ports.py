@@ -296,8 +296,15 @@ class PromiseLedger(Outbox, Protocol):
     async def change_drain(self, drain_id: str, now: datetime, *, approver: str = "", cancelled: bool = False, operator: str = "") -> Drain:
         """Approved by a second person, or cancelled before its date (audited). Raises InputError once it has begun."""
 
+
+class FeedLedger(Protocol):
+    """The part of the memory that a feed needs; the same ledger. Synced, audited, LedgerError and then nothing, as `Ledger`."""
+
     async def record_answer(self, records: Sequence[SubscriptionRecord], now: datetime, *, source: str) -> FeedTaken:
-        """A feed's records, each for itself: what is refused is told and counted, the rest is taken. Revisions never go back."""
+        """A feed's records, each for itself: what is refused is told (once) and counted, the rest is taken. Revisions never go back."""
+
+    async def bound_phones(self) -> int:
+        """How many phones have a generation that has not ended."""
 
     async def host_condition(self, key: str) -> Any:
         """A JSON value that is kept for the whole host; None where there is none."""
@@ -436,8 +443,8 @@ class Ledger(Outbox, Protocol):
     async def memories(self, uuid: str = "") -> tuple[Memory, ...]:
         """When each phone, or one, was last looked at."""
 
-    async def remembered_files(self, uuid: str) -> tuple[RememberedFile, ...]:
-        """The phone's files as of its newest look."""
+    async def remembered_files(self, uuid: str, *, ever: bool = False) -> tuple[RememberedFile, ...]:
+        """The phone's files as of its newest look; `ever`: as of any look in its generation."""
 
     async def remembered_owners(self) -> dict[FileIdentity, frozenset[str]]:
         """Which phones each file was ever remembered to belong to, in generations that have not ended."""

@@ -51,7 +51,7 @@ METRICS: dict[str, str] = {
     "wiped_running_wipes": "wipes that run now",
     "wiped_queue_length": "wipes that wait for their turn",
     "wiped_feed_age_seconds": "seconds since the feed's last complete answer",
-    "wiped_feed_errors_total": "feed failures by reason; none in this version, which has the local feed alone",
+    "wiped_feed_errors_total": "answers of the feed that were not taken, or records refused, by reason",
     "wiped_breaker_open": "1 while the breaker stops new wipes",
     "wiped_clock_suspect": "1 while nothing is concluded from time",
     "wiped_legal_holds": "legal holds in force",
@@ -166,6 +166,10 @@ class Metrics:
                 self.mismatches.inc(artefact.evidence.mismatches)
         if record.outcome != Outcome.NOT_SANITIZED:
             self._counted.pop(record.id, None)
+
+    def feed_failed(self, reason: str) -> None:
+        """An answer of the feed was not taken (`decide.feeding.FeedFault`)."""
+        self.feed_errors.labels(reason).inc()
 
     def refused(self, codes: Sequence[str]) -> None:
         """Guards said no."""

@@ -104,19 +104,34 @@ class Libvirt(Section):
 
 
 class Feed(Section):
-    """`[feed]`: where subscriptions come from. Spans in seconds."""
+    """`[feed]`: where subscriptions come from. Spans in seconds; `timeout` of one whole answer. `url` for `http`, `path` for `file`."""
 
     kind: str = "local"
+    url: str = ""
+    path: Path = ""
     interval: Duration = 60
     max_age: Duration = 900
+    timeout: Duration = 30
+    token_file: Path = ""
+    ca_file: Path = ""
+    client_cert_file: Path = ""
+    client_key_file: Path = ""
+    verify_key_file: Path = ""
 
     @field_validator("kind")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value in {"http", "postgresql"}:
-            raise ValueError(f'{value!r} is not in this version; use "local" and wipectl subscriptions')
-        if value != "local":
-            raise ValueError(f'{value!r} is not a kind of feed; this version has "local"')
+        if value == "postgresql":
+            raise ValueError(f'{value!r} is not in this version; use "http", "file" or "local"')
+        if value not in {"local", "http", "file"}:
+            raise ValueError(f'{value!r} is not a kind of feed; this version has "local", "http" and "file"')
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if value and (fault := url_fault(value)):
+            raise ValueError(fault)
         return value
 
     @field_validator("interval")
@@ -124,6 +139,13 @@ class Feed(Section):
     def _sane(cls, value: int) -> int:
         if not 1 <= value <= 86_400:
             raise ValueError("must be from 1s to 24h")
+        return value
+
+    @field_validator("timeout")
+    @classmethod
+    def _patience(cls, value: int) -> int:
+        if not 1 <= value <= 600:
+            raise ValueError("must be from 1s to 10m")
         return value
 
 
@@ -318,9 +340,6 @@ class Tables(Section):
 LATER: dict[str, str] = {
     "fleet": "each host is on its own",
     "retention": "audit records are kept without end",
-    "feed.url": "only the local feed is here",
-    "feed.token_file": "only the local feed is here",
-    "feed.verify_key_file": "only the local feed is here",
     "api.listen": "the API is on the Unix socket alone",
     "api.tls_cert": "the API is on the Unix socket alone",
     "api.tls_key": "the API is on the Unix socket alone",

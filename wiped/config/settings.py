@@ -222,7 +222,31 @@ def _between(sections: Mapping[str, Any], rules: StorageRules) -> list[Fault]:
             faults.append((key, f"the socket's path has {len(os.fsencode(path))} bytes, the kernel takes {MAX_SOCKET_PATH}: {path!r}; choose a shorter one"))
     if feed is not None and feed.max_age < feed.interval:
         faults.append(("feed.max_age", "is shorter than feed.interval: the feed would be stale between two answers"))
+    if feed is not None:
+        faults += _asked(host, feed)
     return faults + _sent_out(host, sections["webhooks"])
+
+
+def _asked(host: Host | None, feed: Feed) -> list[Fault]:
+    """Faults of a feed that is half configured, or that is asked beyond this host's territory (R18)."""
+    faults: list[Fault] = []
+    needed = {"http": "url", "file": "path"}
+    for kind, key in needed.items():
+        given = bool(getattr(feed, key))
+        if feed.kind == kind and not given:
+            faults.append((f"feed.{key}", f'is required with kind = "{kind}"'))
+        elif given and feed.kind != kind:
+            faults.append((f"feed.{key}", f'is for kind = "{kind}"; this is "{feed.kind}"'))
+    for key in ("token_file", "ca_file", "client_cert_file", "client_key_file"):
+        if getattr(feed, key) and feed.kind != "http":
+            faults.append((f"feed.{key}", f'is for kind = "http"; this is "{feed.kind}"'))
+    if feed.verify_key_file and feed.kind == "local":
+        faults.append(("feed.verify_key_file", 'is for a feed; this is "local"'))
+    if bool(feed.client_cert_file) != bool(feed.client_key_file):
+        faults.append(("feed.client_cert_file", "and feed.client_key_file go together"))
+    if feed.kind == "http" and feed.url and host is not None and (fault := territory_fault(feed.url, host.export_hosts, host.residency)):
+        faults.append(("feed.url", fault))
+    return faults
 
 
 def _sent_out(host: Host | None, webhooks: Webhooks | None) -> list[Fault]:

@@ -155,6 +155,8 @@ class FeedStatus:
     complete_at: datetime | None
     complete_answers: int = 0
     kind: str = "local"
+    fault: str = ""
+    """Why the last answer was not taken (`decide.feeding.FeedFault`)."""
 
 
 @dataclass(frozen=True, slots=True)

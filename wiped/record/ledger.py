@@ -19,6 +19,7 @@ from wiped.model.subscription import AccountReference, Decision, Hold, Lifecycle
 from wiped.ports import Clock, Pseudonyms, Signer
 from wiped.record import asks, auditlog, massmistakes, phones, terms, verdicts, wipes
 from wiped.record.database import Database
+from wiped.record.feeding import FeedingLedger
 from wiped.record.freed import FreedLedger
 from wiped.record.guarding import GuardingLedger
 from wiped.record.migrate import FILE_NAME, migrate
@@ -46,7 +47,7 @@ class Vault(Pseudonyms, Protocol):
         """Those of `pseudonyms` that have a slot."""
 
 
-class SqlLedger(FreedLedger, GuardingLedger, NoticeLedger, RememberingLedger):
+class SqlLedger(FeedingLedger, FreedLedger, GuardingLedger, NoticeLedger, RememberingLedger):
     """The memory of one host. Open it with `open`, end it with `close` (or as an async context)."""
 
     def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
@@ -130,24 +131,34 @@ class SqlLedger(FreedLedger, GuardingLedger, NoticeLedger, RememberingLedger):
         person alone would bring the end of a running term forward."""
         terms.check(records)
         async with self._db.turn():
-            before = await self._db.read(lambda c: [terms.standing(c, record.uuid) for record in records])
-            moves: list[tuple[terms.Standing, SubscriptionRecord, terms.Change]] = []
-            refused: list[tuple[str, RefusalCode]] = []
-            for stand, record in zip(before, records, strict=True):
-                same = stand.last is not None and stand.last.account in await self._vault.find(record.account, (stand.generation,))
-                found = terms.weigh(stand, record, same_account=same, source=source, now=now)
-                if isinstance(found, RefusalCode):
-                    refused.append((record.uuid, found))
-                else:
-                    moves.append((stand, record, found))
+            moves, refused = await self._weighed(records, now, source)
             if refused:
                 await self._db.write_in_turn(lambda c: terms.note_refused(c, refused, now, source=source, operator=operator))
                 raise terms.refusal(refused)
             if all(change is terms.Change.NOTHING and not stand.occupied for stand, _, change in moves):
                 return tuple(stand.last for stand, _, _ in moves if stand.last is not None)
-            # Slots are on disk before the ledger refers to them.
-            ready = [terms.Move(stand, record, change, await self._account(stand, record, change)) for stand, record, change in moves]
+            ready = await self._ready(moves)
             return await self._db.write_in_turn(lambda c: terms.apply(c, ready, now, source=source, operator=operator))
+
+    async def _weighed(
+        self, records: Sequence[SubscriptionRecord], now: datetime, source: str
+    ) -> tuple[list[tuple[terms.Standing, SubscriptionRecord, terms.Change]], list[tuple[str, RefusalCode]]]:  # fmt: skip
+        """What each record does; the caller holds the writer's turn."""
+        before = await self._db.read(lambda c: [terms.standing(c, record.uuid) for record in records])
+        moves: list[tuple[terms.Standing, SubscriptionRecord, terms.Change]] = []
+        refused: list[tuple[str, RefusalCode]] = []
+        for stand, record in zip(before, records, strict=True):
+            same = stand.last is not None and stand.last.account in await self._vault.find(record.account, (stand.generation,))
+            found = terms.weigh(stand, record, same_account=same, source=source, now=now)
+            if isinstance(found, RefusalCode):
+                refused.append((record.uuid, found))
+            else:
+                moves.append((stand, record, found))
+        return moves, refused
+
+    async def _ready(self, moves: Sequence[tuple[terms.Standing, SubscriptionRecord, terms.Change]]) -> list[terms.Move]:
+        """With pseudonyms: slots are on disk before the ledger refers to them."""
+        return [terms.Move(stand, record, change, await self._account(stand, record, change)) for stand, record, change in moves]
 
     async def _account(self, stand: terms.Standing, record: SubscriptionRecord, change: terms.Change) -> str:
         if stand.last is not None and change is not terms.Change.BEGIN:

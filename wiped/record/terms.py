@@ -7,6 +7,8 @@ What one record does to one phone (`weigh`, pure):
     the same account, past the last word        -> refused: subscription-renewed
     by hand, the end of a running term earlier  -> refused: needs-approval
     another account, the phone not yet wiped    -> refused: generation-occupied, and the phone is marked (and so fenced)
+    a feed's record older than one taken before -> refused: revision-old
+    a new term while host or product is drained -> refused: draining (R7)
     the very term that ended with its wipe      -> nothing: a feed that repeats itself does not bring a wiped phone's term back
 """
 
@@ -28,10 +30,10 @@ from wiped.model.subscription import State, Subscription, SubscriptionRecord
 from wiped.record import auditlog, outbox
 from wiped.record.phones import WIPE_STATES, blank, row_of, touch
 from wiped.record.rows import AnyRow, subscription_of
-from wiped.record.schema import phones, requests, subscriptions, wipes
+from wiped.record.schema import drains, phones, requests, subscriptions, wipes
 
-#: Sources behind which one person stands: they cannot bring the end of a running term forward alone.
-BY_HAND = frozenset({"local", "cli", "import"})
+#: Sources behind which one person stands: they cannot bring the end of a running term forward alone, unless billing signed the record.
+BY_HAND = frozenset({"local", "cli", "import", "file"})
 #: Requests of an operator that a renewal answers; a customer's or a guardian's own are kept.
 _ANSWERED_BY_RENEWAL = ("manual",)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -49,7 +51,8 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One phone before a record: `last` is its newest term, `ended` when that generation is over; `committed`: a wipe spoke its last word."""
+    """One phone before a record: `last` is its newest term, `ended` when that generation is over; `committed`: a wipe spoke its last word; `drained`:
+    products of announced drains, "" for the whole host."""
 
     uuid: str
     generation: int
@@ -57,6 +60,7 @@ class Standing:
     ended: bool
     committed: bool
     occupied: bool
+    drained: frozenset[str] = frozenset()
 
 
 def check(records: Sequence[SubscriptionRecord]) -> None:
@@ -81,39 +85,50 @@ def standing(connection: Connection, uuid: str) -> Standing:
     """What is recorded of one phone."""
     phone = row_of(connection, uuid)
     if phone is None:
-        return Standing(uuid, 0, None, ended=True, committed=False, occupied=False)
+        return Standing(uuid, 0, None, ended=True, committed=False, occupied=False, drained=drained(connection))
     row = connection.execute(select(subscriptions).where(subscriptions.c.uuid == uuid, subscriptions.c.generation == phone.generation)).first()
     step = connection.execute(select(wipes.c.step).where(wipes.c.uuid == uuid, text("step NOT IN ('released', 'cancelled', 'disposed')"))).scalar()
     ended = row is None or row.ended_at is not None
     committed = step in COMMITTED_STEPS or (not ended and phone.state in WIPE_STATES)
-    return Standing(uuid, phone.generation, subscription_of(row) if row else None, ended, committed, phone.occupied)
+    return Standing(uuid, phone.generation, subscription_of(row) if row else None, ended, committed, phone.occupied, drained(connection))
+
+
+def drained(connection: Connection) -> frozenset[str]:
+    """The products of the drains in force; "" stands for the whole host."""
+    return frozenset(connection.execute(select(drains.c.product).where(text("cancelled_at IS NULL"))).scalars())
 
 
 def _same(term: Subscription, record: SubscriptionRecord) -> bool:
-    return (term.subscription_id, term.starts_at, term.expires_at, term.policy, term.minor) == (
+    return (term.subscription_id, term.starts_at, term.expires_at, term.policy, term.minor, term.product) == (
         record.subscription_id,
         record.starts_at,
         record.expires_at,
         record.policy,
         record.minor,
+        record.product,
     )
 
 
 def weigh(before: Standing, record: SubscriptionRecord, *, same_account: bool, source: str, now: datetime) -> Change | RefusalCode:
     """What `record` does to a phone that stands like `before`. Pure."""
     term = before.last
+    begin: Change | RefusalCode = RefusalCode.DRAINING if before.drained & {"", record.product} else Change.BEGIN
     if term is None:
-        return RefusalCode.GENERATION_OCCUPIED if before.committed else Change.BEGIN
+        return RefusalCode.GENERATION_OCCUPIED if before.committed else begin
     if before.ended:
         repeated = same_account and record.subscription_id == term.subscription_id and record.expires_at <= term.expires_at
-        return Change.NOTHING if repeated else Change.BEGIN
+        return Change.NOTHING if repeated else begin
     if not same_account:
         return RefusalCode.GENERATION_OCCUPIED
+    newer = record.revision is not None and (term.feed_revision is None or record.revision > term.feed_revision)
     if _same(term, record):
-        return Change.NOTHING
+        # Its revision is remembered all the same: what was taken before it may not come back.
+        return Change.CORRECT if newer and not before.committed else Change.NOTHING
+    if term.feed_revision is not None and record.revision is not None and not newer:
+        return RefusalCode.REVISION_OLD
     if before.committed:
         return RefusalCode.SUBSCRIPTION_RENEWED
-    if record.expires_at < term.expires_at and now < term.expires_at and source in BY_HAND:
+    if record.expires_at < term.expires_at and now < term.expires_at and source in BY_HAND and not record.signed:
         return RefusalCode.NEEDS_APPROVAL
     return Change.CORRECT if record.expires_at <= term.expires_at and record.subscription_id == term.subscription_id else Change.RENEW
 
@@ -164,6 +179,8 @@ def _values(record: SubscriptionRecord, source: str) -> dict[str, Any]:
         "policy": record.policy,
         "minor": record.minor,
         "source": source,
+        "product": record.product,
+        "feed_revision": record.revision,
     }
 
 
@@ -200,6 +217,7 @@ def _continue(connection: Connection, term: Subscription, move: Move, now: datet
     record = move.record
     values = {
         **_values(record, source),
+        "feed_revision": record.revision if record.revision is not None else term.feed_revision,
         "first_recorded_at": term.first_recorded_at if record.expires_at == term.expires_at else now,
         "revision": term.revision + 1,
     }
@@ -239,6 +257,8 @@ _WORDS = {
     RefusalCode.GENERATION_OCCUPIED: "belongs to another account until it is wiped",
     RefusalCode.SUBSCRIPTION_RENEWED: "is past the last word of its wipe: nothing turns back",
     RefusalCode.NEEDS_APPROVAL: "has a running term, and bringing its end forward takes a second person",
+    RefusalCode.REVISION_OLD: "has a newer record already",
+    RefusalCode.DRAINING: "takes no new subscription: the host, or its product, stops operating",
 }
 
 

@@ -122,9 +122,15 @@ uri = "qemu:///system"
 @pytest.mark.parametrize(
     ("section", "key", "part"),
     [
-        ('[feed]\nkind = "http"', "feed.kind", "not in this version"),
+        ('[feed]\nkind = "http"', "feed.url", "is required"),
+        ('[feed]\nkind = "file"', "feed.path", "is required"),
+        ('[feed]\nkind = "postgresql"', "feed.kind", "not in this version"),
+        ('[feed]\nkind = "http"\nurl = "http://billing.example/x"', "feed.url", "without TLS"),
+        ('[feed]\nkind = "http"\nurl = "https://billing.example/x"', "feed.url", "export_hosts"),
+        ('[feed]\nkind = "file"\npath = "/x"\ntoken_file = "/y"', "feed.token_file", "kind"),
+        ('[feed]\ntimeout = "1h"', "feed.timeout", "10m"),
         ('[feed]\nkind = "carrier-pigeon"', "feed.kind", "not a kind of feed"),
-        ('[feed]\nurl = "https://billing"', "feed.url", "not in this version"),
+        ('[feed]\nurl = "https://billing"', "feed.url", "is for kind"),
         ('[webhooks]\nurl = "https://x"\nsecret_file = "/x"', "webhooks.url", "not in host.export_hosts"),
         ('[webhooks]\nurl = "http://x"', "webhooks.url", "without TLS"),
         ('[webhooks]\nurl = "https://u:p@x"', "webhooks.url", "a user or a password"),

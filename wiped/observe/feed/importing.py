@@ -1,7 +1,7 @@
 """Import files: bytes of JSON lines or CSV into subscription records, all or nothing, every fault with its line and all faults at once.
 
 Columns (CSV header) or keys (JSON): `phone` (UUID), `account`, `subscription`, `starts`, `expires` (RFC 3339 with a zone), and optionally `minor`
-(true or false) and `policy`. Nothing has a default that could end a service: a missing or blank expiry is a fault.
+(true or false), `policy` and `product`. Nothing has a default that could end a service: a missing or blank expiry is a fault.
 
 Pure: bytes in, values out. No value of the file is ever repeated in an error (R11): a shifted column or a forgotten header would put account
 references where a word of ours is expected.
@@ -23,7 +23,7 @@ from wiped.errors import InputError
 from wiped.model.subscription import AccountReference, SubscriptionRecord
 
 REQUIRED = ("phone", "account", "subscription", "starts", "expires")
-OPTIONAL = ("minor", "policy")
+OPTIONAL = ("minor", "policy", "product")
 COLUMNS = REQUIRED + OPTIONAL
 
 #: A longer file is refused as a whole: a host has hundreds of phones, so a million lines is a mistake.
@@ -42,18 +42,20 @@ _TIME = re.compile(_LOCAL_TIME + r"(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
 @dataclass(slots=True)
-class _Faults:
+class Faults:
     """Faults found so far; `total` goes on counting after `MAX_FAULTS` are kept."""
 
     kept: list[tuple[str, str]] = field(default_factory=list)
     total: int = 0
 
     def add(self, line: int, fault: str) -> None:
+        """One more."""
         self.total += 1
         if len(self.kept) < MAX_FAULTS:
             self.kept.append((f"line {line}", fault))
 
     def raise_if_any(self) -> None:
+        """Raises InputError that names them."""
         if self.total:
             shown = "; ".join(f"{where}: {fault}" for where, fault in self.kept[:SHOWN_FAULTS])
             more = f"; and {self.total - SHOWN_FAULTS} more" if self.total > SHOWN_FAULTS else ""
@@ -66,7 +68,7 @@ def parse_subscriptions(data: bytes, *, form: str = "", policies: Collection[str
     `form`: `jsonl`, `csv`, or "" to tell by the first character ("{" begins JSON lines). `policies`: the names that exist, None for any.
     Raises InputError that names every fault as ("line N", sentence) in `faults`, and then nothing of the file may be used.
     """
-    faults = _Faults()
+    faults = Faults()
     lines = _lines(data)
     if form not in ("", "jsonl", "csv"):
         raise InputError("must be jsonl or csv", where="form")
@@ -107,7 +109,7 @@ def _lines(data: bytes) -> list[str]:
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 
-def _json_rows(lines: list[str], faults: _Faults) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _json_rows(lines: list[str], faults: Faults) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Each line one JSON object; the others are faults."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -147,7 +149,7 @@ class _TwiceError(Exception):
     """A key stands twice in an object."""
 
 
-def _csv_rows(lines: list[str], faults: _Faults) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _csv_rows(lines: list[str], faults: Faults) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Each CSV record as column -> text, blank optional fields left out. `number` is the line on which the record begins."""
     header: list[str] | None = None
     for number, cells in _csv_records(lines, faults):
@@ -163,7 +165,7 @@ def _csv_rows(lines: list[str], faults: _Faults) -> Iterator[tuple[int, Mapping[
         yield number, {column: text for column, text in row.items() if text or column in REQUIRED}
 
 
-def _csv_records(lines: list[str], faults: _Faults) -> Iterator[tuple[int, list[str]]]:
+def _csv_records(lines: list[str], faults: Faults) -> Iterator[tuple[int, list[str]]]:
     """Records with their first line. After a record that is not CSV nothing more can be told apart, so reading ends there."""
     reader = csv.reader((line + "\n" for line in lines), strict=True)
     while True:
@@ -183,7 +185,7 @@ def _csv_records(lines: list[str], faults: _Faults) -> Iterator[tuple[int, list[
         yield number, cells
 
 
-def _header_is_good(number: int, header: list[str], faults: _Faults) -> bool:
+def _header_is_good(number: int, header: list[str], faults: Faults) -> bool:
     before = faults.total
     for place, name in enumerate(header, start=1):
         if name not in COLUMNS:
@@ -202,11 +204,12 @@ def _suggestion(name: str) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _record(number: int, row: Mapping[str, Any], policies: Collection[str] | None, faults: _Faults) -> SubscriptionRecord | None:
+def _record(number: int, row: Mapping[str, Any], policies: Collection[str] | None, faults: Faults) -> SubscriptionRecord | None:
     """One record, or None with at least one fault added."""
     before = faults.total
     texts = {name: _text(number, name, row.get(name), faults) for name in REQUIRED}
     policy = _text(number, "policy", row.get("policy", "default"), faults)
+    product = _text(number, "product", row["product"], faults) if row.get("product") else ""
     if policy and policies is not None and policy not in policies:
         faults.add(number, "policy: no policy of that name is configured")
     minor = _truth(row.get("minor", False))
@@ -228,10 +231,16 @@ def _record(number: int, row: Mapping[str, Any], policies: Collection[str] | Non
         expires_at=expires,
         policy=policy,
         minor=bool(minor),
+        product=product,
     )
 
 
-def _text(number: int, name: str, value: Any, faults: _Faults) -> str:
+def record_of(number: int, row: Mapping[str, Any], faults: Faults, *, policies: Collection[str] | None = None) -> SubscriptionRecord | None:
+    """One record of a feed's answer, by the rules of an import file; None with at least one fault added under its number (from 1)."""
+    return _record(number, row, policies, faults)
+
+
+def _text(number: int, name: str, value: Any, faults: Faults) -> str:
     """Text without white space around it, or "" with a fault."""
     if value is None:
         faults.add(number, f"{name}: is missing")
@@ -259,7 +268,17 @@ def _truth(value: Any) -> bool | None:
     return {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
 
 
-def _instant(number: int, name: str, text: str, faults: _Faults) -> datetime | None:
+def read_instant(text: str) -> datetime:
+    """An RFC 3339 instant with a zone, in UTC. Raises ValueError."""
+    try:
+        if not _TIME.fullmatch(text):
+            raise ValueError("not an RFC 3339 time with a zone")
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no such instant") from error
+
+
+def _instant(number: int, name: str, text: str, faults: Faults) -> datetime | None:
     """An RFC 3339 instant in UTC, or None with a fault (or when its text was at fault already)."""
     if not text:
         return None
@@ -267,9 +286,7 @@ def _instant(number: int, name: str, text: str, faults: _Faults) -> datetime | N
         faults.add(number, f"{name}: has no time zone; write Z or an offset such as +08:00")
         return None
     try:
-        if not _TIME.fullmatch(text):
-            raise ValueError
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return read_instant(text)
+    except ValueError:
         faults.add(number, f"{name}: must be an RFC 3339 time such as 2026-01-31T00:00:00Z")
         return None
