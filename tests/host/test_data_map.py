@@ -469,6 +469,7 @@ def story(host: Host) -> None:
 
     ends: dict[str, Any] = {}
     with Product(host.libvirt, [host.phones, host.clones, Path(host.loops[0])], [host.golden], storage=storage, safety="breaker_max = 1000") as product:
+        wait_for(lambda: len(product.get("/v1/phones")["items"]) >= len(phones), "the phones to be seen", 60)
         for phone in phones.values():
             phone.plan = product.ask("plan", phone.uuid)
         for phone in phones.values():

@@ -26,9 +26,9 @@ _NAMED = 100
 
 
 # -- the breaker
-async def count(world: World, uuids: Iterable[str]) -> None:
-    """Count those of `uuids` that are newly due, all in one transaction, before the first of them is begun. A phone that cannot be decided is left to
-    its own turn, which counts it again. Raises LedgerError."""
+async def count(world: World, uuids: Iterable[str]) -> frozenset[str]:
+    """Count those of `uuids` that are newly due, all in one transaction, before the first of them is begun; returns them. A phone that cannot be decided
+    is left to its own turn, which counts it again. Raises LedgerError."""
     found: list[tuple[str, int]] = []
     for uuid in uuids:
         try:
@@ -40,6 +40,7 @@ async def count(world: World, uuids: Iterable[str]) -> None:
         except Exception as error:
             _log.warning("phone could not be counted yet", uuid=uuid, error=type(error).__name__)
     await count_known(world, found)
+    return frozenset(uuid for uuid, _ in found)
 
 
 def is_newly_due(world: World, facts: LifecycleFacts) -> bool:

@@ -43,6 +43,7 @@ class Reconciler:
         self._domains: dict[str, DomainFacts] = {}
         self._seen: dict[str, str] | None = None
         self._counted: float | None = None
+        self._counted_due: frozenset[str] = frozenset()
         self.queue = WorkQueue(clock=world.clock, parallel=world.rules.parallel_wipes, do=self._do, give_up=self._give_up, devices=self._devices)
         self._remembering = Remembering(world, self.queue.busy_with)
 
@@ -57,7 +58,7 @@ class Reconciler:
                 await self._look_at_feed()
                 now = self._world.clock.now()
                 waiting = await self._world.ledger.due_for_decision(now)
-                await massmistakes.count(self._world, waiting)
+                self._counted_due = await massmistakes.count(self._world, waiting)
                 for uuid in waiting:
                     await self._guarded(uuid)
                 await self._queue_unfinished()
@@ -74,6 +75,7 @@ class Reconciler:
         """Decide one phone out of turn (something about it was just recorded)."""
         async with self._sweeping:
             await massmistakes.look_at_clock(self._world)
+            self._counted_due = frozenset()
             await self._guarded(uuid)
             await self._queue_unfinished()
 
@@ -140,9 +142,9 @@ class Reconciler:
         found = await deciding.fresh(world, uuid)
         if found is None:
             return
-        if massmistakes.is_newly_due(world, found[0]):
-            # Nothing begins that was not counted: the sweep has counted whom it met, this counts who came since.
-            await massmistakes.count_known(world, [(uuid, found[0].generation)])
+        if uuid not in self._counted_due and massmistakes.is_newly_due(world, found[0]):
+            # Nothing begins that was not counted: the sweep has counted whom it met, this counts who came since, and all who came with it.
+            self._counted_due = await massmistakes.count(world, {uuid, *await world.ledger.due_for_decision(world.clock.now())})
             found = await deciding.fresh(world, uuid) or found
         facts, decision = found
         await massmistakes.tell_held_back(world, uuid, decision)
