@@ -35,7 +35,7 @@ test: venv lint ## lint, quick tests and host tests (under 10 minutes); CI runs 
 
 test-long: venv ## attacks that run for minutes, on this machine
 	@echo "test-long: long attacks"
-	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 2 -m long tests/long
+	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 3 --dist worksteal -m long tests/long tests/host
 
 test-vm: venv ## a whole virtualization host in a virtual machine: the systemd unit, LVM (3 GiB of memory, 6 GiB of disk)
 	@echo "test-vm: the host in a virtual machine"

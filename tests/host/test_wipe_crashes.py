@@ -1,8 +1,12 @@
-"""SIGKILL of daemon, eraser or observer at every named step: the next start ends in the same proven state, once."""
+"""SIGKILL of daemon, eraser or observer at every named step: the next start ends in the same proven state, once.
+
+The steps of `OFTEN` are tried in `make test`, all of them in `make test-long`; tests/unit/conduct tries every prefix of the order without a host.
+"""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -47,6 +51,23 @@ KILLS = [
     ("read-back-progress", "observer"),
 ]
 
+OFTEN = {
+    ("intent", "daemon"),
+    ("fenced", "daemon"),
+    ("erasing", "daemon"),
+    ("erase-progress", "daemon"),
+    ("read-back", "daemon"),
+    ("removed", "daemon"),
+    ("undefined", "daemon"),
+    ("erase-progress", "eraser"),
+    ("read-back-progress", "observer"),
+}
+
+
+def _cases() -> list[Any]:
+    """Each kill; the ones that are tried in long runs only bear the mark."""
+    return [pytest.param(step, target, id=f"{target}-at-{step}", marks=() if (step, target) in OFTEN else (pytest.mark.long,)) for step, target in KILLS]
+
 
 @pytest.fixture(scope="module")
 def golden(module_libvirt):
@@ -56,7 +77,7 @@ def golden(module_libvirt):
     return images.golden(directory / "base.qcow2")
 
 
-@pytest.mark.parametrize(("step", "target"), KILLS, ids=[f"{target}-at-{step}" for step, target in KILLS])
+@pytest.mark.parametrize(("step", "target"), _cases())
 def test_killed_at_a_step(module_libvirt, golden, raw_fs, step, target, request):
     """Killed at the step: a restart (or the daemon itself, if a helper died) ends `clear`, with one certificate, nothing on the raw device."""
     libvirt = module_libvirt
