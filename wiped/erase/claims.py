@@ -143,7 +143,8 @@ class Claims:
         return tuple(out)
 
     def judge_device(self, location: str, facts: BlockFacts, aliases: frozenset[FileIdentity]) -> tuple[Refusal, ...]:
-        """What there is against a block device beside `judge`: it is none of the XML's disks, others reach what lies behind it, somebody claims it."""
+        """What there is against a block device beside `judge`: it is none of the XML's disks, others reach what lies behind it, that is golden or lent,
+        somebody claims it."""
         out = [Refusal(RefusalCode(code), location, detail) for code, detail in facts.claims]
         if location not in self.block_disks:
             out.append(Refusal(RefusalCode.NOT_REGULAR, location, "a block device that the phone's XML does not give as one"))
@@ -151,6 +152,9 @@ class Claims:
         others += [self.paths[facts.backing_file]] if facts.backing_file in self.paths else []
         if others:
             out.append(Refusal(RefusalCode.SHARED_BY_DOMAIN, location, f"the domain {others[0]} reaches what lies behind the device"))
+        if any(self._golden(alias) for alias in aliases):
+            out.append(Refusal(RefusalCode.PROTECTED_ROOT, location, "what lies behind the device was classified as a golden image"))
+        out += [Refusal(self.lent_identities[alias], location, "what lies behind the device is lent to the phone") for alias in aliases & self.lent_identities.keys()]
         if self.unresolved:
             out.append(Refusal(RefusalCode.UNREADABLE, location, f"{self.unresolved}: it may be this device"))
         return tuple(out)

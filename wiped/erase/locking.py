@@ -26,7 +26,7 @@ from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import FileIdentity
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import Refusal, RefusalCode
-from wiped.storage.blockdev import BlockFile, aliases, block_facts, block_protected, prove_alone
+from wiped.storage.blockdev import BlockFile, aliases, block_facts, block_protected, prove_alone, shown_files
 from wiped.storage.extents import read_extents
 from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.kernel import identity_of
@@ -159,8 +159,19 @@ def _device(step: LockStep, file: BlockFile, claims: Claims) -> Iterator[Refusal
         yield from claims.judge_device(step.location, facts, aliases(facts))
         if protected := block_protected(step.location, facts, claims.protected.roots):
             yield Refusal(RefusalCode.PROTECTED_ROOT, step.location, f"it is, or stands in one stack with, the protected {protected}")
+        for shown in shown_files(facts):
+            if _names_of(shown) > 1:  # the other name may be golden, or anybody's
+                yield Refusal(RefusalCode.HARD_LINK, step.location, "a file behind the device has a second name")
     except (RefusedError, StorageError) as error:
         yield _refusal(step, error)
+
+
+def _names_of(path: str) -> int:
+    """How many names a file has; 0 for one that cannot be seen (which the map of the device tells)."""
+    try:
+        return os.stat(path).st_nlink
+    except OSError:
+        return 0
 
 
 def still_owned(step: LockStep, file: Opened, claims: Claims) -> tuple[Refusal, ...]:

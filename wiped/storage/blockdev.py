@@ -22,6 +22,7 @@ from wiped.storage.blockstack import DeviceTree, facts_of_number, number_of
 from wiped.storage.extents import ExtentMap
 from wiped.storage.filesystems import describe_device, device_layers, filesystem_facts
 from wiped.storage.kernel import RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, identity_of, openat2, rdev_without_sync, translated
+from wiped.storage.mounts import containing_root
 
 DEV: Final = "/dev"
 _MAX_LINKS: Final = 16
@@ -111,8 +112,18 @@ def block_root(path: str, roots: Sequence[str]) -> str:
     return max(inside, key=len, default="")
 
 
-def block_protected(path: str, facts: BlockFacts, protected: Sequence[str]) -> str:
-    """The protected path that is this device, contains its node or a link to it, or is a device above or below it; "" for none."""
+def shown_files(facts: BlockFacts, tree: DeviceTree | None = None) -> tuple[str, ...]:
+    """Paths of the files whose bytes these are: what the loop devices at and below it show. A device that a loop device shows stands in the stack."""
+    tree = tree or DeviceTree()
+    return tuple(dict.fromkeys(path for number in (facts.number, *tree.below(facts.number)) if (path := tree.backing_path(number))))
+
+
+def block_protected(path: str, facts: BlockFacts, protected: Sequence[str], tree: DeviceTree | None = None) -> str:
+    """The protected path that is this device, contains its node or a link to it, contains a file that it shows, or is a device above or below it; "" for
+    none."""
+    for shown in shown_files(facts, tree):
+        if place := containing_root(shown, protected):
+            return place
     names = {os.path.normpath(path), os.path.realpath(path)}
     for place in protected:
         if any(name == each or name.startswith(each.rstrip("/") + "/") for name in names for each in {place.rstrip("/"), os.path.realpath(place)}):
