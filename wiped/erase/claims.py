@@ -154,7 +154,10 @@ class Claims:
             out.append(Refusal(RefusalCode.SHARED_BY_DOMAIN, location, f"the domain {others[0]} reaches what lies behind the device"))
         if any(self._golden(alias) for alias in aliases):
             out.append(Refusal(RefusalCode.PROTECTED_ROOT, location, "what lies behind the device was classified as a golden image"))
-        out += [Refusal(self.lent_identities[alias], location, "what lies behind the device is lent to the phone") for alias in aliases & self.lent_identities.keys()]
+        out += [
+            Refusal(self.lent_identities[alias], location, "what lies behind the device is lent to the phone")
+            for alias in aliases & self.lent_identities.keys()
+        ]
         if self.unresolved:
             out.append(Refusal(RefusalCode.UNREADABLE, location, f"{self.unresolved}: it may be this device"))
         return tuple(out)
@@ -201,6 +204,7 @@ class Claims:
         other = other or next((self.logs[log] for log in (*rotated_from(location), *rotated_from(real)) if log in self.logs), "")
         if not other and (tree := self.tree_places.of(location, identity)):
             other = self.trees[tree]
+        other = other or self.templated.others(location) or self.templated.others(real)
         return other or self._by_uuid(location) or named.claimant(location, self.other_names, self.directories, self.shelf.conf)
 
     def _by_uuid(self, location: str) -> str:

@@ -176,7 +176,7 @@ def _names_of(path: str) -> int:
 
 def still_owned(step: LockStep, file: Opened, claims: Claims) -> tuple[Refusal, ...]:
     """The verdict again, right before bytes or names go: for a file that is open and locked."""
-    found = claims.judge(step.location, step.identity)
+    found = (*claims.judge(step.location, step.identity), *_place(step, claims))
     return (*found, *_device(step, file, claims)) if isinstance(file, BlockFile) else found
 
 

@@ -21,6 +21,7 @@ from wiped.storage.blockstack import DeviceTree
 from wiped.storage.chain import names_reached
 from wiped.storage.kernel import identity_of
 from wiped.storage.mounts import real_path
+from wiped.virt.places import CREDENTIALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _claim_saved(claims: Claims, walk: _Walk) -> None:
     folder = os.path.join(claims.directories.state, "save")
     for name in names_in(folder, required=False):
         path = os.path.normpath(os.path.join(folder, name))
-        if not path.endswith(".save") or name[: -len(".save")] in claims.names:
+        if not path.endswith(".save"):
             continue
         facts = saved_domain_at(path)
         if facts is not None and facts.uuid != claims.uuid:
@@ -153,6 +154,8 @@ def claim_secrets(claims: Claims) -> None:
         facts = secret.facts
         value = os.path.join(claims.directories.secrets, f"{facts.uuid}.base64")
         volume = os.path.normpath(facts.usage) if facts.usage_type == "volume" and facts.usage.startswith("/") else ""
+        if facts.usage_type in CREDENTIALS:
+            continue  # it opens storage elsewhere, which others use too, today or tomorrow
         if facts.uuid in named or facts.reference in named or (volume and _is_own_disk(claims, volume)):
             claims.grant(value, Why.SECRET, claims.directories.secrets)
         other = words.get(facts.uuid) or (words.get(facts.usage) if facts.usage else None) or (claims.paths.get(volume) if volume else None)

@@ -18,6 +18,7 @@ from wiped.erase.claims import Claims
 from wiped.errors import RefusedError
 from wiped.model.inventory import ArtefactKind, FileIdentity
 from wiped.model.plan import RefusalCode
+from wiped.storage.kernel import is_younger
 from wiped.wire.messages import Lock
 
 _MAX_BYTES: Final = 16 << 20
@@ -35,6 +36,8 @@ class Remembered:
     path: str
     identity: FileIdentity
     local: bool
+    written_ns: int = 0
+    """When the record was written, by its filesystem."""
 
 
 def claim_remembered(claims: Claims, request: Lock) -> None:
@@ -49,6 +52,8 @@ def claim_remembered(claims: Claims, request: Lock) -> None:
         known = own.get((step.location, step.identity))
         if known is None or not known.local or known.kind in _NEVER or step.kind in _NEVER:
             raise RefusedError(f"{step.location}: it is not remembered as this phone's", codes=[RefusalCode.AMBIGUOUS_BASE])
+        if is_younger(step.location, known.written_ns):
+            raise RefusedError(f"{step.location}: it was made after the phone was last seen", codes=[RefusalCode.AMBIGUOUS_BASE])
         if step.identity in files or step.location in places:
             raise RefusedError(f"{step.location}: it is remembered as another phone's too", codes=[RefusalCode.SHARED_BY_DOMAIN])
         claims.remembered[step.location] = step.identity
@@ -112,15 +117,15 @@ def _read(dir_fd: int, name: str, path: str, uuid: str) -> tuple[Remembered, ...
         value = json.loads(bytes(data))
         if value["uuid"] != uuid:
             raise ValueError("another phone's")
-        return tuple(_file(item) for item in value["files"])
+        return tuple(_file(item, found.st_mtime_ns) for item in value["files"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _unreadable(path, "not a record of remembered files") from error
 
 
-def _file(item: dict[str, Any]) -> Remembered:
+def _file(item: dict[str, Any], written_ns: int) -> Remembered:
     path, device, inode, local = item["path"], item["device"], item["inode"], item["local"]
     if not (isinstance(path, str) and path.startswith("/") and isinstance(local, bool)):
         raise ValueError("fields of another form")
     if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in (device, inode)):
         raise ValueError("numbers of another form")
-    return Remembered(ArtefactKind(item["kind"]), path, FileIdentity(device, inode), local)
+    return Remembered(ArtefactKind(item["kind"]), path, FileIdentity(device, inode), local, written_ns)

@@ -6,9 +6,10 @@ Asked by path alone, without listing: a file that an earlier run renamed is stil
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Final, Self
 
 from wiped.errors import InputError, RefusedError
 from wiped.model.inventory import ArtefactKind
@@ -18,12 +19,16 @@ from wiped.storage.profiles import Entry, load_profile
 from wiped.storage.templates import UUID, bound_of, directory_of, matches
 
 Pattern = tuple[str, ...]
+#: Wherever one begins: those that overlap too.
+_A_UUID: Final = re.compile(r"(?=([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))")
 
 
 @dataclass(frozen=True, slots=True)
 class Templated:
     """`extras`: (directory, pattern beneath it); `directories`: the phone's own; `entries`: the profile, in its order, with patterns filled in."""
 
+    rules: StorageRules = field(default_factory=StorageRules)
+    uuid: str = ""
     extras: tuple[tuple[str, Pattern], ...] = ()
     directories: tuple[str, ...] = ()
     entries: tuple[tuple[Pattern, Entry], ...] = ()
@@ -39,7 +44,7 @@ class Templated:
         except InputError as error:
             raise RefusedError(f"a template of the configuration: {error}", codes=[RefusalCode.UNREADABLE]) from error
         profile = load_profile(rules.profile).entries if directories else ()
-        return cls(extras, directories, tuple((tuple(entry.glob.replace(UUID, uuid).split("/")), entry) for entry in profile))
+        return cls(rules, uuid, extras, directories, tuple((tuple(entry.glob.replace(UUID, uuid).split("/")), entry) for entry in profile))
 
     def grants(self, location: str) -> Iterator[tuple[str, str]]:
         """(way, directory to open beneath) for each template that means this path, and each own directory whose profile lists it."""
@@ -50,6 +55,20 @@ class Templated:
             entry = self._entry(location, directory)
             if entry is not None and not entry.keep:
                 yield "directory", directory
+
+    def others(self, location: str) -> str:
+        """The other phone whose the templates make this path, whether libvirt knows it (any more) or not; "" for none."""
+        found: dict[str, None] = dict.fromkeys(match[1] for match in _A_UUID.finditer(location))
+        for uuid in found if self.uuid else ():
+            if uuid != self.uuid and (
+                any(
+                    (parts := _beneath(location, bound)) and matches(pattern, parts)
+                    for bound, pattern in (_parted(each, uuid) for each in self.rules.extra_artefacts)
+                )
+                or any(_beneath(location, directory_of(each, uuid)) for each in self.rules.phone_directories)
+            ):
+                return uuid
+        return ""
 
     def is_kept(self, location: str) -> bool:
         """Whether the profile lists the file as not the phone's: shared, or the provider's."""

@@ -1,7 +1,7 @@
 """What people settled with `wipectl images classify`: records of the daemon's, one file for each image, which both helpers read for themselves.
 
-A record counts only for the very file at the very path. One that cannot be read or understood makes the whole directory unreadable: it may be the one
-that says *golden*.
+A record counts only for the very file at the very path, and *private* not for a file that was made after the record was written. One that cannot be
+read or understood makes the whole directory unreadable: it may be the one that says *golden*.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import hashlib
 import json
 import os
 import stat as st
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wiped.errors import RefusedError
 from wiped.model.inventory import FileIdentity
 from wiped.model.plan import RefusalCode
+from wiped.storage.kernel import is_younger
 
 GOLDEN: Final = "golden"
 PRIVATE: Final = "private"
@@ -26,12 +27,13 @@ _SUFFIX: Final = ".json"
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """One record. `as_`: `golden` or `private`; `at`: RFC 3339 UTC."""
+    """One record. `as_`: `golden` or `private`; `at`: RFC 3339 UTC; `written_ns`: when the record file was, by its filesystem."""
 
     path: str
     identity: FileIdentity
     as_: str
     at: str
+    written_ns: int = field(default=0, compare=False)
 
 
 def record_name(path: str) -> str:
@@ -58,6 +60,8 @@ def read_classified(directory: str) -> dict[FileIdentity, Classified]:
         found: dict[FileIdentity, Classified] = {}
         for name in names:
             record = _read(fd, name, os.path.join(directory, name))
+            if record.as_ == PRIVATE and is_younger(record.path, record.written_ns):
+                continue  # the inode was given again: nobody settled what this file is
             earlier = found.get(record.identity)
             if earlier is None or earlier.as_ != GOLDEN:  # two paths of one file: golden protects more
                 found[record.identity] = record
@@ -101,7 +105,7 @@ def _read(dir_fd: int, name: str, path: str) -> Classified:
     finally:
         os.close(fd)
     try:
-        record = _record(json.loads(data))
+        record = _record(json.loads(data), found.st_mtime_ns)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _unreadable(path, "not a record of a classified image") from error
     if name != record_name(record.path):
@@ -109,10 +113,10 @@ def _read(dir_fd: int, name: str, path: str) -> Classified:
     return record
 
 
-def _record(value: Any) -> Classified:
+def _record(value: Any, written_ns: int) -> Classified:
     path, device, inode, as_, at = (value[key] for key in ("path", "device", "inode", "as", "at"))
     if not (isinstance(path, str) and path.startswith("/") and isinstance(at, str) and as_ in (GOLDEN, PRIVATE)):
         raise ValueError("fields of another form")
     if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in (device, inode)):
         raise ValueError("numbers of another form")
-    return Classified(path, FileIdentity(device, inode), as_, at)
+    return Classified(path, FileIdentity(device, inode), as_, at, written_ns)

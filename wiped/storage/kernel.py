@@ -84,6 +84,23 @@ def rdev_without_sync(path: str) -> int:
     return os.makedev(major, minor) if st.S_ISBLK(mode) else 0
 
 
+def born_ns(path: str) -> int | None:
+    """When the file at `path` (no link is followed) was made, by its filesystem, in ns since 1970 UTC; None where there is none, or nobody knows."""
+    answer = ctypes.create_string_buffer(256)
+    if _libc.statx(-100, os.fsencode(path), 0x100, 0x800, answer) != 0:  # AT_SYMLINK_NOFOLLOW, STATX_BTIME
+        return None
+    if not int.from_bytes(answer.raw[0:4], sys.byteorder) & 0x800:
+        return None
+    seconds = int.from_bytes(answer.raw[80:88], sys.byteorder, signed=True)
+    return seconds * 1_000_000_000 + int.from_bytes(answer.raw[88:92], sys.byteorder)
+
+
+def is_younger(path: str, than_ns: int) -> bool:
+    """Whether the file at `path` was made after that moment: an inode number and a path are given again, what was noted of them is then of another file."""
+    born = born_ns(path)
+    return born is not None and born > than_ns
+
+
 def identity_of(stat: os.stat_result) -> FileIdentity:
     """The identity in a stat result: `st_dev` and `st_ino`; of a block device `st_rdev` and 0, by whatever node it is seen."""
     if st.S_ISBLK(stat.st_mode):

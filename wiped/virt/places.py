@@ -164,6 +164,10 @@ def matches_memory_dir(entry: str, name: str) -> bool:
 # -- secrets
 
 
+#: Usages of secrets that let somebody in (a cluster, a target, a TLS key), and are never one phone's data.
+CREDENTIALS: Final = frozenset({"ceph", "iscsi", "tls"})
+
+
 @dataclass(frozen=True, slots=True)
 class SecretFacts:
     """A libvirt secret without its value. `usage_type`: none, volume, ceph, iscsi, tls, vtpm; `usage`: the volume's path, or a name."""

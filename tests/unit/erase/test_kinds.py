@@ -276,7 +276,8 @@ def test_extra_artefacts_by_template(host: Host) -> None:
     stray = [host.file(f"backup/{KEY}/a"), host.file(f"export/vm-{MINE}-1.ova.asc"), host.file(f"export/sub/vm-{MINE}-1.ova"), host.file("export/vm-mine.ova")]
     claims = host.claims()
     assert [judged(claims, path) for path in own] == [[], []]
-    assert {tuple(judged(claims, path)) for path in stray} == {("ambiguous-base",)}
+    assert judged(claims, stray[0]) == ["ambiguous-base", "shared-by-domain"]
+    assert {tuple(judged(claims, path)) for path in stray[1:]} == {("ambiguous-base",)}
     bounds = [claims.bound(path) for path in [*own, *stray]]
     assert [bound and bound.directory for bound in bounds] == [f"{host.files.base}/backup/{MINE}", f"{host.files.base}/export", None, None, None, None]
     assert [claims.grants(f"{host.files.base}/backup/{MINE}/renamed")[0].why] == ["extra"]

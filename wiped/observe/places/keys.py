@@ -10,7 +10,7 @@ from wiped.model.plan import RefusalCode
 from wiped.observe.places.look import Look, plain
 from wiped.observe.reading import list_names, read_small
 from wiped.storage.templates import walk_directory
-from wiped.virt.places import SecretFacts, parse_secret, secret_files
+from wiped.virt.places import CREDENTIALS, SecretFacts, parse_secret, secret_files
 
 #: The owner of a secret that a pool or qemu.conf names.
 HOST = "(the host's own configuration)"
@@ -47,6 +47,8 @@ def find_secrets(look: Look) -> None:
         except (InputError, RefusedError, StorageError) as error:
             look.problem(RefusalCode.UNREADABLE, path, f"a secret that cannot be understood: it may unlock a volume of this phone: {error}")
             continue
+        if secret.usage_type in CREDENTIALS:
+            continue  # the host's: it lets the host in to storage elsewhere
         own = _own_volumes(look, secret)
         if secret.uuid in named or (secret.reference and secret.reference in named) or own:
             _value(look, secret, own)
