@@ -229,6 +229,22 @@ class MemoryLedger(NoticeMemory, RememberingFake, GuardingMemory):
         self._touched.add(uuid)
         self._log("requested", {"uuid": uuid, "operator": operator})
 
+    async def close_request(self, request_id: str, now: datetime, *, code: str, operator: str) -> None:
+        self._write()
+        for uuid, found in self._requests.items():
+            if any(request.id == request_id for request in found):
+                self._requests[uuid] = [request for request in found if request.id != request_id]
+                self._touched.add(uuid)
+
+    async def approve_request(self, request_id: str, now: datetime, *, approver: str, until: datetime, fingerprint: str) -> None:
+        self._write()
+        for uuid, found in self._requests.items():
+            for place, request in enumerate(found):
+                if request.id == request_id:
+                    given = {"approved_at": now, "approved_until": until} if approver else {"approved_at": None, "approved_until": None}
+                    found[place] = replace(request, approved=bool(approver), approver=approver, fingerprint=fingerprint, **given)
+                    self._touched.add(uuid)
+
     async def add_hold(self, hold: Hold, now: datetime, operator: str) -> None:
         self._write()
         self._holds[hold.id] = hold

@@ -12,7 +12,7 @@ from wiped.errors import NotFoundError
 from wiped.model.subscription import Hold, WipeRequest
 from wiped.record import auditlog, outbox
 from wiped.record.phones import known, touch
-from wiped.record.rows import hold_of
+from wiped.record.rows import AnyRow, hold_of
 from wiped.record.schema import holds, phones, requests, sealed_notes, subscriptions
 
 #: A pseudonym and the words sealed under its key; None where no words were given.
@@ -48,7 +48,21 @@ def add_request(connection: Connection, uuid: str, request: WipeRequest, now: da
     """`Ledger.add_request`."""
     phone = known(connection, uuid)
     values = {"id": request.id, "uuid": uuid, "generation": phone.generation, "kind": request.kind, "ground": request.ground, "operator": operator}
-    connection.execute(requests.insert().values(**values, requested_at=request.requested_at, approved=request.approved, reference=reference))
+    connection.execute(
+        requests.insert().values(
+            **values,
+            requested_at=request.requested_at,
+            approved=request.approved,
+            reference=reference,
+            account=request.account,
+            effective_at=request.effective_at,
+            signed=request.signed,
+            approver=request.approver,
+            approved_at=request.approved_at,
+            approved_until=request.approved_until,
+            fingerprint=request.fingerprint,
+        )
+    )
     keep_note(connection, uuid, "request", request.id, sealed)
     touch(connection, uuid)
     auditlog.append(connection, "request", values, now)
@@ -57,19 +71,20 @@ def add_request(connection: Connection, uuid: str, request: WipeRequest, now: da
 def add_hold(connection: Connection, hold: Hold, now: datetime, operator: str) -> None:
     """`Ledger.add_hold`."""
     values = {"id": hold.id, "uuid": hold.uuid, "account": hold.account, "ground": hold.ground, "until": hold.until, "operator": operator}
-    connection.execute(holds.insert().values(**values, added_at=now))
+    connection.execute(holds.insert().values(**values, added_at=now, disclose=hold.disclose))
     _touch_held(connection, hold)
     auditlog.append(connection, "hold", values, now)
 
 
-def release_hold(connection: Connection, hold_id: str, now: datetime, operator: str) -> None:
-    """`Ledger.release_hold`."""
+def release_hold(connection: Connection, hold_id: str, now: datetime, operator: str) -> AnyRow:
+    """`Ledger.release_hold`; the hold as it was."""
     row = connection.execute(select(holds).where(holds.c.id == hold_id, holds.c.released_at.is_(None))).first()
     if row is None:
         raise NotFoundError(f"no hold {hold_id} is in force", where="hold")
     connection.execute(update(holds).where(holds.c.id == hold_id).values(released_at=now))
     _touch_held(connection, hold_of(row))
     auditlog.append(connection, "hold-released", {"id": hold_id, "uuid": row.uuid, "account": row.account, "operator": operator}, now)
+    return row
 
 
 def holds_in_force(connection: Connection, now: datetime) -> tuple[Hold, ...]:

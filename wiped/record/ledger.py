@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, Self, TypeVar
 
 from sqlalchemy import Connection, delete, select
 
 from wiped.attest.chain import Head
-from wiped.errors import ConfigError, InputError, LedgerError
+from wiped.errors import ConfigError, InputError, LedgerError, NotFoundError
 from wiped.model.inventory import DomainFacts
 from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.plan import Plan, RefusalCode
 from wiped.model.records import ArtefactRecord, AuditEntry, CertificateRecord, PhoneRecord, Trigger, WipeRecord, WipeStep
 from wiped.model.subscription import AccountReference, Decision, Hold, LifecycleFacts, Subscription, SubscriptionRecord, WipeRequest
 from wiped.ports import Clock, Pseudonyms, Signer
-from wiped.record import asks, auditlog, massmistakes, phones, terms, verdicts, wipes
+from wiped.record import asking, asks, auditlog, phones, terms, verdicts, wipes
+from wiped.record.asking import AskingLedger
 from wiped.record.database import Database
 from wiped.record.feeding import FeedingLedger
 from wiped.record.freed import FreedLedger
@@ -47,8 +49,10 @@ class Vault(Pseudonyms, Protocol):
         """Those of `pseudonyms` that have a slot."""
 
 
-class SqlLedger(FeedingLedger, FreedLedger, GuardingLedger, NoticeLedger, RememberingLedger):
+class SqlLedger(AskingLedger, FeedingLedger, FreedLedger, GuardingLedger, NoticeLedger, RememberingLedger):
     """The memory of one host. Open it with `open`, end it with `close` (or as an async context)."""
+
+    _vault: Vault
 
     def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
         self._db = database
@@ -158,7 +162,13 @@ class SqlLedger(FeedingLedger, FreedLedger, GuardingLedger, NoticeLedger, Rememb
 
     async def _ready(self, moves: Sequence[tuple[terms.Standing, SubscriptionRecord, terms.Change]]) -> list[terms.Move]:
         """With pseudonyms: slots are on disk before the ledger refers to them."""
-        return [terms.Move(stand, record, change, await self._account(stand, record, change)) for stand, record, change in moves]
+        return [
+            terms.Move(stand, record, change, await self._account(stand, record, change), await self._owner(record.account)) for stand, record, change in moves
+        ]
+
+    async def _owner(self, account: AccountReference) -> str:
+        """The account's own pseudonym, where it was ever held as an account."""
+        return next(iter(await self._vault.find(account, (0,))), "")
 
     async def _account(self, stand: terms.Standing, record: SubscriptionRecord, change: terms.Change) -> str:
         if stand.last is not None and change is not terms.Change.BEGIN:
@@ -220,18 +230,29 @@ class SqlLedger(FeedingLedger, FreedLedger, GuardingLedger, NoticeLedger, Rememb
         await self._db.write(lambda c: asks.mark(c, uuid, values, now, sealed=sealed, cause=cause, operator=operator))
 
     async def add_request(self, uuid: str, request: WipeRequest, *, reference: str, reason: str, operator: str) -> None:
-        """See `ports.Ledger`."""
+        """See `ports.Ledger`. What the requester wrote is sealed; the request goes by its own id (docs/decisions/0011)."""
         now = self._clock.now()
-        row = await self._db.read(lambda c: phones.known(c, uuid))
-        sealed = await self._seal(uuid, row.generation, reason)
-        await self._db.write(lambda c: asks.add_request(c, uuid, request, now, reference=reference, sealed=sealed, operator=operator))
+        await self._db.read(lambda c: phones.known(c, uuid))
+        words = await self._sealed(await self._slot(uuid), {"reference": reference, "reason": reason}) if reference or reason else []
+
+        def write(connection: Connection) -> None:
+            asks.add_request(connection, uuid, request, now, reference=request.id, sealed=None, operator=operator)
+            asking.keep_words(connection, request.id, words)
+
+        await self._db.write(write)
 
     async def reason(self, about: str) -> str:
         """The words that were given with a request (by its id), a release (`breaker:ID`) or `clock`, unsealed; "" when there were none.
 
         Raises NotFoundError when the account was anonymised.
         """
-        sealed = await self._db.read(lambda c: asks.note_about(c, about) or massmistakes.note_about(c, about))
+        words = await self._db.read(lambda c: asking.words_about(c, about))
+        told = await self._opened(words)
+        if words and not told:
+            raise NotFoundError("this was written about an account that was anonymised", where="account")
+        if told:
+            return told.get("reason", "" if "reference" in told else next(reversed(told.values())))
+        sealed = await self._db.read(lambda c: asks.note_about(c, about))
         return "" if sealed is None else await self._vault.unseal(*sealed)
 
     async def _seal(self, uuid: str, generation: int, words: str) -> asks.Sealed:
@@ -247,13 +268,46 @@ class SqlLedger(FeedingLedger, FreedLedger, GuardingLedger, NoticeLedger, Rememb
         slot = await self._vault.pseudonym(AccountReference(_OWN_NOTES + about), generation)
         return slot, await self._vault.seal(slot, words)
 
-    async def add_hold(self, hold: Hold, now: datetime, operator: str) -> None:
-        """See `ports.Ledger`."""
-        await self._db.write(lambda c: asks.add_hold(c, hold, now, operator))
+    async def add_hold(self, hold: Hold, now: datetime, operator: str, *, reason: str = "") -> None:
+        """See `ports.Ledger`. Authority, reference and reason are sealed."""
+        given = {"authority": hold.authority, "reference": hold.reference, "reason": reason}
+        words = await self._sealed(await self._slot(hold.uuid), given) if any(given.values()) else []
+
+        def write(connection: Connection) -> None:
+            asks.add_hold(connection, hold, now, operator)
+            asking.keep_words(connection, hold.id, words)
+
+        await self._db.write(write)
+
+    async def _slot(self, uuid: str) -> str:
+        """The slot under which words about a phone are sealed: its account's, or its own where it is nobody's."""
+        term = await self.subscription(uuid)
+        return term.account if term is not None else await self._own_slot(uuid)
+
+    async def _own_slot(self, about: str) -> str:
+        return await self._vault.pseudonym(AccountReference(_OWN_NOTES + about), 0)
+
+    async def _sealed(self, slot: str, words: Mapping[str, str]) -> list[asking.Words]:
+        return [(kind, slot, await self._vault.seal(slot, text)) for kind, text in words.items() if text]
+
+    async def _opened(self, words: Sequence[asking.Words]) -> dict[str, str]:
+        found = {}
+        for kind, slot, sealed in words:
+            with contextlib.suppress(NotFoundError):  # anonymised
+                found[kind] = await self._vault.unseal(slot, sealed)
+        return found
 
     async def release_hold(self, hold_id: str, now: datetime, operator: str) -> None:
         """See `ports.Ledger`. Raises NotFoundError for one that is not in force."""
-        await self._db.write(lambda c: asks.release_hold(c, hold_id, now, operator))
+
+        def write(connection: Connection) -> None:
+            row = asks.release_hold(connection, hold_id, now, operator)
+            reached = asking.reached(connection, row)
+            asking.lengthen_approvals(connection, reached, now)
+            for uuid in reached:
+                phones.touch(connection, uuid)
+
+        await self._db.write(write)
 
     async def holds(self) -> tuple[Hold, ...]:
         """See `ports.Ledger`."""

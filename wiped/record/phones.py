@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, text, union, update
 
 from wiped.errors import NotFoundError
+from wiped.model.asks import GROUNDS, RequestKind
 from wiped.model.inventory import DomainFacts
 from wiped.model.records import PhoneRecord
-from wiped.model.subscription import Action, Decision, FeedStatus, LifecycleFacts, State, Subscription
+from wiped.model.subscription import Action, Decision, FeedStatus, LifecycleFacts, State, Subscription, WipeRequest
 from wiped.record import auditlog, massmistakes, outbox
 from wiped.record.rows import AnyRow, hold_of, phone_of, reasons_value, request_of, subscription_of
-from wiped.record.schema import holds, memories, phones, requests, subscriptions
+from wiped.record.schema import drains, hold_accounts, holds, memories, phones, requests, subscriptions
 
 #: The generation has ended: nothing of it is wiped any more.
 ENDED_STATES = frozenset({State.RELEASED, State.RECYCLED, State.DISPOSED})
@@ -151,12 +152,15 @@ def facts(connection: Connection, uuid: str, now: datetime) -> tuple[LifecycleFa
         return None
     term = current_term(connection, phone)
     accounts = [term.account] if term else []
-    in_force = select(holds).where(text("released_at IS NULL"), (holds.c.uuid == uuid) | holds.c.account.in_(accounts)).order_by(holds.c.added_at, holds.c.id)
+    of_account = select(hold_accounts.c.hold_id).where(hold_accounts.c.account.in_(accounts))
+    own = (holds.c.uuid == uuid) | holds.c.account.in_(accounts) | holds.c.id.in_(of_account)
+    in_force = select(holds).where(text("released_at IS NULL"), own).order_by(holds.c.added_at, holds.c.id)
     asked = (
         select(requests)
         .where(requests.c.uuid == uuid, requests.c.generation == phone.generation, requests.c.closed_at.is_(None))
         .order_by(requests.c.requested_at, requests.c.id)
     )
+    draining = _drains(connection, term)
     memory = connection.execute(select(memories.c.migrated, memories.c.digest).where(memories.c.uuid == uuid)).first()
     found = LifecycleFacts(
         uuid=uuid,
@@ -165,7 +169,7 @@ def facts(connection: Connection, uuid: str, now: datetime) -> tuple[LifecycleFa
         recorded_state=State(phone.state),
         feed=_NEVER_ANSWERED,
         holds=tuple(hold for hold in map(hold_of, connection.execute(in_force)) if hold.until is None or now < hold.until),
-        requests=tuple(request_of(row) for row in connection.execute(asked)),
+        requests=(*(request_of(row) for row in connection.execute(asked)), *draining),
         present=phone.present,
         protected=phone.protected,
         suspended=phone.suspended,
@@ -174,9 +178,32 @@ def facts(connection: Connection, uuid: str, now: datetime) -> tuple[LifecycleFa
         occupied_by_other=phone.occupied,
         refusals=tuple(phone.refusals),
         migrated=memory is not None and memory.migrated,
+        draining=bool(draining),
         remembered=memory is not None and memory.digest != "",
     )
     return found, phone.touches
+
+
+def _drains(connection: Connection, term: Subscription | None) -> tuple[WipeRequest, ...]:
+    """The drains that a phone with this term falls under, as triggers (R7)."""
+    if term is None:
+        return ()
+    query = select(drains).where(text("cancelled_at IS NULL"), drains.c.product.in_(["", term.product])).order_by(drains.c.at)
+    return tuple(
+        WipeRequest(
+            id=row.id,
+            kind=RequestKind.DRAIN,
+            ground=GROUNDS[RequestKind.DRAIN][0],
+            requested_at=row.announced_at,
+            effective_at=row.at,
+            approved=row.approved,
+            approved_at=row.announced_at if row.approved else None,
+            reference=row.id,
+            operator=row.operator,
+            approver=row.approver,
+        )
+        for row in connection.execute(query)
+    )
 
 
 def conclude(connection: Connection, uuid: str, decision: Decision, now: datetime, *, touches: int | None) -> None:

@@ -27,7 +27,7 @@ from wiped.errors import InputError, RefusedError
 from wiped.model.plan import RefusalCode
 from wiped.model.records import COMMITTED_STEPS
 from wiped.model.subscription import State, Subscription, SubscriptionRecord
-from wiped.record import auditlog, outbox
+from wiped.record import asking, auditlog, outbox
 from wiped.record.phones import WIPE_STATES, blank, row_of, touch
 from wiped.record.rows import AnyRow, subscription_of
 from wiped.record.schema import drains, phones, requests, subscriptions, wipes
@@ -135,12 +135,13 @@ def weigh(before: Standing, record: SubscriptionRecord, *, same_account: bool, s
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A record, what it does, and under which pseudonym."""
+    """A record, what it does, and under which pseudonym. `owner`: the account's own pseudonym (generation 0), where it has one."""
 
     before: Standing
     record: SubscriptionRecord
     change: Change
     account: str
+    owner: str = ""
 
 
 def apply(connection: Connection, moves: Sequence[Move], now: datetime, *, source: str, operator: str) -> tuple[Subscription, ...]:
@@ -159,6 +160,7 @@ def _apply(connection: Connection, move: Move, now: datetime, *, source: str, op
         values = _begin(connection, move, now, source)
     else:
         values = _continue(connection, before.last, move, now, source)
+    asking.link_holds(connection, move.owner, values["account"], uuid, now)
     touch(connection, uuid)
     told = {key: values[key] for key in ("uuid", "generation", "account", "starts_at", "expires_at", "first_recorded_at", "policy", "minor", "revision")}
     auditlog.append(connection, "subscription", {**told, "change": str(move.change), "source": source, "operator": operator}, now)

@@ -145,13 +145,14 @@ async def test_marks_are_audited_when_they_change(rig: Rig) -> None:
 
 
 async def test_a_request_is_in_the_facts_and_its_words_are_sealed(rig: Rig) -> None:
-    """Reference and operator come back with it; the reason only by unsealing; neither is in the audit log."""
+    """It goes by its own id; the requester's reference and reason only by unsealing; neither is in the audit log nor in the clear."""
     await rig.bind()
     request = WipeRequest("r-1", "manual", "service-ended", rig.now)
     await rig.ledger.add_request(PHONE, request, reference="TICKET-4711", reason="Li Wei called", operator="op")
     facts = await rig.ledger.facts(PHONE, rig.now)
     assert facts is not None
-    assert facts.requests == (replace(request, reference="TICKET-4711", operator="op"),)
+    assert facts.requests == (replace(request, reference="r-1", operator="op"),)
+    assert await rig.ledger.words("r-1") == {"reference": "TICKET-4711", "reason": "Li Wei called"}
     assert await rig.ledger.reason("r-1") == "Li Wei called"
     assert await rig.ledger.reason("r-2") == ""
     told = str([entry.body for entry in await rig.ledger.audit()])
