@@ -251,12 +251,6 @@ class PromiseLedger(Outbox, Protocol):
         """One request for each (uuid, request) of an account, all or none; `WipeRequest.account` names each phone's pseudonym. `reference` and
         `reason` are sealed."""
 
-    async def close_request(self, request_id: str, now: datetime, *, code: str, operator: str) -> None:
-        """A request that was rejected, answered or came to nothing (audited). Idempotent."""
-
-    async def approve_request(self, request_id: str, now: datetime, *, approver: str, until: datetime, fingerprint: str) -> None:
-        """A second person agreed to the plan with `fingerprint` (audited, I7: honoured from the return on)."""
-
     async def requests(self, *, uuid: str = "", unfinished: bool = True) -> tuple[tuple[str, WipeRequest], ...]:
         """(uuid, request), oldest first."""
 
@@ -369,8 +363,14 @@ class Ledger(Outbox, Protocol):
     async def add_request(self, uuid: str, request: WipeRequest, *, reference: str, reason: str, operator: str) -> None:
         """A manual (later: any other) trigger. `reason` is sealed under the account's slot key; never in the audit log."""
 
-    async def add_hold(self, hold: Hold, now: datetime, operator: str) -> None:
-        """A legal hold; honoured from the moment of return (I7)."""
+    async def close_request(self, request_id: str, now: datetime, *, code: str, operator: str) -> None:
+        """A request that was rejected, answered or came to nothing (audited). Idempotent."""
+
+    async def approve_request(self, request_id: str, now: datetime, *, approver: str, until: datetime, fingerprint: str) -> None:
+        """A second person agreed to the plan with `fingerprint` (audited, I7: honoured from the return on)."""
+
+    async def add_hold(self, hold: Hold, now: datetime, operator: str, *, reason: str = "") -> None:
+        """A legal hold, its words sealed; honoured from the moment of return (I7)."""
 
     async def release_hold(self, hold_id: str, now: datetime, operator: str) -> None:
         """Lift a hold."""

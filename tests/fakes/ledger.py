@@ -134,6 +134,8 @@ class MemoryLedger(NoticeMemory, RememberingFake, GuardingMemory):
                 record.minor,
             )
             self._terms[record.uuid] = term
+            if known is not None and known.generation == generation and known.subscription_id != record.subscription_id and now < record.expires_at:
+                self._requests[record.uuid] = [request for request in self._requests.get(record.uuid, ()) if request.kind != "manual"]
             state = State.ACTIVE if generation != phone.generation else phone.state
             self._phones[record.uuid] = replace(phone, generation=generation, state=state)
             self._touched.add(record.uuid)
@@ -245,7 +247,7 @@ class MemoryLedger(NoticeMemory, RememberingFake, GuardingMemory):
                     found[place] = replace(request, approved=bool(approver), approver=approver, fingerprint=fingerprint, **given)
                     self._touched.add(uuid)
 
-    async def add_hold(self, hold: Hold, now: datetime, operator: str) -> None:
+    async def add_hold(self, hold: Hold, now: datetime, operator: str, *, reason: str = "") -> None:
         self._write()
         self._holds[hold.id] = hold
         self._touched.add(hold.uuid)

@@ -13,7 +13,7 @@ import contextlib
 
 import structlog
 
-from wiped.conduct import fencing, judging, preparing, refusing, stopping, vanishing
+from wiped.conduct import approving, fencing, judging, preparing, refusing, stopping, vanishing
 from wiped.conduct.endings import CalledOffError, Ending, GoneError, RefusedPlanError
 from wiped.conduct.erasing import Attempt, Proof
 from wiped.conduct.world import World
@@ -84,6 +84,7 @@ class Executor:
             await self._reached(wipe.id, WipeStep.FENCED)
         else:
             domain, plan = await preparing.freeze(world, wipe)
+            await approving.same_plan(world, wipe, plan)
             await self._tell(wipe.id, WipeStep.INTENT)
             await preparing.fence(world, wipe, domain, plan)
             await self._reached(wipe.id, WipeStep.FENCED)

@@ -178,7 +178,7 @@ class Reconciler:
         trigger = Trigger(
             kind=decision.trigger or "expiry",
             ground=decision.ground,
-            reference=request.reference if request else "",
+            reference=request.id if request else "",
             expired_at=instant(term.expires_at) if term else "",
             policy=term.policy if term else "",
             operator=(request.operator if request else "") or "daemon",

@@ -40,7 +40,7 @@ async def refusal(rig: Rig, uuid: str, confirm: str = "phone-1") -> tuple[str, .
 
 
 async def test_a_manual_wipe_in_grace_begins_after_settling() -> None:
-    """Accepted in grace, begun once it has settled, long before grace ends; the ticket and the operator are the trigger's."""
+    """Accepted in grace, begun once it has settled, long before grace ends; the request's id and the operator are the trigger's."""
     rig = Rig()
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
@@ -54,7 +54,7 @@ async def test_a_manual_wipe_in_grace_begins_after_settling() -> None:
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
     trigger = (await rig.wipe_of(uuid)).trigger
-    assert (trigger.kind, trigger.reference, trigger.operator) == ("manual", "T-1", "alice")
+    assert (trigger.kind, trigger.reference, trigger.operator) == ("manual", answer.request_id, "alice")
 
 
 async def test_a_manual_wipe_of_a_due_phone_is_answered_with_its_wipe() -> None:
