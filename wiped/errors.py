@@ -53,14 +53,15 @@ class NotFoundError(InputError):
 
 
 class RefusedError(WipedError):
-    """A guard refused. `codes` are CONTRACT's refusal codes, the first is the main one."""
+    """A guard refused. `codes` are CONTRACT's refusal codes, the first is the main one; `approval`: the id of what waits for another person, "" if nothing."""
 
     code = "refused"
     exit_code = 3
 
-    def __init__(self, message: str, *, codes: Sequence[str]) -> None:
+    def __init__(self, message: str, *, codes: Sequence[str], approval: str = "") -> None:
         super().__init__(message)
         self.codes = tuple(codes)
+        self.approval = approval
 
 
 class NotSanitizedError(WipedError):

@@ -31,6 +31,14 @@ def _rfc3339(value: Any) -> Any:
     return datetime.fromisoformat(value.upper().replace(" ", "T"))
 
 
+def instant_in(text: str, where: str) -> datetime:
+    """An instant of a query. Raises InputError."""
+    try:
+        return _rfc3339(text.replace(" ", "+")).astimezone(UTC)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise InputError(str(error), where=where) from None
+
+
 def _printable(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must not hold control characters")
@@ -71,6 +79,7 @@ class SubscriptionIn(_In):
     expires: InstantIn
     minor: Annotated[bool, Field(strict=True)] = False
     policy: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "default"
+    product: Annotated[str, Field(pattern=r"^([a-zA-Z0-9][a-zA-Z0-9._-]{0,62})?$")] = ""
 
     def record(self, uuid: str) -> SubscriptionRecord:
         """The record for one phone. Raises InputError for an end that is not after the start."""
@@ -84,6 +93,7 @@ class SubscriptionIn(_In):
             expires_at=self.expires.astimezone(UTC),
             policy=self.policy,
             minor=self.minor,
+            product=self.product,
         )
 
 
@@ -149,6 +159,7 @@ class SubscriptionOut(BaseModel):
     policy: str
     source: str
     revision: int
+    product: str
 
 
 class ArtefactOut(BaseModel):
@@ -245,43 +256,6 @@ class WipeOut(BaseModel):
     started_at: Instant
     finished_at: Instant | None
     artefacts: list[WipedArtefactOut]
-
-
-class HoldOut(BaseModel):
-    """A legal hold in force."""
-
-    id: str
-    ground: str
-    until: Instant | None
-
-
-class RequestOut(BaseModel):
-    """A trigger other than expiry."""
-
-    id: str
-    kind: str
-    ground: str
-    requested_at: Instant
-    approved: bool
-
-
-class ExplainOut(BaseModel):
-    """State, next change, and every reason."""
-
-    phone: PhoneName
-    state: str
-    flags: list[str]
-    since: Instant
-    due_at: Instant | None
-    next: Change | None
-    action: str
-    reasons: list[ReasonOut]
-    refusals: list[str]
-    holds: list[HoldOut]
-    requests: list[RequestOut]
-    approvals: list[dict[str, str]]
-    subscription: SubscriptionOut | None
-    wipes: list[str]
 
 
 class AskedOut(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,11 +35,11 @@ class Operation:
     @property
     def changes(self) -> bool:
         """Whether it takes an Idempotency-Key."""
-        return self.method in {"POST", "PUT"}
+        return self.method in {"POST", "PUT", "DELETE"}
 
 
 class Problem(BaseModel):
-    """RFC 9457, with our stable `code`; `codes` are refusal codes, `faults` the places of bad input."""
+    """RFC 9457, with our stable `code`; `codes` are refusal codes, `faults` the places of bad input, `approval` the id of what waits for another person."""
 
     type: str
     title: str
@@ -48,6 +49,7 @@ class Problem(BaseModel):
     codes: list[str] = []
     reasons: list[str] = []
     faults: list[dict[str, str]] = []
+    approval: str = ""
 
 
 _ERRORS = {
@@ -64,8 +66,7 @@ _ERRORS = {
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = [
         {"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string", "maxLength": 128}}
-        for part in operation.path.replace(":retry", "").split("/")
-        if part.startswith("{")
+        for part in re.findall(r"\{[a-z]+\}", operation.path)
     ]
     for name, kind, what in operation.query:
         schema: dict[str, Any] = {"type": "array", "items": {"type": "string"}} if kind == "array" else {"type": kind}

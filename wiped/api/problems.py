@@ -58,6 +58,8 @@ def from_error(error: WipedError) -> web.Response:
     more: dict[str, Any] = {}
     if isinstance(error, RefusedError):
         more["codes"] = list(error.codes)
+        if error.approval:
+            more["approval"] = error.approval
     if isinstance(error, NotSanitizedError):
         more["reasons"] = list(error.reasons)
     if isinstance(error, StorageError):

@@ -14,11 +14,13 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from wiped.api.handlers import CALLER, MAX_IMPORT, OPERATIONS, Handlers, ParseImport
+from wiped.api.handlers import Handlers, ParseImport
 from wiped.api.identity import Access, caller_of_request
 from wiped.api.openapi import Operation
 from wiped.api.port import ServicePort
 from wiped.api.problems import from_error, from_http, problem
+from wiped.api.reading import CALLER, MAX_IMPORT
+from wiped.api.routes import OPERATIONS
 from wiped.errors import ConfigError, WipedError
 
 log = structlog.get_logger(room="api")

@@ -10,8 +10,6 @@ from wiped.api.documents import (
     AskedOut,
     AuditOut,
     Change,
-    ExplainOut,
-    HoldOut,
     NewsOut,
     PhoneName,
     PhoneOut,
@@ -19,7 +17,6 @@ from wiped.api.documents import (
     ProgressOut,
     ReasonOut,
     RefusalOut,
-    RequestOut,
     RetainedOut,
     StatusOut,
     StepOut,
@@ -31,19 +28,21 @@ from wiped.api.documents import (
 from wiped.decide.verdict import judge
 from wiped.model.plan import Plan
 from wiped.model.records import ArtefactRecord, ArtefactState, AuditEntry, PhoneRecord, WipeRecord
-from wiped.model.status import Explanation, HostStatus, WipeAsked, WipeNews, WipeProgress
+from wiped.model.status import HostStatus, WipeAsked, WipeNews, WipeProgress
 from wiped.model.subscription import Decision, Flag, Reason, Subscription
 
 
-def _change(state: Any, at: datetime | None) -> Change | None:
+def change_out(state: Any, at: datetime | None) -> Change | None:
+    """What comes next, if anything does."""
     return None if at is None else Change(state=str(state or ""), at=at)
 
 
-def _reasons(reasons: tuple[Reason, ...]) -> list[ReasonOut]:
+def reasons_out(reasons: tuple[Reason, ...]) -> list[ReasonOut]:
+    """Every reason, in the decision's order."""
     return [ReasonOut(code=item.code, detail=item.detail, at=item.at) for item in reasons]
 
 
-def _flags(record: PhoneRecord) -> list[str]:
+def flags_out(record: PhoneRecord) -> list[str]:
     """The flags of the last decision, and those that are facts of the record."""
     facts = {Flag.PROTECTED: record.protected, Flag.SUSPENDED: record.suspended, Flag.FENCED: record.fenced, Flag.REFUSED: bool(record.refusals)}
     flags = {str(flag) for flag in record.flags} | {str(flag) for flag, so in facts.items() if so}
@@ -57,13 +56,13 @@ def phone_out(record: PhoneRecord) -> PhoneOut:
         name=record.name,
         generation=record.generation,
         state=str(record.state),
-        flags=_flags(record),
+        flags=flags_out(record),
         since=record.since,
         present=record.present,
         due_at=record.due_at,
-        next=_change(record.next_state, record.next_at),
+        next=change_out(record.next_state, record.next_at),
         refusals=list(record.refusals),
-        reasons=_reasons(record.reasons),
+        reasons=reasons_out(record.reasons),
     )
 
 
@@ -81,6 +80,7 @@ def subscription_out(term: Subscription) -> SubscriptionOut:
         policy=term.policy,
         source=term.source,
         revision=term.revision,
+        product=term.product,
     )
 
 
@@ -169,28 +169,6 @@ def wipe_out(wipe: WipeRecord) -> WipeOut:
     )
 
 
-def explain_out(told: Explanation) -> ExplainOut:
-    """One phone, decided now."""
-    phone, decision = told.phone, told.decision
-    flags = {str(flag) for flag in decision.flags} | set(_flags(phone))
-    return ExplainOut(
-        phone=PhoneName(uuid=phone.uuid, name=phone.name, generation=phone.generation),
-        state=str(decision.state),
-        flags=[str(flag) for flag in Flag if flag in flags],
-        since=phone.since,
-        due_at=decision.due_at,
-        next=_change(decision.next_state, decision.next_at),
-        action=str(decision.action),
-        reasons=_reasons(decision.reasons),
-        refusals=list(phone.refusals),
-        holds=[HoldOut(id=hold.id, ground=hold.ground, until=hold.until) for hold in told.holds],
-        requests=[RequestOut(id=item.id, kind=item.kind, ground=item.ground, requested_at=item.requested_at, approved=item.approved) for item in told.requests],
-        approvals=[],
-        subscription=None if told.subscription is None else subscription_out(told.subscription),
-        wipes=[wipe.id for wipe in told.wipes],
-    )
-
-
 def asked_out(asked: WipeAsked) -> AskedOut:
     """The answer to a manual request."""
     decision: Decision = asked.decision
@@ -198,8 +176,8 @@ def asked_out(asked: WipeAsked) -> AskedOut:
         id=asked.wipe.id if asked.wipe else "",
         request_id=asked.request_id,
         state=str(asked.wipe.step if asked.wipe else decision.state),
-        reasons=_reasons(decision.reasons),
-        next=_change(decision.next_state, decision.next_at),
+        reasons=reasons_out(decision.reasons),
+        next=change_out(decision.next_state, decision.next_at),
         wipe=None if asked.wipe is None else wipe_out(asked.wipe),
     )
 

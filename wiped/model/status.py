@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from wiped.model.asks import Approval, Drain
 from wiped.model.records import PhoneRecord, WipeRecord, WipeStep
 from wiped.model.subscription import Decision, Hold, Subscription, WipeRequest
 
@@ -59,7 +60,8 @@ class HostStatus:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One phone with a decision made now, and everything that it was made from. `wipes` newest first."""
+    """One phone with a decision made now, and everything that it was made from. `wipes` newest first; `approvals` that wait and concern it; `drains` in
+    force that will reach it; `words`: id of a request or hold -> what people wrote with it, unsealed."""
 
     phone: PhoneRecord
     decision: Decision
@@ -67,6 +69,17 @@ class Explanation:
     holds: tuple[Hold, ...]
     requests: tuple[WipeRequest, ...]
     wipes: tuple[WipeRecord, ...]
+    approvals: tuple[Approval, ...] = ()
+    drains: tuple[Drain, ...] = ()
+    words: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsAsked:
+    """What `add_request` recorded: (uuid, request) of each phone, and what waits for a second person (None: nothing does)."""
+
+    requests: tuple[tuple[str, WipeRequest], ...]
+    approval: Approval | None
 
 
 @dataclass(frozen=True, slots=True)
