@@ -5,6 +5,7 @@ The sentences say what the decision returned and what it was made from; they con
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -14,7 +15,7 @@ from wiped.api.documents import Change, Instant, PhoneName, ReasonOut, Subscript
 from wiped.api.shaping import change_out, flags_out, reasons_out, subscription_out
 from wiped.model.records import WipeStep
 from wiped.model.status import Explanation
-from wiped.model.subscription import Action, Flag
+from wiped.model.subscription import Action, Flag, Hold
 
 
 class ExplainOut(BaseModel):
@@ -103,6 +104,10 @@ def _ended(step: str, wipe_id: str, outcome: str) -> str:
     return f"Wipe {wipe_id} {how.get(WipeStep(step), f'stands at {step}')}."
 
 
+def _worded(hold: Hold, words: dict[str, str]) -> Hold:
+    return replace(hold, authority=hold.authority or words.get("authority", ""), reference=hold.reference or words.get("reference", ""))
+
+
 def explain_out(told: Explanation, *, words: bool) -> ExplainOut:
     """One phone, decided now; what people wrote only with `words`."""
     phone, decision = told.phone, told.decision
@@ -120,7 +125,7 @@ def explain_out(told: Explanation, *, words: bool) -> ExplainOut:
         ground=decision.ground,
         reasons=reasons_out(decision.reasons),
         refusals=list(phone.refusals),
-        holds=[hold_out(hold, words=words) for hold in told.holds],
+        holds=[hold_out(_worded(hold, told.words.get(hold.id, {})), words=words) for hold in told.holds],
         requests=[request_out(phone.uuid, item, told.words.get(item.id, {}) if words else {}) for item in told.requests],
         approvals=[approval_out(item) for item in told.approvals],
         drains=[drain_out(item) for item in told.drains],

@@ -12,29 +12,22 @@ from rich.console import Console
 
 import wiped
 from wiped.cli import commands as act
-from wiped.cli import guarding
+from wiped.cli import guarding, promising
 from wiped.cli import images as settling
 from wiped.cli.client import DEFAULT_SOCKET, DaemonError
 from wiped.cli.commands import Context
+from wiped.cli.options import Ctx, Out, Phone, group
 from wiped.cli.render import FORMATS, Screen
 from wiped.errors import InputError, RefusedError, WipedError
 
-_EXIT_CODES = """Exit codes: 0 done; 1 unexpected error; 2 usage; 3 refused by a guard or a hold; 4 wiped but not sanitized;
+_EXIT_CODES = """Exit codes: 0 done; 1 unexpected error; 2 usage; 3 refused by a guard, a hold or a missing approval; 4 wiped but not sanitized;
 65 verification failed; 69 daemon unreachable; 75 failure that will be retried; 77 not authorised; 78 configuration."""
-
-Ctx = Annotated[Context, Parameter(parse=False)]
-Phone = Annotated[str, Parameter(help="UUID or name; a name that several phones have is an error which lists them", allow_leading_hyphen=True)]
-Out = Annotated[str, Parameter(name=("--output-file", "-o"), help="write to this file instead of standard output")]
-
-
-def _app(name: str, what: str) -> App:
-    return App(name=name, help=what, version_flags=[], help_flags=["--help", "-h"], help_format="plaintext", sort_key=None)
 
 
 def _guards() -> tuple[App, App]:
     """The commands about the guards of the whole host."""
-    breaker = _app("breaker", "What stops a mass wipe.")
-    clock = _app("clock", "Whether the clock is trusted.")
+    breaker = group("breaker", "What stops a mass wipe.")
+    clock = group("clock", "Whether the clock is trusted.")
 
     @breaker.command(name="status")
     async def breaker_status(*, ctx: Ctx) -> int:
@@ -66,7 +59,7 @@ def _guards() -> tuple[App, App]:
 
 def _images() -> App:
     """The commands about images that are no phone's business alone."""
-    images = _app("images", "Images that no domain reaches, and ambiguous ones.")
+    images = group("images", "Images that no domain reaches, and ambiguous ones.")
 
     @images.command(name="orphans")
     async def images_orphans(*, ctx: Ctx) -> int:
@@ -91,6 +84,52 @@ def _images() -> App:
         return await settling.classified(ctx)
 
     return images
+
+
+def _proofs() -> tuple[App, App]:
+    """The commands about what an outsider verifies."""
+    certificates = group("certificates", "Signed proofs.")
+    audit = group("audit", "The append-only log.")
+
+    @certificates.command(name="get")
+    async def certificates_get(
+        certificate_id: Annotated[str, Parameter(name="ID", help="of the certificate or of its wipe")], /, *, to: Out = "", ctx: Ctx
+    ) -> int:
+        """The signed envelope, byte for byte."""
+        return await act.certificates_get(ctx, certificate_id, to)
+
+    @certificates.command(name="verify")
+    async def certificates_verify(file: str, /, *, key: Annotated[str, Parameter(help="the host's public key, PEM")], ctx: Ctx) -> int:
+        """Verify an envelope offline; exit code 65 for any other byte."""
+        return await act.certificates_verify(ctx, file, key)
+
+    @certificates.command(name="key")
+    async def certificates_key(*, to: Out = "", ctx: Ctx) -> int:
+        """The public key that verifies this host's certificates, PEM."""
+        return await act.certificates_key(ctx, to)
+
+    @audit.command(name="tail")
+    async def audit_tail(*, last: Annotated[int, Parameter(help="how many entries, 1 to 1000")] = 20, ctx: Ctx) -> int:
+        """The newest entries."""
+        return await act.audit_tail(ctx, last)
+
+    @audit.command(name="export")
+    async def audit_export(directory: Annotated[str, Parameter(name="DIR", help="made if it is missing")], /, *, ctx: Ctx) -> int:
+        """Copy the whole log, a signed head and the public key into DIR, for verifying it elsewhere."""
+        return await act.audit_export(ctx, directory)
+
+    @audit.command(name="verify")
+    async def audit_verify(
+        directory: Annotated[str, Parameter(name="DIR", help="an exported log, verified offline; without it the daemon's own")] = "",
+        /,
+        *,
+        key: Annotated[str, Parameter(help="the public key to trust, PEM; without it the one in DIR")] = "",
+        ctx: Ctx,
+    ) -> int:
+        """Follow the hash chain from its first entry; exit code 65 for a changed, missing or added one."""
+        return await act.audit_verify(ctx, directory, key)
+
+    return certificates, audit
 
 
 def make_app() -> App:
@@ -126,14 +165,13 @@ def make_app() -> App:
         """Wipe a phone whose service has ended; refused while its subscription is active."""
         return await act.wipe(ctx, phone, reason=reason, ticket=ticket, confirm=confirm, wait=wait)
 
-    phones = _app("phones", "The phones of this host.")
-    subscriptions = _app("subscriptions", "The terms that decide when a phone is wiped.")
-    wipes = _app("wipes", "Wipes and how far they are.")
-    quarantine = _app("quarantine", "What could not be proven, fenced and in place.")
-    certificates = _app("certificates", "Signed proofs.")
-    audit = _app("audit", "The append-only log.")
-    for group in (phones, subscriptions, wipes, _images(), quarantine, *_guards(), certificates, audit):
-        app.command(group)
+    phones = group("phones", "The phones of this host.")
+    subscriptions = group("subscriptions", "The terms that decide when a phone is wiped.")
+    wipes = group("wipes", "Wipes and how far they are.")
+    quarantine = group("quarantine", "What could not be proven, fenced and in place.")
+    promising.add_verbs(app)
+    for noun in (phones, subscriptions, wipes, _images(), quarantine, *promising.groups(), *_guards(), *_proofs()):
+        app.command(noun)
 
     @phones.command(name="list")
     async def phones_list(
@@ -155,17 +193,18 @@ def make_app() -> App:
         expires: Annotated[str, Parameter(help="RFC 3339 with a zone")],
         minor: Annotated[bool, Parameter(negative=(), help="the account is a minor's: minor_grace holds")] = False,
         policy: Annotated[str, Parameter(help="a policy of the configuration")] = "default",
+        product: Annotated[str, Parameter(help="what the phone is sold as; a drain may name it")] = "",
         ctx: Ctx,
     ) -> int:
         """Bind a phone to a term, or renew it."""
-        body = {"account": account, "subscription": subscription, "starts": starts, "expires": expires, "minor": minor, "policy": policy}
+        body = {"account": account, "subscription": subscription, "starts": starts, "expires": expires, "minor": minor, "policy": policy, "product": product}
         return await act.subscriptions_set(ctx, phone, body)
 
     @subscriptions.command(name="import")
     async def subscriptions_import(
         file: Annotated[str, Parameter(help="JSON lines or CSV; - for standard input", allow_leading_hyphen=True)], /, *, ctx: Ctx
     ) -> int:
-        """Many terms, all or nothing: phone, account, subscription, starts, expires, minor, policy."""
+        """Many terms, all or nothing: phone, account, subscription, starts, expires, minor, policy, product."""
         return await act.subscriptions_import(ctx, file)
 
     @subscriptions.command(name="list")
@@ -210,44 +249,6 @@ def make_app() -> App:
     ) -> int:
         """Accept what cannot be proven. Takes two people: the second, an approver, repeats the command; everything stays in place, fenced."""
         return await settling.dispose(ctx, phone, reason=reason, reference=reference, confirm=confirm)
-
-    @certificates.command(name="get")
-    async def certificates_get(
-        certificate_id: Annotated[str, Parameter(name="ID", help="of the certificate or of its wipe")], /, *, to: Out = "", ctx: Ctx
-    ) -> int:
-        """The signed envelope, byte for byte."""
-        return await act.certificates_get(ctx, certificate_id, to)
-
-    @certificates.command(name="verify")
-    async def certificates_verify(file: str, /, *, key: Annotated[str, Parameter(help="the host's public key, PEM")], ctx: Ctx) -> int:
-        """Verify an envelope offline; exit code 65 for any other byte."""
-        return await act.certificates_verify(ctx, file, key)
-
-    @certificates.command(name="key")
-    async def certificates_key(*, to: Out = "", ctx: Ctx) -> int:
-        """The public key that verifies this host's certificates, PEM."""
-        return await act.certificates_key(ctx, to)
-
-    @audit.command(name="tail")
-    async def audit_tail(*, last: Annotated[int, Parameter(help="how many entries, 1 to 1000")] = 20, ctx: Ctx) -> int:
-        """The newest entries."""
-        return await act.audit_tail(ctx, last)
-
-    @audit.command(name="export")
-    async def audit_export(directory: Annotated[str, Parameter(name="DIR", help="made if it is missing")], /, *, ctx: Ctx) -> int:
-        """Copy the whole log, a signed head and the public key into DIR, for verifying it elsewhere."""
-        return await act.audit_export(ctx, directory)
-
-    @audit.command(name="verify")
-    async def audit_verify(
-        directory: Annotated[str, Parameter(name="DIR", help="an exported log, verified offline; without it the daemon's own")] = "",
-        /,
-        *,
-        key: Annotated[str, Parameter(help="the public key to trust, PEM; without it the one in DIR")] = "",
-        ctx: Ctx,
-    ) -> int:
-        """Follow the hash chain from its first entry; exit code 65 for a changed, missing or added one."""
-        return await act.audit_verify(ctx, directory, key)
 
     return app
 
@@ -295,6 +296,8 @@ def _finish(answer: Awaitable[int], context: Context) -> int:
         document = error.document
         codes = [*document.get("codes", ()), *document.get("reasons", ())]
         screen.warn(f"wipectl: {error.code}: {error}" + (f" [{', '.join(codes)}]" if codes else ""))
+        if document.get("approval"):
+            screen.warn(f"wipectl: recorded; another person with the approver's role types: wipectl approvals approve {document['approval']}")
         for fault in document.get("faults", ()):
             screen.warn(f"  {fault.get('where')}: {fault.get('reason')}")
         failed: WipedError = error

@@ -19,7 +19,7 @@ FORMATS = ("table", "json", "yaml")
 _WIDE = 500
 
 #: Columns that hold UUIDs.
-_IDENTIFIERS = frozenset({"uuid", "wipe"})
+_IDENTIFIERS = frozenset({"uuid", "wipe", "request", "hold", "approval", "drain", "subject"})
 
 _COLOURS = {
     "active": "green", "clear": "green", "purge": "green", "released": "green", "proven": "green", "removed": "green",

@@ -86,7 +86,7 @@ def _reasons(items: list[Document]) -> RenderableType:
 
 
 def explain(document: Document) -> RenderableType:
-    """State, next change, every reason."""
+    """The story in sentences, then the facts, then every reason with its code."""
     phone, term = document["phone"], document["subscription"]
     pairs: list[tuple[str, Any]] = [
         ("phone", _phone(phone)),
@@ -102,10 +102,18 @@ def explain(document: Document) -> RenderableType:
             ("subscription", f"{term['subscription']} of {term['account_pseudonym']}" + (" (minor)" if term["minor"] else "")),
             ("term", f"{moment(term['starts'])} to {moment(term['expires'])}, policy {term['policy']}"),
         ]
-    pairs += [("hold", f"{item['id']}: {item['ground']}, until {item['until'] or 'released'}") for item in document["holds"]]
-    pairs += [("request", f"{item['id']}: {item['kind']} ({item['ground']}), {moment(item['requested_at'])}") for item in document["requests"]]
+        if term["product"]:
+            pairs.append(("product", term["product"]))
+    for item in document["holds"]:
+        whose = f", {item['authority']}, {item['reference']}" if item["authority"] or item["reference"] else ""
+        pairs.append(("hold", f"{item['id']}: {item['ground']}{whose}, until {item['until'] or 'released'}"))
+    for item in document["requests"]:
+        who = f"approved by {item['approver'] or 'billing'}" if item["approved"] else "not approved"
+        pairs.append(("request", f"{item['id']}: {item['kind']} ({item['ground']}), {moment(item['requested_at'])}, {who}"))
+    pairs += [("approval", f"{item['id']}: {item['kind']}, {len(item['approvals'])} of {item['needed']} agreed") for item in document["approvals"]]
+    pairs += [("drain", f"{item['id']}: {item['product'] or 'the host'}, {moment(item['at'])}") for item in document["drains"]]
     pairs.append(("wipes", words(document["wipes"])))
-    return stack(facts(pairs), Text(), _reasons(document["reasons"]))
+    return stack(*(Text(plain(sentence)) for sentence in document["story"]), Text(), facts(pairs), Text(), _reasons(document["reasons"]))
 
 
 def plan(document: Document) -> RenderableType:
