@@ -246,6 +246,15 @@ class PromiseLedger(Outbox, Protocol):
     async def accounts_of(self, account: AccountReference) -> tuple[tuple[str, int, str], ...]:
         """(uuid, generation, pseudonym) of every generation that has not ended and whose term is this account's; makes no pseudonym."""
 
+    async def terms_of(self, account: AccountReference) -> tuple[tuple[Subscription, datetime | None], ...]:
+        """Every term of this account, oldest generation first, with when its generation ended; anonymised ones are nobody's any more."""
+
+    async def holds_on(self, account: AccountReference, uuids: Sequence[str]) -> tuple[Hold, ...]:
+        """Holds in force on the account or on these phones."""
+
+    async def generation_of(self, request_id: str) -> int:
+        """The generation that a request was about."""
+
     async def add_account_request(self, account: AccountReference, requests: Sequence[tuple[str, WipeRequest]], *, reference: str, reason: str,
                                   operator: str) -> None:  # fmt: skip
         """One request for each (uuid, request) of an account, all or none; `WipeRequest.account` names each phone's pseudonym. `reference` and

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import structlog
 
-from wiped.conduct import deciding, fencing, images, massmistakes, stopping
+from wiped.conduct import approving, deciding, fencing, images, massmistakes, stopping
 from wiped.conduct.endings import CalledOffError, Ending, GoneError
 from wiped.conduct.execute import Executor
 from wiped.conduct.preparing import look
@@ -56,6 +56,8 @@ class Reconciler:
                 await massmistakes.look_at_clock(self._world)
                 complete = await self._look_at_host()
                 await self._look_at_feed()
+                if self._world.promises is not None:
+                    await approving.look_after(self._world, self._world.promises)
                 now = self._world.clock.now()
                 waiting = await self._world.ledger.due_for_decision(now)
                 self._counted_due = await massmistakes.count(self._world, waiting)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,13 +14,16 @@ from wiped.attest.chain import HEAD_TYPE
 from wiped.attest.signing import seal
 from wiped.conduct import deciding, preparing
 from wiped.conduct.announce import Hub
+from wiped.conduct.asking import Asking
 from wiped.conduct.endings import GoneError
 from wiped.conduct.guards import Guards
 from wiped.conduct.reconcile import Reconciler
+from wiped.conduct.reporting import Reporting
 from wiped.conduct.settling import Settling
 from wiped.conduct.world import World
 from wiped.decide import breaker, notices, refusal
 from wiped.errors import InputError, LedgerError, NotFoundError, RefusedError
+from wiped.model.asks import Person
 from wiped.model.instants import instant_text
 from wiped.model.plan import Plan, RefusalCode
 from wiped.model.records import (
@@ -41,7 +45,11 @@ _ENDED = frozenset({State.WIPED, State.RELEASED, State.RECYCLED, State.DISPOSED}
 _CODES = {"no-such-domain": RefusalCode.MISSING, "protected": RefusalCode.LEGAL_HOLD, "unknown-policy": RefusalCode.NEEDS_APPROVAL}
 
 
-class Service(Guards, Settling):
+#: A wipe of a phone whose term runs is not refused for good: a second person is asked.
+_ASKED_OF_TWO = frozenset({RefusalCode.SUBSCRIPTION_ACTIVE, RefusalCode.NEEDS_APPROVAL})
+
+
+class Service(Asking, Guards, Reporting, Settling):
     """The daemon's one counter. `nudge`: asks for a sweep soon."""
 
     def __init__(self, world: World, reconciler: Reconciler, hub: Hub, nudge: Callable[[], None]) -> None:
@@ -136,7 +144,16 @@ class Service(Guards, Settling):
         if found is None:
             raise NotFoundError("no such phone", where="phone")
         facts, decision = found
-        return Explanation(phone, decision, facts.subscription, facts.holds, facts.requests, await self._world.ledger.wipes(uuid))
+        wipes = await self._world.ledger.wipes(uuid)
+        promises = self._world.promises
+        if promises is None:
+            return Explanation(phone, decision, facts.subscription, facts.holds, facts.requests, wipes)
+        ids = [*(hold.id for hold in facts.holds), *(request.id for request in facts.requests)]
+        words = {item: await promises.words(item) for item in ids}
+        approvals = tuple(item for item in await promises.approvals() if uuid in item.uuids or item.subject in words)
+        product = facts.subscription.product if facts.subscription else None
+        drains = tuple(drain for drain in await promises.drains() if drain.product in ("", product))
+        return Explanation(phone, decision, facts.subscription, facts.holds, facts.requests, wipes, approvals, drains, words)
 
     async def plan(self, uuid: str) -> Plan:
         """What would be destroyed, kept and refused, of a fresh survey. Changes nothing. Raises RefusedError (missing, unsupported-artefact)."""
@@ -156,8 +173,12 @@ class Service(Guards, Settling):
         return await self._world.ledger.subscription(uuid)
 
     async def holds(self) -> tuple[Hold, ...]:
-        """All holds in force."""
-        return await self._world.ledger.holds()
+        """All holds in force, with authority and reference unsealed."""
+        found = await self._world.ledger.holds()
+        if self._world.promises is None:
+            return found
+        words = [await self._world.promises.words(hold.id) for hold in found]
+        return tuple(replace(hold, authority=w.get("authority", ""), reference=w.get("reference", "")) for hold, w in zip(found, words, strict=True))
 
     async def wipes(self, uuid: str = "") -> tuple[WipeRecord, ...]:
         """Wipes, newest first: all, or one phone's."""
@@ -272,6 +293,8 @@ class Service(Guards, Settling):
                 return WipeAsked("", await self.retry(uuid, operator), decision)
             return WipeAsked("", known[0], decision)
         codes = _refusals(decision)
+        if codes and set(codes) <= _ASKED_OF_TWO and self._world.promises is not None:
+            raise await self.ask_active_wipe(uuid, reason=reason, ticket=ticket, person=Person(operator))
         if codes:
             raise await self._refuse(uuid, operator, decision.reasons[-1].detail, codes)
         request = WipeRequest(self._world.randomness.identifier(), "manual", "service-ended", self._world.clock.now(), reference=ticket, operator=operator)

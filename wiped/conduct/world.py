@@ -10,7 +10,7 @@ from datetime import datetime
 from wiped.model.guards import ClockMemory
 from wiped.model.policy import Policy, Safety, StorageRules
 from wiped.model.subscription import FeedStatus
-from wiped.ports import Announcer, Clock, Eraser, Feed, Fences, Hypervisor, Ledger, Milestones, Observer, Randomness, Sheets, Signer
+from wiped.ports import Announcer, Clock, Eraser, Feed, Fences, Hypervisor, Ledger, Milestones, Observer, PromiseLedger, Randomness, Sheets, Signer
 
 #: How long the eraser's locks are asked for before an image counts as in use (a killed eraser finishes its I/O first), and the pause between, seconds.
 LOCK_PATIENCE = 30.0
@@ -75,4 +75,6 @@ class World:
     rules: StorageRules
     issuer: Issuer
     pause: Callable[[float], Awaitable[None]]
+    promises: PromiseLedger | None = None
+    """The same ledger, where it keeps requests on accounts, approvals and drains."""
     conditions: Conditions = field(default_factory=Conditions)

@@ -370,6 +370,24 @@ class AskingLedger:
         names = await self._pseudonyms(account)
         return await self._db.read(lambda c: living(c, names))
 
+    async def terms_of(self, account: AccountReference) -> tuple[tuple[Subscription, datetime | None], ...]:
+        """See `ports.PromiseLedger`."""
+        names = await self._pseudonyms(account)
+        query = select(subscriptions).where(subscriptions.c.account.in_(names)).order_by(subscriptions.c.uuid, subscriptions.c.generation)
+        return await self._db.read(lambda c: tuple((subscription_of(row), row.ended_at) for row in c.execute(query)))
+
+    async def holds_on(self, account: AccountReference, uuids: Sequence[str]) -> tuple[Hold, ...]:
+        """See `ports.PromiseLedger`."""
+        names = await self._pseudonyms(account)
+        of_names = select(hold_accounts.c.hold_id).where(hold_accounts.c.account.in_(names))
+        query = select(holds).where(text("released_at IS NULL"), holds.c.id.in_(of_names) | holds.c.uuid.in_(uuids)).order_by(holds.c.added_at, holds.c.id)
+        now = self._clock.now()
+        return await self._db.read(lambda c: tuple(hold for hold in map(hold_of, c.execute(query)) if hold.until is None or now < hold.until))
+
+    async def generation_of(self, request_id: str) -> int:
+        """See `ports.PromiseLedger`."""
+        return await self._db.read(lambda c: int(_request(c, request_id).generation))
+
     async def add_account_request(self, account: AccountReference, found: Sequence[tuple[str, WipeRequest]], *, reference: str, reason: str,
                                   operator: str) -> None:  # fmt: skip
         """See `ports.PromiseLedger`."""

@@ -1,0 +1,300 @@
+"""What people ask for, as the faces ask for it (R3 to R9, R14, R17): suspensions, requests, legal holds, approvals, drains. A part of `Service`.
+
+Everything that takes two people goes through `approving`: the first one's wish is recorded with what it is about, the second one agrees to exactly that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from wiped.conduct import approving
+from wiped.conduct.reconcile import Reconciler
+from wiped.conduct.world import World
+from wiped.decide import approval as rules
+from wiped.decide import refusal
+from wiped.errors import InputError, NotFoundError, RefusedError
+from wiped.model.asks import ASKED, GROUNDS, UNDISCLOSED, Approval, ApprovalKind, ApprovalState, Drain, HoldGround, Person, RequestKind
+from wiped.model.plan import RefusalCode
+from wiped.model.records import COMMITTED_STEPS, PhoneRecord
+from wiped.model.status import RequestsAsked
+from wiped.model.subscription import AccountReference, Hold, WipeRequest
+from wiped.ports import PromiseLedger
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise InputError("say why, for whoever asks later", where="reason")
+    return text
+
+
+class Asking:
+    """Mixed into `Service`, which owns the world."""
+
+    _world: World
+    _reconciler: Reconciler
+    _nudge: Callable[[], None]
+
+    @property
+    def _promises(self) -> PromiseLedger:
+        if self._world.promises is None:
+            raise InputError("this ledger keeps no requests, holds on accounts, approvals or drains")
+        return self._world.promises
+
+    async def _known(self, uuid: str) -> PhoneRecord:
+        phone = await self._world.ledger.phone(uuid)
+        if phone is None:
+            raise NotFoundError("no such phone", where="phone")
+        return phone
+
+    async def _needs_another(self, asked: Approval, what: str, person: Person) -> RefusedError:
+        self._world.announcer.refused((RefusalCode.NEEDS_APPROVAL,))
+        people = "a second, different person" if asked.needed == 1 else "two different people (root is nobody in particular)"
+        codes = (RefusalCode.SUBSCRIPTION_ACTIVE, RefusalCode.NEEDS_APPROVAL) if asked.kind is ApprovalKind.WIPE else (RefusalCode.NEEDS_APPROVAL,)
+        return RefusedError(f"{what} takes {people} with the approver's role: wipectl approvals approve {asked.id}",
+                            codes=codes, approval=asked.id)  # fmt: skip
+
+    # -- operators' own
+    async def _mark(self, uuid: str, reason: str, person: Person, *, suspended: bool | None = None, protected: bool | None = None) -> PhoneRecord:
+        await self._known(uuid)
+        await self._world.ledger.mark(uuid, suspended=suspended, protected=protected, reason=_reason(reason), operator=person.name)
+        await self._reconciler.decide_now(uuid)
+        self._nudge()
+        return await self._known(uuid)
+
+    async def suspend(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """Stop and fence now, reversible until wiped (R17)."""
+        return await self._mark(uuid, reason, person, suspended=True)
+
+    async def resume(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """Give a suspended phone back; what else fences it stays. Reported leaks of it are answered by that."""
+        for asked, request in await self._promises.requests(uuid=uuid):
+            if request.kind == RequestKind.LEAK and asked == uuid:
+                await self._world.ledger.close_request(request.id, self._world.clock.now(), code="resumed", operator=person.name)
+        return await self._mark(uuid, reason, person, suspended=False)
+
+    async def protect(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """An operator's hold, weaker than a legal one: one person lifts it."""
+        return await self._mark(uuid, reason, person, protected=True)
+
+    async def unprotect(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """Lift it."""
+        return await self._mark(uuid, reason, person, protected=False)
+
+    # -- requests
+    async def add_request(self, kind: str, ground: str, *, uuid: str = "", account: AccountReference | None = None, reference: str, reason: str,
+                          confirm: str, person: Person) -> RequestsAsked:  # fmt: skip
+        """A request on a phone, or on every phone of an account. What fences does so at once; what still takes a second person waits for one.
+
+        Raises InputError (kind, ground, neither or both of phone and account), NotFoundError, RefusedError(wrong-confirmation, unbound)."""
+        if kind not in ASKED:
+            raise InputError(f"must be one of {', '.join(ASKED)}", where="kind")
+        if ground not in GROUNDS[kind]:
+            raise InputError(f"of {kind} must be one of {', '.join(GROUNDS[kind])}", where="ground")
+        if not reference.strip():
+            raise InputError("must not be empty: by what is this request known to whoever made it?", where="reference")
+        if (account is None) == (not uuid):
+            raise InputError("name a phone or an account, one of them", where="phone")
+        found = await self._meant(uuid, account, confirm, person)
+        now, base = self._world.clock.now(), self._world.randomness.identifier()
+        asked = tuple(
+            (phone, WipeRequest(f"{base}:{number}" if account else base, kind, ground, now, operator=person.name, account=name if account else ""))
+            for number, (phone, name) in enumerate(found, start=1)
+        )
+        if account is not None:
+            await self._promises.add_account_request(account, asked, reference=reference, reason=reason, operator=person.name)
+        else:
+            await self._world.ledger.add_request(uuid, asked[0][1], reference=reference, reason=reason, operator=person.name)
+        for phone, _ in asked:
+            await self._reconciler.decide_now(phone)
+        self._nudge()
+        waiting = await self._waits(asked, now) if kind != RequestKind.LEAK else ()
+        approval = None
+        if waiting:
+            approval = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.WIPE, subject=base, uuids=waiting, reason=reason)
+        recorded = {request.id for _, request in asked}
+        return RequestsAsked(tuple(item for item in await self._promises.requests() if item[1].id in recorded), approval)
+
+    async def _meant(self, uuid: str, account: AccountReference | None, confirm: str, person: Person) -> list[tuple[str, str]]:
+        """(uuid, pseudonym) of the phones that a request is about, once the typed confirmation was right."""
+        if account is None:
+            phone = await self._known(uuid)
+            wrong = refusal.confirmation(phone.name, confirm)
+            if wrong is not None:
+                raise await self._turned_down(uuid, person, wrong.code, "the typed name is not the phone's; nothing was changed")
+            term = await self._world.ledger.subscription(uuid)
+            if term is None:
+                raise await self._turned_down(uuid, person, RefusalCode.UNBOUND, "nobody is bound to this phone: there is nothing to ask for")
+            return [(uuid, term.account)]
+        if confirm != account.value:
+            raise await self._turned_down("", person, RefusalCode.WRONG_CONFIRMATION, "the typed reference is not the account's; nothing was changed")
+        found = await self._promises.accounts_of(account)
+        if not found:
+            raise NotFoundError("this account has no phone on this host", where="account")
+        return [(phone, name) for phone, _, name in found]
+
+    async def _turned_down(self, uuid: str, person: Person, code: RefusalCode, why: str) -> RefusedError:
+        self._world.announcer.refused((code,))
+        body = {"uuid": uuid, "operator": person.name, "what": "requests add", "codes": [str(code)]}
+        await self._world.ledger.note("refused", body, self._world.clock.now())
+        return RefusedError(why, codes=(code,))
+
+    async def _waits(self, asked: tuple[tuple[str, WipeRequest], ...], now: datetime) -> tuple[str, ...]:
+        """Of the phones asked about, those whose term still runs and whose wipe has not begun."""
+        found = []
+        for uuid, _ in asked:
+            term = await self._world.ledger.subscription(uuid)
+            begun = any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes(uuid, unfinished=True))
+            if term is not None and now < term.expires_at and not begun:
+                found.append(uuid)
+        return tuple(found)
+
+    async def ask_active_wipe(self, uuid: str, *, reason: str, ticket: str, person: Person) -> RefusedError:
+        """A manual wipe of a phone whose term runs: nothing is touched, a second person is asked. The error to raise."""
+        now, base = self._world.clock.now(), self._world.randomness.identifier()
+        request = WipeRequest(base, RequestKind.MANUAL, GROUNDS[RequestKind.MANUAL][0], now, operator=person.name)
+        await self._world.ledger.add_request(uuid, request, reference=ticket, reason=reason, operator=person.name)
+        asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.WIPE, subject=base, uuids=(uuid,), reason=reason)
+        await self._reconciler.decide_now(uuid)
+        return await self._needs_another(asked, "wiping a phone whose term still runs", person)
+
+    async def requests(self, uuid: str = "") -> tuple[tuple[str, WipeRequest, dict[str, str]], ...]:
+        """Open requests of one phone or of all, with what people wrote."""
+        return tuple([(phone, request, await self._promises.words(request.id)) for phone, request in await self._promises.requests(uuid=uuid)])
+
+    # -- legal holds
+    async def add_hold(self, *, uuid: str = "", account: AccountReference | None = None, authority: str, reference: str, ground: str,
+                       until: datetime | None, disclose: bool | None = None, reason: str = "", person: Person) -> Hold:  # fmt: skip
+        """A legal hold on a phone, or on every phone that an account has and will have. Raises InputError, NotFoundError."""
+        if ground not in set(HoldGround):
+            raise InputError(f"must be one of {', '.join(HoldGround)}", where="ground")
+        for name, value in (("authority", authority), ("reference", reference)):
+            if not value.strip():
+                raise InputError("must not be empty", where=name)
+        if (account is None) == (not uuid):
+            raise InputError("name a phone or an account, one of them", where="phone")
+        now = self._world.clock.now()
+        if until is not None and until <= now:
+            raise InputError("lies in the past", where="until")
+        told = ground not in UNDISCLOSED if disclose is None else disclose
+        hold = Hold(self._world.randomness.identifier(), uuid, "", ground, until, authority, reference, told, now, person.name)
+        if account is not None:
+            hold = await self._promises.add_account_hold(hold, account, now, person.name, reason=reason)
+        else:
+            await self._known(uuid)
+            await self._world.ledger.add_hold(hold, now, person.name, reason=reason)
+        self._nudge()
+        return hold
+
+    async def release_hold(self, hold_id: str, *, reason: str, person: Person) -> Hold:
+        """Takes two people: records the first one's wish and raises RefusedError(needs-approval)."""
+        hold = next((item for item in await self._world.ledger.holds() if item.id == hold_id), None)
+        if hold is None:
+            raise NotFoundError("no such hold is in force", where="hold")
+        phones = (hold.uuid,) if hold.uuid else ()
+        asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.HOLD_RELEASE, subject=hold_id, uuids=phones,
+                                        reason=_reason(reason), fingerprint=rules.combined({"hold": hold_id}))  # fmt: skip
+        raise await self._needs_another(asked, "releasing a legal hold", person)
+
+    # -- drains
+    async def start_drain(self, at: datetime, *, product: str, reason: str, person: Person) -> Drain:
+        """Announce the end of this host, or of a product on it: no new subscription from now on. At its date phones whose terms still run are wiped only if a
+        second person approved; that is asked for at once (`approvals`)."""
+        if at <= self._world.clock.now():
+            raise InputError("must lie ahead: a drain is announced in advance", where="at")
+        drain = Drain(self._world.randomness.identifier(), at, product, operator=person.name)
+        drain = await self._promises.announce_drain(drain, reason=_reason(reason))
+        await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN, subject=drain.id, uuids=(), reason=reason,
+                                fingerprint=rules.combined({"drain": drain.id}))  # fmt: skip
+        self._nudge()
+        return drain
+
+    async def drains(self) -> tuple[Drain, ...]:
+        """Those in force."""
+        return await self._promises.drains()
+
+    async def cancel_drain(self, drain_id: str, *, reason: str, person: Person) -> Drain:
+        """Takes two people, and can be done until its date: records the wish and raises RefusedError(needs-approval)."""
+        drain = next((item for item in await self._promises.drains() if item.id == drain_id), None)
+        if drain is None:
+            raise NotFoundError("no such drain is in force", where="drain")
+        if self._world.clock.now() >= drain.at:
+            raise InputError("it has begun: it can be cancelled until its date only", where="drain")
+        asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN_CANCEL, subject=drain_id, uuids=(),
+                                        reason=_reason(reason), fingerprint=rules.combined({"drain": drain_id}))  # fmt: skip
+        raise await self._needs_another(asked, "cancelling a drain", person)
+
+    # -- the second person
+    async def approvals(self, every: bool = False, /) -> tuple[Approval, ...]:
+        """What waits for another person, oldest first; or all."""
+        return await self._promises.approvals(unfinished=not every)
+
+    async def approval(self, approval_id: str) -> Approval:
+        """One. Raises NotFoundError."""
+        found = await self._promises.approval(approval_id)
+        if found is None:
+            raise NotFoundError("no such approval", where="approval")
+        return found
+
+    async def approve(self, approval_id: str, *, fingerprint: str, person: Person) -> Approval:
+        """Agree to exactly what has `fingerprint` ("" for what waits now), and carry it out once enough people did.
+
+        Raises RefusedError: needs-approval (this person cannot), approval-expired, drift (the plan is another one by now: look again)."""
+        world, now = self._world, self._world.clock.now()
+        waiting = await self.approval(approval_id)
+        no = rules.objection(person, waiting, now)
+        if no is not None:
+            world.announcer.refused((no.code,))
+            await world.ledger.note("refused", {"operator": person.name, "what": "approvals approve", "approval": approval_id, "codes": [str(no.code)]}, now)
+            raise RefusedError(no.detail, codes=(no.code,), approval=approval_id)
+        each: dict[str, str] = {}
+        fresh = waiting.fingerprint
+        if waiting.kind is ApprovalKind.WIPE:
+            fresh, each = await approving.fingerprint_of(world, waiting.uuids)
+        if fresh != waiting.fingerprint or (fingerprint and fingerprint != waiting.fingerprint):
+            await self._promises.settle_approval(approval_id, ApprovalState.PENDING, now, operator="daemon", fingerprint=fresh)
+            raise RefusedError("the plan is not the one that was shown: look at it again (wipectl plan, wipectl approvals list)",
+                               codes=(RefusalCode.DRIFT,), approval=approval_id)  # fmt: skip
+        agreed = await self._promises.agree(approval_id, person.name, now, fingerprint=fresh)
+        if agreed.state is ApprovalState.APPROVED:
+            await self._carry_out(agreed, person, each)
+            self._nudge()
+        return agreed
+
+    async def _carry_out(self, approval: Approval, person: Person, each: dict[str, str]) -> None:
+        """What was agreed to. Repeated after a crash by the second person's own repetition; each deed is idempotent."""
+        now = self._world.clock.now()
+        if approval.kind is ApprovalKind.WIPE:
+            await approving.carry_out_wipe(self._world, self._promises, approval, person.name, each)
+            for uuid in approval.uuids:
+                await self._reconciler.decide_now(uuid)
+        elif approval.kind is ApprovalKind.HOLD_RELEASE:
+            await self._world.ledger.release_hold(approval.subject, now, approval.asked_by)
+        elif approval.kind is ApprovalKind.DRAIN:
+            await self._promises.change_drain(approval.subject, now, approver=person.name)
+        elif approval.kind is ApprovalKind.DRAIN_CANCEL:
+            await self._promises.change_drain(approval.subject, now, approver=person.name, cancelled=True, operator=approval.asked_by)
+        else:
+            raise InputError(f"{approval.kind} is not approved here", where="approval")
+
+    async def reject(self, approval_id: str, *, reason: str, person: Person) -> Approval:
+        """Say no: what waited is off. A request that was rejected is closed, and what it had fenced is given back by the next decision.
+
+        One who may approve may reject; so may whoever asked. Raises RefusedError(needs-approval), NotFoundError."""
+        waiting = await self.approval(approval_id)
+        now = self._world.clock.now()
+        if not person.somebody or not (person.may_approve or person.name == waiting.asked_by):
+            raise RefusedError("that takes the approver's role, or whoever asked", codes=(RefusalCode.NEEDS_APPROVAL,), approval=approval_id)
+        if waiting.state is not ApprovalState.PENDING:
+            raise InputError(f"it is {waiting.state} already", where="approval")
+        _reason(reason)
+        if waiting.kind is ApprovalKind.WIPE:
+            for _, request in await self._promises.requests():
+                irrevocable = request.kind == RequestKind.CANCELLATION and not person.may_approve
+                if approving.base_of(request.id) == waiting.subject:
+                    if irrevocable:
+                        raise RefusedError("a cancellation cannot be taken back by whoever asked for it", codes=(RefusalCode.NEEDS_APPROVAL,))
+                    await self._world.ledger.close_request(request.id, now, code="rejected", operator=person.name)
+        settled = await self._promises.settle_approval(approval_id, ApprovalState.REJECTED, now, operator=person.name)
+        self._nudge()
+        return settled
