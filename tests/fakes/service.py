@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.fakes.promises import FakePromises
 from wiped.attest.chain import GENESIS, HEAD_TYPE, entry_hash
 from wiped.attest.signing import Ed25519Signer, generate_key, seal
 from wiped.errors import InputError, NotFoundError
@@ -96,7 +97,7 @@ STEPPED = ClockMemory("boot", 0.0, NOW, 1.0, None, suspect="stepped", detail="it
 
 
 @dataclass(slots=True)
-class FakeService:
+class FakeService(FakePromises):
     """`fails`: method name -> error to raise. `asked`: (method, arguments) in order."""
 
     known: list[PhoneRecord] = field(default_factory=lambda: [make_phone(), make_phone(UUID_TWO, HOSTILE_NAME, State.QUARANTINED)])

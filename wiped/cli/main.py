@@ -296,8 +296,8 @@ def _finish(answer: Awaitable[int], context: Context) -> int:
         document = error.document
         codes = [*document.get("codes", ()), *document.get("reasons", ())]
         screen.warn(f"wipectl: {error.code}: {error}" + (f" [{', '.join(codes)}]" if codes else ""))
-        if document.get("approval"):
-            screen.warn(f"wipectl: recorded; another person with the approver's role types: wipectl approvals approve {document['approval']}")
+        if "needs-approval" in codes and document.get("approval") and document["approval"] not in str(error):
+            screen.warn(f"wipectl: another person with the approver's role types: wipectl approvals approve {document['approval']}")
         for fault in document.get("faults", ()):
             screen.warn(f"  {fault.get('where')}: {fault.get('reason')}")
         failed: WipedError = error
