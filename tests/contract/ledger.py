@@ -256,6 +256,7 @@ class LedgerContract:
         await ledger.remember_files(self.memory(1), (b,))
         assert await ledger.memories(PHONE) == (self.memory(1),)
         assert await ledger.remembered_files(PHONE) == (replace(b, first_seen=START, last_seen=START + timedelta(hours=1)),)
+        assert {file.identity for file in await ledger.remembered_files(PHONE, ever=True)} == {a.identity, b.identity}
         assert await ledger.remembered_owners() == {FileIdentity(1, 1): {PHONE}, FileIdentity(1, 2): {PHONE}}
 
     async def test_a_look_at_a_phone_that_is_gone_or_anothers_is_not_remembered(self, ledger: Ledger) -> None:

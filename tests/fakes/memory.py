@@ -60,9 +60,9 @@ class RememberingFake:
     async def memories(self, uuid: str = "") -> tuple[Memory, ...]:
         return tuple(memory for memory in self._memories.values() if not uuid or memory.uuid == uuid)
 
-    async def remembered_files(self, uuid: str) -> tuple[RememberedFile, ...]:
+    async def remembered_files(self, uuid: str, *, ever: bool = False) -> tuple[RememberedFile, ...]:
         memory = self._memories.get(uuid)
-        return tuple(file for file in self._files.get(uuid, {}).values() if memory is not None and file.last_seen == memory.at)
+        return tuple(file for file in self._files.get(uuid, {}).values() if ever or (memory is not None and file.last_seen == memory.at))
 
     async def remembered_owners(self) -> dict[FileIdentity, frozenset[str]]:
         found: dict[FileIdentity, set[str]] = {}

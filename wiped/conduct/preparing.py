@@ -7,10 +7,12 @@ from dataclasses import replace
 from wiped.conduct import deciding, fencing, invariants, stopping
 from wiped.conduct.endings import CalledOffError, Ending, RefusedPlanError
 from wiped.conduct.world import World
-from wiped.decide.planning import forgotten, make_plan
+from wiped.decide import classify, leftover
+from wiped.decide.planning import forgotten, make_plan, refused_too
 from wiped.decide.snapshot import audit_snapshot
 from wiped.errors import HelperError, InvariantError
 from wiped.model.inventory import DomainFacts, DomainState, Inventory
+from wiped.model.memory import RememberedFile
 from wiped.model.plan import Plan
 from wiped.model.policy import Policy, StorageRules
 from wiped.model.records import COMMITTED_STEPS, ArtefactRecord, Secret, WipeRecord, WipeStep
@@ -29,7 +31,8 @@ async def still_due(world: World, uuid: str) -> Decision:
 
 
 async def look(world: World, uuid: str, generation: int) -> tuple[DomainFacts, Inventory, Plan]:
-    """A fresh survey and the plan of it. Raises GoneError, RefusedError (transient domain), HypervisorError, HelperError, StorageError."""
+    """A fresh survey and the plan of it, with what was the phone's own and is left over (`decide.leftover`). Raises GoneError, RefusedError (transient
+    domain), HypervisorError, HelperError, StorageError."""
     domain = await stopping.present(world, uuid)
     others = tuple(other for other in await world.hypervisor.domains() if other.uuid != uuid)
     try:
@@ -38,7 +41,20 @@ async def look(world: World, uuid: str, generation: int) -> tuple[DomainFacts, I
         world.conditions.helper_fault = str(error)
         raise
     world.conditions.helper_fault = ""
-    return domain, inventory, make_plan(inventory, generation, await _rules(world, uuid))
+    rules = await _rules(world, uuid)
+    plan = make_plan(inventory, generation, rules)
+    if unnamed := leftover.unnamed(plan, await _remembered(world, uuid, generation)):
+        subject = classify.nobodys((file.location for file in unnamed), uuid=uuid, name=domain.name)
+        there = await world.observer.survey(subject, others, with_extents=False)
+        plan = refused_too(plan, leftover.left_over(there, unnamed))
+    return domain, inventory, plan
+
+
+async def _remembered(world: World, uuid: str, generation: int) -> tuple[RememberedFile, ...]:
+    """Every file of this host that was ever the phone's own alone since it was handed to its present customer."""
+    if not any(memory.generation <= generation for memory in await world.ledger.memories(uuid)):
+        return ()
+    return tuple(file for file in await world.ledger.remembered_files(uuid, ever=True) if file.local)
 
 
 async def _rules(world: World, uuid: str) -> StorageRules:
@@ -53,7 +69,7 @@ async def freeze(world: World, wipe: WipeRecord) -> tuple[DomainFacts, Plan]:
     domain, inventory, plan = await look(world, wipe.uuid, wipe.generation)
     refusals = plan.refusals
     if wipe.plan is not None and wipe.step is not WipeStep.INTENT:
-        refusals += forgotten(wipe.plan, plan)
+        refusals += forgotten(wipe.plan, plan, domain.shared_directories)
     if refusals:
         raise RefusedPlanError(domain, plan, refusals)
     # A repeated run meets a domain that the first one stopped: what it was before is what the first intent says, or the refusal that fenced it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 
 from wiped.decide import refusal
 from wiped.decide.verdict import expected_reasons
@@ -257,16 +258,49 @@ def drift(planned: Plan, seen: Plan) -> tuple[Refusal, ...]:
     return tuple({(r.code, r.location): r for r in found}.values())
 
 
-def forgotten(planned: Plan, again: Plan) -> tuple[Refusal, ...]:
-    """What the plan of before the stop had, and the one that is to replace it has not: neither its place nor its inode.
+def refused_too(plan: Plan, refusals: Iterable[Refusal]) -> Plan:
+    """The plan with further refusals, which its fingerprint covers as it covers its own."""
+    all_of_them = tuple({(r.code, r.location): r for r in (*plan.refusals, *refusals)}.values())
+    if all_of_them == plan.refusals:
+        return plan
+    print_ = fingerprint(plan.uuid, plan.generation, plan.steps, plan.retained, all_of_them)
+    return replace(plan, refusals=all_of_them, expected_outcome=Outcome.NOT_SANITIZED, fingerprint=print_)
+
+
+_ANEW = "; when the file is dealt with, wipectl protect and unprotect let the wipe begin anew"
+
+
+def forgotten(planned: Plan, again: Plan, shared: Iterable[str] = ()) -> tuple[Refusal, ...]:
+    """What the plan of before the stop had, and the one that is to replace it has not. `shared`: the directories that the phone shares with its guest.
 
     Stopping a phone takes away what only its live XML named (a hot-plugged disk, a log of before it was redefined). Such a file still holds the
-    phone's data, and a plan that forgot it would be certified as `clear`.
+    phone's data, and a plan that forgot it would be certified as `clear`. So would one that took a new file for an old one at the same place
+    (`cp disk new; mv new disk`): the old inode may live on under another name. Excused is what is rewritten or removed in the normal course of things.
     """
     places = {step.location for step in again.steps}
     files = {step.identity for step in again.steps}
-    return tuple(
-        Refusal(RefusalCode.DRIFT, step.location, "it was the phone's when this wipe began, and nothing names it now: name it in the persistent definition")
-        for step in planned.steps
-        if step.location not in places and step.identity not in files
-    )
+    logs = [step.location for step in again.steps if step.kind is ArtefactKind.CONSOLE_LOG]
+    found = []
+    for step in planned.steps:
+        if step.identity in files or _comes_and_goes(step, planned.name, shared):
+            continue
+        if step.location in places:
+            if step.kind not in _REPLACED_IN_PLACE:
+                detail = "another file stands there than when this wipe began, and the old one may live on elsewhere" + _ANEW
+                found.append(Refusal(RefusalCode.IDENTITY_CHANGED, step.location, detail))
+        elif not (step.kind is ArtefactKind.CONSOLE_LOG and any(step.location.startswith((f"{log}.", f"{log}-")) for log in logs)):
+            detail = "it was the phone's when this wipe began, and nothing names it now: name it in the persistent definition" + _ANEW
+            found.append(Refusal(RefusalCode.DRIFT, step.location, detail))
+    return tuple(found)
+
+
+#: Rotated by virtlogd or logrotate (the old file is found under its rotated name); written anew and renamed by libvirt; made anew at each start.
+_REPLACED_IN_PLACE = frozenset({ArtefactKind.CONSOLE_LOG, ArtefactKind.LIBVIRT_SECRET, ArtefactKind.MEMORY_BACKING})
+
+
+def _comes_and_goes(step: Step, name: str, shared: Iterable[str]) -> bool:
+    """Whether the guest, swtpm or libvirt rewrites and removes such a file in the normal course: files in a directory that is still shared with the guest,
+    the TPM's state, the managed save."""
+    if step.kind is ArtefactKind.SHARED_DIRECTORY:
+        return any(step.location.startswith(directory.rstrip("/") + "/") for directory in shared)
+    return step.kind is ArtefactKind.TPM_STATE or (step.kind is ArtefactKind.MEMORY_IMAGE and step.location.endswith(f"/save/{name}.save"))

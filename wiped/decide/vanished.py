@@ -57,7 +57,9 @@ def files_to_remember(inventory: Inventory, rules: StorageRules) -> tuple[Rememb
         return found if layer.extents is not None or layer.problem else replace(found, layer=replace(layer, extents=_NO_EXTENTS))
 
     plan = make_plan(replace(inventory, artefacts=tuple(map(as_mapped, inventory.artefacts))), 0, rules)
-    kept = {item.identity for item in plan.retained} | {item.location for item in plan.retained} | {item.location for item in plan.refusals}
+    # What only the running phone names is its own all the same: when it stops, nothing else will tell of it.
+    refused = {item.location for item in plan.refusals if item.code is not RefusalCode.LIVE_ONLY}
+    kept = {item.identity for item in plan.retained} | {item.location for item in plan.retained} | refused
     return tuple(
         RememberedFile(step.kind, step.location, step.identity, step.filesystem.local)
         for step in plan.steps

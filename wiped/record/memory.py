@@ -93,10 +93,11 @@ def memory_of(connection: Connection, uuid: str = "") -> tuple[Memory, ...]:
     return tuple(Memory(row.uuid, row.generation, row.at, row.digest, row.migrated) for row in connection.execute(query))
 
 
-def files_of(connection: Connection, uuid: str) -> tuple[RememberedFile, ...]:
+def files_of(connection: Connection, uuid: str, *, ever: bool = False) -> tuple[RememberedFile, ...]:
     """`Ledger.remembered_files`."""
-    newest = select(memories.c.at).where(memories.c.uuid == uuid).scalar_subquery()
-    query = select(remembered).where(remembered.c.uuid == uuid, remembered.c.last_seen == newest).order_by(remembered.c.device, remembered.c.inode)
+    query = select(remembered).where(remembered.c.uuid == uuid).order_by(remembered.c.device, remembered.c.inode)
+    if not ever:
+        query = query.where(remembered.c.last_seen == select(memories.c.at).where(memories.c.uuid == uuid).scalar_subquery())
     return tuple(
         RememberedFile(ArtefactKind(row.kind), row.location, FileIdentity(row.device, row.inode), row.local, row.first_seen, row.last_seen)
         for row in connection.execute(query)

@@ -42,9 +42,9 @@ class RememberingLedger:
         """See `ports.Ledger`."""
         return await self._db.read(lambda c: memory.memory_of(c, uuid))
 
-    async def remembered_files(self, uuid: str) -> tuple[RememberedFile, ...]:
+    async def remembered_files(self, uuid: str, *, ever: bool = False) -> tuple[RememberedFile, ...]:
         """See `ports.Ledger`."""
-        return await self._db.read(lambda c: memory.files_of(c, uuid))
+        return await self._db.read(lambda c: memory.files_of(c, uuid, ever=ever))
 
     async def remembered_owners(self) -> dict[FileIdentity, frozenset[str]]:
         """See `ports.Ledger`."""

@@ -164,13 +164,48 @@ def test_drift_names_every_difference():
 
 
 def test_what_stopping_a_phone_made_libvirt_forget_is_named():
-    """A step of the first plan that the second one has under neither its place nor its inode; a moved, replaced or added file is the plan's own affair."""
+    """A step of the first plan whose inode the second one has nowhere; a moved or added file is the plan's own affair."""
     extra = found("/srv/phones/plugged", 9)
     first = make_plan(inventory(TOP, extra, GOLDEN), 1, RULES)
     assert [(item.code, item.location) for item in forgotten(first, make_plan(inventory(TOP, GOLDEN), 1, RULES))] == [("drift", "/srv/phones/plugged")]
-    for again in (extra, found("/srv/phones/plugged", 10), found("/srv/phones/renamed", 9)):
+    swapped = forgotten(first, make_plan(inventory(TOP, found("/srv/phones/plugged", 10), GOLDEN), 1, RULES))
+    assert [(item.code, item.location) for item in swapped] == [("identity-changed", "/srv/phones/plugged")]
+    for again in (extra, found("/srv/phones/renamed", 9)):
         assert forgotten(first, make_plan(inventory(TOP, again, GOLDEN), 1, RULES)) == ()
     assert forgotten(make_plan(inventory(TOP, GOLDEN), 1, RULES), first) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "location", "gone", "replaced"),
+    [
+        ("tpm-state", "/libvirt/swtpm/u/tpm2/tpm2-00.permall", "", ""),
+        ("shared-directory", "/srv/phones/shared/mail", "", ""),
+        ("shared-directory", "/srv/phones/not-shared-any-more/mail", "drift", "identity-changed"),
+        ("memory-image", "/libvirt/save/phone.save", "", ""),
+        ("memory-image", "/srv/phones/snapshot.mem", "drift", "identity-changed"),
+        ("console-log", "/logs/console.log", "drift", ""),
+        ("console-log", "/logs/other.log.3", "", ""),
+        ("libvirt-secret", "/secrets/s.base64", "drift", ""),
+        ("nvram", "/libvirt/nvram/phone.fd", "drift", "identity-changed"),
+        ("snapshot-overlay", "/srv/phones/overlay", "drift", "identity-changed"),
+        ("core-dump", "/dump/phone.core", "drift", "identity-changed"),
+        ("extra", "/srv/phones/copy", "drift", "identity-changed"),
+    ],
+)
+def test_only_what_is_rewritten_in_the_normal_course_may_change_while_a_phone_stops(kind, location, gone, replaced):
+    """The guest's own deletions, swtpm, log rotation and libvirt's rewriting do not keep a phone from being wiped; a swapped image does."""
+    rest = (TOP, GOLDEN, found("/logs/other.log", 50, kind=ArtefactKind.CONSOLE_LOG))
+
+    def plan(*artefacts):
+        return replace(make_plan(inventory(*rest, *artefacts), 1, RULES), name="phone")
+
+    first = plan(found(location, 9, kind=ArtefactKind(kind)))
+    assert [step.location for step in first.steps if step.kind == kind and step.identity.inode == 9] == [location]
+
+    def codes(again):
+        return "".join(item.code for item in forgotten(first, again, ("/srv/phones/shared/",)))
+
+    assert (codes(plan()), codes(plan(found(location, 10, kind=ArtefactKind(kind))))) == (gone, replaced)
 
 
 def test_a_place_that_changed_between_two_looks_keeps_both_files():
