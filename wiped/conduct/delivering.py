@@ -104,15 +104,17 @@ class Delivering:
     async def _mark(self, notice: Notice, delivery: Delivery) -> None:
         now = self.clock.now()
         if delivery.delivered:
+            await self.outbox.note_delivery(notice.id, now, delivered=True)
             self._back = self._back or self._failures > 0
             self._failures, self._not_before = 0, 0.0
-            await self.outbox.note_delivery(notice.id, now, delivered=True)
             self.tally("delivered")
             return
         if not delivery.alone:
             self._leave_alone(delivery.retry_after)
         attempts = notice.attempts + 1
-        wait = max(self._delay(notice.attempts, LAST_AGAIN), min(float(delivery.retry_after), LAST_AGAIN))
+        # A receiver that is unwell is asked often enough to notice that it is back; an event that it refuses for itself, less and less often.
+        longest = LAST_AGAIN if delivery.alone else LEFT_ALONE
+        wait = max(self._delay(notice.attempts, longest), min(float(delivery.retry_after), LAST_AGAIN))
         retry_at = None if attempts >= ATTEMPTS and now - notice.at >= GIVEN_UP else now + timedelta(seconds=wait)
         await self.outbox.note_delivery(notice.id, now, delivered=False, fault=delivery.fault, retry_at=retry_at)
         told = {"notice": notice.id, "kind": str(notice.kind), "uuid": notice.subject, "fault": delivery.fault, "attempts": attempts}
