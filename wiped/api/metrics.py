@@ -55,6 +55,7 @@ METRICS: dict[str, str] = {
     "wiped_breaker_open": "1 while the breaker stops new wipes",
     "wiped_clock_suspect": "1 while nothing is concluded from time",
     "wiped_legal_holds": "legal holds in force",
+    "wiped_pending_approvals": "what waits for a second person",
     "wiped_unbound_phones": "domains without a subscription",
     "wiped_vanished_phones_total": "phones that disappeared before their time came, since the daemon started",
     "wiped_orphan_images": "images in the roots that no domain reaches, as counted within the last hour; NaN before the first count",
@@ -105,6 +106,7 @@ class Metrics:
         self.breaker = gauge("wiped_breaker_open")
         self.clock = gauge("wiped_clock_suspect")
         self.holds = gauge("wiped_legal_holds")
+        self.approvals = gauge("wiped_pending_approvals")
         self.unbound = gauge("wiped_unbound_phones")
         self.vanished = counter("wiped_vanished_phones_total")
         self.orphans = gauge("wiped_orphan_images")
@@ -206,7 +208,7 @@ class Metrics:
 
     def show_unknown(self) -> None:
         """The service cannot answer: gauges that would be old become NaN."""
-        for gauge in (self.webhooks, self.webhook_age, self.webhook_letters):
+        for gauge in (self.webhooks, self.webhook_age, self.webhook_letters, self.approvals):
             gauge.set(math.nan)
         for gauge in (self.overdue, self.oldest, self.quarantined, self.running, self.queue, self.feed_age, self.holds, self.unbound, self.last_sweep):
             gauge.set(math.nan)
@@ -259,10 +261,17 @@ class MetricsServer:
     async def _refresh(self) -> None:
         try:
             self._metrics.show(await self._service.status())
+            await self._count_approvals()
             await self._follow_audit()
         except WipedError as error:
             log.warning("the gauges are unknown", code=error.code)
             self._metrics.show_unknown()
+
+    async def _count_approvals(self) -> None:
+        try:
+            self._metrics.approvals.set(len(await self._service.approvals()))
+        except WipedError:
+            self._metrics.approvals.set(math.nan)
 
     async def _follow_audit(self) -> None:
         tail = self._tail

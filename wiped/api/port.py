@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
+from wiped.api.promiseport import PromisePort
 from wiped.model.guards import BreakerRecord, ClockMemory
 from wiped.model.memory import ClassifiedImage, OrphanImage
 from wiped.model.plan import Plan
@@ -13,7 +14,7 @@ from wiped.model.status import Explanation, HostStatus, WipeAsked, WipeNews
 from wiped.model.subscription import Subscription, SubscriptionRecord
 
 
-class ServicePort(Protocol):
+class ServicePort(PromisePort, Protocol):
     """Every method raises errors of `wiped.errors` only. `operator` is the authenticated staff identity for the audit log; `uuid` is a phone's."""
 
     async def status(self) -> HostStatus:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -11,7 +11,6 @@ from wiped.api import asks, shaping
 from wiped.api.documents import instant_in
 from wiped.api.identity import Role
 from wiped.api.once import Remembering
-from wiped.api.promiseport import PromisePort
 from wiped.api.reading import CALLER, MAX_BODY, as_items, as_json, bytes_of, may_read, parsed, person_of, uuid_of
 from wiped.errors import InputError
 from wiped.model.asks import UNDISCLOSED
@@ -21,16 +20,12 @@ from wiped.model.subscription import AccountReference
 class PromiseHandlers(Remembering):
     """The routes over one service."""
 
-    @property
-    def _promise(self) -> PromisePort:
-        return cast(PromisePort, self._service)
-
     # -- one phone
     async def _mark(self, request: web.Request, verb: str) -> web.Response:
         uuid = uuid_of(request)
         asked = parsed(asks.ReasonIn, await bytes_of(request, MAX_BODY))
         person = person_of(request[CALLER])
-        doing = {"suspend": self._promise.suspend, "resume": self._promise.resume, "protect": self._promise.protect, "unprotect": self._promise.unprotect}
+        doing = {"suspend": self._service.suspend, "resume": self._service.resume, "protect": self._service.protect, "unprotect": self._service.unprotect}
 
         async def act() -> BaseModel:
             return shaping.phone_out(await doing[verb](uuid, reason=asked.reason, person=person))
@@ -62,7 +57,7 @@ class PromiseHandlers(Remembering):
         person = person_of(request[CALLER])
 
         async def act() -> BaseModel:
-            found = await self._promise.add_request(
+            found = await self._service.add_request(
                 asked.kind,
                 ground,
                 uuid=uuid,
@@ -80,7 +75,7 @@ class PromiseHandlers(Remembering):
     async def requests(self, request: web.Request) -> web.Response:
         """Open requests, with their words for those who may read them."""
         words = may_read(request[CALLER])
-        found = await self._promise.requests(await self._named(request))
+        found = await self._service.requests(await self._named(request))
         return as_items([asks.request_out(uuid, item, said if words else {}) for uuid, item, said in found])
 
     async def _named(self, request: web.Request) -> str:
@@ -96,7 +91,7 @@ class PromiseHandlers(Remembering):
         disclose = asked.ground not in UNDISCLOSED if asked.disclose is None else asked.disclose
 
         async def act() -> BaseModel:
-            hold = await self._promise.add_hold(
+            hold = await self._service.add_hold(
                 uuid=uuid,
                 account=account,
                 authority=asked.authority,
@@ -115,7 +110,7 @@ class PromiseHandlers(Remembering):
     async def holds(self, request: web.Request) -> web.Response:
         """Holds in force."""
         words = may_read(request[CALLER])
-        return as_items([asks.hold_out(hold, words=words) for hold in await self._promise.holds()])
+        return as_items([asks.hold_out(hold, words=words) for hold in await self._service.holds()])
 
     async def release_hold(self, request: web.Request) -> web.Response:
         """Takes two people."""
@@ -123,18 +118,18 @@ class PromiseHandlers(Remembering):
         person = person_of(request[CALLER])
 
         async def act() -> BaseModel:
-            return asks.hold_out(await self._promise.release_hold(request.match_info["id"], reason=asked.reason, person=person), words=False)
+            return asks.hold_out(await self._service.release_hold(request.match_info["id"], reason=asked.reason, person=person), words=False)
 
         return await self._remembered(request, {}, act, 200)
 
     # -- approvals
     async def approvals(self, request: web.Request) -> web.Response:
         """What waits for another person."""
-        return as_items([asks.approval_out(item) for item in await self._promise.approvals(request.query.get("all", "") == "true")])
+        return as_items([asks.approval_out(item) for item in await self._service.approvals(request.query.get("all", "") == "true")])
 
     async def approval(self, request: web.Request) -> web.Response:
         """One of them."""
-        return as_json(asks.approval_out(await self._promise.approval(request.match_info["id"])))
+        return as_json(asks.approval_out(await self._service.approval(request.match_info["id"])))
 
     async def decide(self, request: web.Request) -> web.Response:
         """Approve or reject. Root may ask and never approves, so it is told so before anything else."""
@@ -149,8 +144,8 @@ class PromiseHandlers(Remembering):
 
         async def act() -> BaseModel:
             if asked.decision == "approve":
-                return asks.approval_out(await self._promise.approve(approval_id, fingerprint=asked.fingerprint, person=person))
-            return asks.approval_out(await self._promise.reject(approval_id, reason=asked.reason, person=person))
+                return asks.approval_out(await self._service.approve(approval_id, fingerprint=asked.fingerprint, person=person))
+            return asks.approval_out(await self._service.reject(approval_id, reason=asked.reason, person=person))
 
         return await self._remembered(request, {"decision": asked.decision, "fingerprint": asked.fingerprint}, act, 200)
 
@@ -161,13 +156,13 @@ class PromiseHandlers(Remembering):
         person = person_of(request[CALLER])
 
         async def act() -> BaseModel:
-            return asks.drain_out(await self._promise.start_drain(asked.at, product=asked.product, reason=asked.reason, person=person))
+            return asks.drain_out(await self._service.start_drain(asked.at, product=asked.product, reason=asked.reason, person=person))
 
         return await self._remembered(request, {"at": asked.at.isoformat(), "product": asked.product}, act, 201)
 
     async def drains(self, _request: web.Request) -> web.Response:
         """Drains in force."""
-        return as_items([asks.drain_out(item) for item in await self._promise.drains()])
+        return as_items([asks.drain_out(item) for item in await self._service.drains()])
 
     async def cancel_drain(self, request: web.Request) -> web.Response:
         """Takes two people."""
@@ -175,7 +170,7 @@ class PromiseHandlers(Remembering):
         person = person_of(request[CALLER])
 
         async def act() -> BaseModel:
-            return asks.drain_out(await self._promise.cancel_drain(request.match_info["id"], reason=asked.reason, person=person))
+            return asks.drain_out(await self._service.cancel_drain(request.match_info["id"], reason=asked.reason, person=person))
 
         return await self._remembered(request, {}, act, 200)
 
@@ -183,7 +178,7 @@ class PromiseHandlers(Remembering):
     async def subject_report(self, request: web.Request) -> web.Response:
         """Everything on one account. Asked with POST so that the account stands in no URL; never remembered by key."""
         asked = parsed(asks.SubjectIn, await bytes_of(request, MAX_BODY))
-        value = await self._promise.subject_report(AccountReference(asked.account.get_secret_value()), person_of(request[CALLER]))
+        value = await self._service.subject_report(AccountReference(asked.account.get_secret_value()), person_of(request[CALLER]))
         return self._report("subject", value, asked.format)
 
     async def period_report(self, request: web.Request) -> web.Response:
@@ -194,10 +189,10 @@ class PromiseHandlers(Remembering):
         form = request.query.get("format", "json")
         if form not in ("json", "html"):
             raise InputError("must be json or html", where="format")
-        return self._report("period", await self._promise.period_report(since, until), form)
+        return self._report("period", await self._service.period_report(since, until), form)
 
     def _report(self, kind: str, value: dict[str, Any], form: str) -> web.Response:
         headers = {"Cache-Control": "no-store"}
         if form == "html":
-            return web.Response(text=self._promise.report_html(kind, value), content_type="text/html", charset="utf-8", headers=headers)
+            return web.Response(text=self._service.report_html(kind, value), content_type="text/html", charset="utf-8", headers=headers)
         return web.json_response(value, headers=headers)

@@ -35,6 +35,7 @@ CONTRACT = [
     "wiped_breaker_open",
     "wiped_clock_suspect",
     "wiped_legal_holds",
+    "wiped_pending_approvals",
     "wiped_unbound_phones",
     "wiped_vanished_phones_total",
     "wiped_orphan_images",
@@ -178,3 +179,11 @@ async def test_a_port_that_is_taken_is_a_configuration_fault(scrape: Scrape) -> 
     """With its key."""
     with pytest.raises(ConfigError, match=r"metrics\.listen"):
         await MetricsServer(Metrics(), FakeService(), ("127.0.0.1", scrape.server.port)).start()
+
+
+async def test_what_waits_for_a_second_person_is_counted(scrape: Scrape) -> None:
+    """One approval is pending; where they cannot be read the gauge is unknown, and the others stay known."""
+    assert await scrape.value("wiped_pending_approvals") == 1
+    scrape.service.fails["approvals"] = LedgerError("the disk is full")
+    assert math.isnan(await scrape.value("wiped_pending_approvals") or 0.0)
+    assert await scrape.value("wiped_queue_length") == 1
