@@ -22,6 +22,7 @@ async def pivoted(rig: Rig) -> str:
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
     await rig.reconciler.sweep()
+    rig.clock.move(1)
     rig.host.add_file(NEW, secret("phone-1 copy"))
     rig.host.update(uuid, disks=(DiskSource("vda", "file", NEW, "qcow2"),))
     rig.clock.move(1)
