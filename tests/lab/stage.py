@@ -30,6 +30,16 @@ ENDS = ("released", "quarantined", "cancelled")
 #: So that many phones at once do not open the breaker where it is not what is tried.
 MANY = "breaker_max = 1000"
 
+#: Staff of the lab: users and groups that every Debian has. All of them may connect; one operates, two may approve.
+STAFF = 'group = "users"\noperator_group = "sys"\napprover_group = "games"'
+
+
+def _as(user: str, *groups: str) -> tuple[str, ...]:
+    return ("setpriv", f"--reuid={user}", f"--regid={groups[0]}", f"--groups={','.join((*groups, 'users'))}", "--")
+
+
+OPERATOR, APPROVER, OTHER_APPROVER = _as("sys", "sys"), _as("games", "games"), _as("mail", "games")
+
 CONFIG = """
 [host]
 name = "lab-host"
@@ -54,6 +64,7 @@ settle = "1s"
 {safety}
 [api]
 socket = "{socket}"
+{api}
 [metrics]
 listen = "127.0.0.1:{port}"
 """
@@ -78,7 +89,7 @@ class Product:
     """
 
     def __init__(self, libvirt: PrivateLibvirt, roots: Sequence[Path], protected: Sequence[Path] = (), *, grace: str = "1s", stop_timeout: str = "10s",
-                 hook: bool = True, storage: str = "", safety: str = MANY) -> None:  # fmt: skip
+                 hook: bool = True, storage: str = "", safety: str = MANY, api: str = "") -> None:  # fmt: skip
         self.libvirt = libvirt
         self.port = free_port()
         self.process: LabProcess | None = None
@@ -89,6 +100,7 @@ class Product:
             protected=json.dumps([str(root) for root in protected]),
             storage=storage,
             safety=safety,
+            api=api,
             grace=grace,
             stop_timeout=stop_timeout,
             socket=SOCKET,
@@ -140,9 +152,11 @@ class Product:
             self.process = None
 
     # -- its operator
-    def ctl(self, *words: str, check: bool = True, timeout: float = 120, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """`wipectl WORDS`, inside the namespace."""
-        argv = [str(Path(sys.executable).parent / "wipectl"), "--socket", SOCKET, *words]
+    def ctl(
+        self, *words: str, check: bool = True, timeout: float = 120, stdin: str = "", person: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        """`wipectl WORDS`, inside the namespace; as `person` (one of `OPERATOR`, `APPROVER`...), root where none is given."""
+        argv = [*person, str(Path(sys.executable).parent / "wipectl"), "--socket", SOCKET, *words]
         done = self.libvirt.run(argv, check=False, cwd=REPOSITORY, timeout=timeout, stdin_text=stdin)
         if check and done.returncode != 0:
             raise AssertionError(f"wipectl {' '.join(words)} -> {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log.read_text()[-3000:]}")

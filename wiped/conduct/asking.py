@@ -15,6 +15,7 @@ from wiped.decide import approval as rules
 from wiped.decide import refusal
 from wiped.errors import InputError, NotFoundError, RefusedError
 from wiped.model.asks import ASKED, GROUNDS, UNDISCLOSED, Approval, ApprovalKind, ApprovalState, Drain, HoldGround, Person, RequestKind
+from wiped.model.canonical import digest
 from wiped.model.plan import RefusalCode
 from wiped.model.records import COMMITTED_STEPS, PhoneRecord
 from wiped.model.status import RequestsAsked
@@ -152,6 +153,10 @@ class Asking:
     async def ask_active_wipe(self, uuid: str, *, reason: str, ticket: str, person: Person) -> RefusedError:
         """A manual wipe of a phone whose term runs: nothing is touched, a second person is asked. The error to raise."""
         now, base = self._world.clock.now(), self._world.randomness.identifier()
+        manual = {request.id for _, request in await self._promises.requests(uuid=uuid) if request.kind == RequestKind.MANUAL}
+        for waiting in await self._promises.approvals():
+            if waiting.subject in manual:  # it was asked for already, and waits
+                raise await self._needs_another(waiting, "wiping a phone whose term still runs", person)
         request = WipeRequest(base, RequestKind.MANUAL, GROUNDS[RequestKind.MANUAL][0], now, operator=person.name)
         await self._world.ledger.add_request(uuid, request, reference=ticket, reason=reason, operator=person.name)
         asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.WIPE, subject=base, uuids=(uuid,), reason=reason)
@@ -193,7 +198,7 @@ class Asking:
             raise NotFoundError("no such hold is in force", where="hold")
         phones = (hold.uuid,) if hold.uuid else ()
         asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.HOLD_RELEASE, subject=hold_id, uuids=phones,
-                                        reason=_reason(reason), fingerprint=rules.combined({"hold": hold_id}))  # fmt: skip
+                                        reason=_reason(reason), fingerprint=digest(["hold", hold_id]))  # fmt: skip
         raise await self._needs_another(asked, "releasing a legal hold", person)
 
     # -- drains
@@ -205,7 +210,7 @@ class Asking:
         drain = Drain(self._world.randomness.identifier(), at, product, operator=person.name)
         drain = await self._promises.announce_drain(drain, reason=_reason(reason))
         await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN, subject=drain.id, uuids=(), reason=reason,
-                                fingerprint=rules.combined({"drain": drain.id}))  # fmt: skip
+                                fingerprint=digest(["drain", drain.id]))  # fmt: skip
         self._nudge()
         return drain
 
@@ -221,7 +226,7 @@ class Asking:
         if self._world.clock.now() >= drain.at:
             raise InputError("it has begun: it can be cancelled until its date only", where="drain")
         asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN_CANCEL, subject=drain_id, uuids=(),
-                                        reason=_reason(reason), fingerprint=rules.combined({"drain": drain_id}))  # fmt: skip
+                                        reason=_reason(reason), fingerprint=digest(["drain", drain_id]))  # fmt: skip
         raise await self._needs_another(asked, "cancelling a drain", person)
 
     # -- the second person
