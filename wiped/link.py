@@ -36,6 +36,12 @@ FAREWELL_SECONDS: Final = 60.0
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 
 
+def peer_uid(sock: socket.socket) -> int:
+    """The uid of the process that made or connected the other end (SO_PEERCRED)."""
+    uid: int = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[1]
+    return uid
+
+
 def failure_of(error: WipedError) -> Failure:
     """The message for an error of ours. Several refusal codes are joined with commas in `reason`."""
     reason = ",".join(error.codes) if isinstance(error, RefusedError) else error.reason if isinstance(error, StorageError) else ""
@@ -235,8 +241,7 @@ class HelperEnd:
         self.send(Hello(version=VERSION, role=role, pid=os.getpid(), program=_program()))
 
     def _check_peer(self) -> None:
-        credentials = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        uid = struct.unpack("3i", credentials)[1]
+        uid = peer_uid(self._sock)
         allowed = {0}
         with contextlib.suppress(KeyError):
             allowed.add(pwd.getpwnam(DAEMON_USER).pw_uid)

@@ -67,7 +67,7 @@ def refusals(plan: Plan) -> list[tuple[str, str]]:
 
 def directories_of(libvirt: PrivateLibvirt) -> LibvirtDirectories:
     """The private libvirt's directories as this process sees them."""
-    return LibvirtDirectories(**{name: str(libvirt.path(path)) for name, path in asdict(LibvirtDirectories()).items()})
+    return LibvirtDirectories(**{name: str(libvirt.path(path)) for name, path in asdict(LibvirtDirectories()).items() if name != "records_uid"})
 
 
 def facts_of(libvirt: PrivateLibvirt, name: str) -> DomainFacts:

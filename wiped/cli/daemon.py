@@ -51,17 +51,20 @@ def _line() -> socket.socket:
 
 
 def _helper(program: str, config: str) -> int:
+    from wiped.link import peer_uid  # noqa: PLC0415 - see _run
     from wiped.model.inventory import LibvirtDirectories  # noqa: PLC0415 - see _run
 
     rules = load_storage_rules(config)
     with contextlib.closing(_line()) as line:
+        # A peer that is neither root nor user `wiped` is turned away by the greeting, before any record is read.
+        directories = LibvirtDirectories(records_uid=peer_uid(line))
         if program == "eraser":
             from wiped.erase import eraser  # noqa: PLC0415 - the eraser's process never loads the eyes, nor the observer's the hands
 
-            return eraser.serve(line, rules, LibvirtDirectories())
+            return eraser.serve(line, rules, directories)
         from wiped.observe import observer  # noqa: PLC0415 - as above
 
-        observer.serve(line, rules, LibvirtDirectories())
+        observer.serve(line, rules, directories)
     return 0
 
 

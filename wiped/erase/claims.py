@@ -116,7 +116,7 @@ class Claims:
     def is_current(self) -> bool:
         """Whether every file that the claims rest on is still as it was read (each is looked at). False also when they cannot be listed."""
         try:
-            return is_current(self.shelf, self.directories) and read_classified(self.directories.classified) == self.classified
+            return is_current(self.shelf, self.directories) and read_classified(self.directories.classified, self.directories.records_uid) == self.classified
         except RefusedError:
             return False
 

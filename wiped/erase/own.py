@@ -116,7 +116,7 @@ def claim_bases(claims: Claims, known: Mapping[str, FileIdentity], *, resumed: b
 
 def _as_remembered(claims: Claims, private: Mapping[str, FileIdentity]) -> dict[str, FileIdentity]:
     """Those of the private bases that may be this phone's by what was remembered of all phones: in its own record where it has one, else in nobody's."""
-    records = read_records(claims.directories.remembered)
+    records = read_records(claims.directories.remembered, claims.directories.records_uid)
     own = records.pop(claims.uuid, None)
     mine = None if own is None else {(file.path, file.identity) for file in own}
     others = {file.identity for files in records.values() for file in files}

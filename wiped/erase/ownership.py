@@ -49,7 +49,7 @@ def read_claims(
     if replaced := replaced_roots(rules.protected):
         raise RefusedError(f"{replaced[0][1]}: {replaced[0][2]}", codes=[code for code, _, _ in replaced])
     claims = Claims(uuid, directories, rules, read_shelf(directories, uuid, previous.shelf if previous else None))
-    claims.classified = read_classified(directories.classified)
+    claims.classified = read_classified(directories.classified, directories.records_uid)
     claims.templated = Templated.of(rules, uuid)
     claims.protected = Places((*rules.protected, *golden_directories(rules.golden_pools, claims.shelf.pools)))
     for document in claims.shelf.documents.values():

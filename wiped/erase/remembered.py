@@ -44,7 +44,7 @@ def claim_remembered(claims: Claims, request: Lock) -> None:
     """Grant the remembered files of a vanished phone. Raises RefusedError (drift, ambiguous-base, shared-by-domain, unreadable)."""
     if any(document.facts.uuid == claims.uuid for document in claims.shelf.documents.values()):
         raise RefusedError("libvirt knows a domain of this UUID: it is not gone", codes=[RefusalCode.DRIFT])
-    records = read_records(claims.directories.remembered)
+    records = read_records(claims.directories.remembered, claims.directories.records_uid)
     own = {(file.path, file.identity): file for file in records.pop(claims.uuid, ())}
     places = {file.path for files in records.values() for file in files}
     files = {file.identity for others in records.values() for file in others}
@@ -59,9 +59,9 @@ def claim_remembered(claims: Claims, request: Lock) -> None:
         claims.remembered[step.location] = step.identity
 
 
-def read_records(directory: str) -> dict[str, tuple[Remembered, ...]]:
+def read_records(directory: str, writer: int = 0) -> dict[str, tuple[Remembered, ...]]:
     """All phones' records, by UUID; names that begin with a dot are being written. Raises RefusedError (unreadable): one that cannot be read may name
-    any file as another phone's."""
+    any file as another phone's. `writer`: the daemon's uid; what others than root, we and it wrote is not read."""
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -69,7 +69,7 @@ def read_records(directory: str) -> dict[str, tuple[Remembered, ...]]:
     except OSError as error:
         raise _unreadable(directory, os.strerror(error.errno or 0)) from error
     try:
-        _trusted(os.fstat(fd), directory)
+        _trusted(os.fstat(fd), directory, writer)
         names = [name for name in sorted(os.listdir(fd)) if not name.startswith(".")]
         if len(names) > _MAX_RECORDS:
             raise _unreadable(directory, f"more than {_MAX_RECORDS} records")
@@ -78,7 +78,7 @@ def read_records(directory: str) -> dict[str, tuple[Remembered, ...]]:
             match = _NAME.fullmatch(name)
             if match is None:
                 raise _unreadable(os.path.join(directory, name), "not the name of a record")
-            record = _read(fd, name, os.path.join(directory, name), match.group(1))
+            record = _read(fd, name, os.path.join(directory, name), match.group(1), writer)
             if record is not None:
                 found[match.group(1)] = record
         return found
@@ -92,12 +92,12 @@ def _unreadable(path: str, why: str) -> RefusedError:
     return RefusedError(f"{path}: {why}; while it cannot be read, any file may be another phone's", codes=[RefusalCode.UNREADABLE])
 
 
-def _trusted(found: os.stat_result, path: str) -> None:
-    if found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
-        raise _unreadable(path, "others than root can write it")
+def _trusted(found: os.stat_result, path: str, writer: int) -> None:
+    if found.st_uid not in (0, os.geteuid(), writer) or found.st_mode & 0o022:
+        raise _unreadable(path, "others than root and the daemon can write it")
 
 
-def _read(dir_fd: int, name: str, path: str, uuid: str) -> tuple[Remembered, ...] | None:
+def _read(dir_fd: int, name: str, path: str, uuid: str, writer: int) -> tuple[Remembered, ...] | None:
     """One record; None where it was removed meanwhile (that phone's generation ended)."""
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
@@ -107,7 +107,7 @@ def _read(dir_fd: int, name: str, path: str, uuid: str) -> tuple[Remembered, ...
         found = os.fstat(fd)
         if not st.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
             raise _unreadable(path, "not a regular file of a record's size")
-        _trusted(found, path)
+        _trusted(found, path, writer)
         data = bytearray()
         while len(data) <= _MAX_BYTES and (piece := os.read(fd, 1 << 20)):
             data += piece

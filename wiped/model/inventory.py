@@ -56,6 +56,8 @@ class LibvirtDirectories:
     """Ours, not libvirt's, and fixed like the fence directory: the records of `wipectl images classify`, which both helpers read for themselves."""
     remembered: str = "/var/lib/wiped/remembered"
     """Ours: what phones were last seen to have, by UUID; the eraser's evidence for a phone that vanished."""
+    records_uid: int = 0
+    """Who, beside root, may have written these two: the daemon at the other end of a helper's line, which is root or user `wiped`."""
 
 
 #: The claim (FoundArtefact.claim, then Step.reason) of the log that libvirt itself keeps of a domain's emulator. A start that was refused writes there too.

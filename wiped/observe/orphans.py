@@ -39,7 +39,7 @@ def find_orphans(
     reach = Reach(_NOBODY, domains, directories)
     problems = [(path, f"an image that cannot be followed: what lies beneath may look like an orphan ({why})") for path, why in reach.unclear.items()]
     try:
-        golden = {identity for identity, record in read_classified(directories.classified).items() if record.as_ == GOLDEN}
+        golden = {identity for identity, record in read_classified(directories.classified, directories.records_uid).items() if record.as_ == GOLDEN}
     except RefusedError as error:
         golden = set()
         problems.append((directories.classified, str(error)))

@@ -41,10 +41,11 @@ def record_name(path: str) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest() + _SUFFIX
 
 
-def read_classified(directory: str) -> dict[FileIdentity, Classified]:
+def read_classified(directory: str, writer: int = 0) -> dict[FileIdentity, Classified]:
     """All records, by the identity of their file. Names that begin with a dot are being written and do not count; no directory is no record.
+    `writer`: the daemon's uid, as root's configuration or the line's peer gives it.
 
-    Raises RefusedError (unreadable) for a directory or record that cannot be read, that is no record, or that others than root (or we) can write.
+    Raises RefusedError (unreadable) for a directory or record that cannot be read, that is no record, or that others than root, we or `writer` can write.
     """
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -53,13 +54,13 @@ def read_classified(directory: str) -> dict[FileIdentity, Classified]:
     except (OSError, ValueError) as error:
         raise _unreadable(directory, getattr(error, "strerror", None) or "not a path") from error
     try:
-        _trusted(os.fstat(fd), directory)
+        _trusted(os.fstat(fd), directory, writer)
         names = [name for name in sorted(os.listdir(fd)) if not name.startswith(".")]
         if len(names) > _MAX_RECORDS:
             raise _unreadable(directory, f"more than {_MAX_RECORDS} records")
         found: dict[FileIdentity, Classified] = {}
         for name in names:
-            record = _read(fd, name, os.path.join(directory, name))
+            record = _read(fd, name, os.path.join(directory, name), writer)
             if record.as_ == PRIVATE and is_younger(record.path, record.written_ns):
                 continue  # the inode was given again: nobody settled what this file is
             earlier = found.get(record.identity)
@@ -84,12 +85,12 @@ def _unreadable(path: str, why: str) -> RefusedError:
     return RefusedError(f"{path}: {why}; while it cannot be read, any image may be classified golden", codes=[RefusalCode.UNREADABLE])
 
 
-def _trusted(found: os.stat_result, path: str) -> None:
-    if found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
-        raise _unreadable(path, "others than root can write it")
+def _trusted(found: os.stat_result, path: str, writer: int) -> None:
+    if found.st_uid not in (0, os.geteuid(), writer) or found.st_mode & 0o022:
+        raise _unreadable(path, "others than root and the daemon can write it")
 
 
-def _read(dir_fd: int, name: str, path: str) -> Classified:
+def _read(dir_fd: int, name: str, path: str, writer: int) -> Classified:
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
     except OSError as error:
@@ -98,7 +99,7 @@ def _read(dir_fd: int, name: str, path: str) -> Classified:
         found = os.fstat(fd)
         if not st.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
             raise _unreadable(path, "not a small regular file")
-        _trusted(found, path)
+        _trusted(found, path, writer)
         data = os.read(fd, _MAX_BYTES + 1)
     except OSError as error:
         raise _unreadable(path, os.strerror(error.errno or 0)) from error

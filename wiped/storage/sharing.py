@@ -48,13 +48,13 @@ class GoldenFiles:
 
     def __init__(self, rules: StorageRules, directories: LibvirtDirectories, golden_directories: Sequence[str] = ()) -> None:
         self._places = (*rules.protected, *golden_directories)
-        self._classified = directories.classified
+        self._classified = (directories.classified, directories.records_uid)
 
     @cached_property
     def files(self) -> dict[FileIdentity, str]:
         """Candidates by identity, at most MAX_GOLDEN."""
         found: dict[FileIdentity, str] = {}
-        for identity, record in read_classified(self._classified).items():
+        for identity, record in read_classified(*self._classified).items():
             if record.as_ == GOLDEN:
                 found[identity] = record.path
         for path, identity in (each for place in self._places for each in _regular_files(place, _DEPTH)):

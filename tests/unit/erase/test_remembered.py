@@ -156,6 +156,27 @@ async def test_a_record_that_cannot_be_trusted_refuses_everything(libvirt: Libvi
     assert codes(libvirt, lock(disk), disk.parent) == ["unreadable"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+async def test_the_daemons_user_may_write_records_and_nobody_else(libvirt: LibvirtFiles, disk: Path) -> None:
+    """What user `wiped` wrote is read where it is the peer; a stranger's record, or the daemon's own that others can write, refuses everything."""
+    await remember(libvirt, disk)
+    directories = replace(libvirt.directories, records_uid=64_001)
+    settings = StorageRules(roots=(str(disk.parent),))
+    record = libvirt.remembered / f"{GONE}.json"
+    for path in (libvirt.remembered, record):
+        os.chown(path, 64_001, 64_001)
+    request = lock(disk)
+    assert refusals_of(request, claims_for(request, settings, directories)) == ()
+    assert codes(libvirt, request, disk.parent) == ["unreadable"]
+    record.chmod(0o620)
+    with pytest.raises(RefusedError, match="others than root and the daemon"):
+        claims_for(request, settings, directories)
+    record.chmod(0o600)
+    os.chown(record, 64_002, 64_002)
+    with pytest.raises(RefusedError, match="others than root and the daemon"):
+        claims_for(request, settings, directories)
+
+
 async def test_a_secret_is_never_erased_from_memory(libvirt: LibvirtFiles, disk: Path) -> None:
     """Whatever the plan calls it."""
     await remember(libvirt, disk)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from wiped.errors import HelperError, LedgerError, RefusedError, StorageError
-from wiped.link import HelperEnd, Link, connect, error_of, failure_of
+from wiped.link import HelperEnd, Link, connect, error_of, failure_of, peer_uid
 from wiped.wire.framing import decode, encode
 from wiped.wire.messages import MAX_LINE, VERSION, Failure, Hello, Leave, Left, Progress
 
@@ -255,3 +255,15 @@ def test_errors_cross_the_wire(error: RefusedError | StorageError | HelperError)
 def test_an_error_without_a_class_here_is_a_helpers_failure() -> None:
     """A code that a helper should not send becomes HelperError."""
     assert type(error_of(failure_of(LedgerError("full")))) is HelperError
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_the_peer_is_who_made_the_line() -> None:
+    """Its uid says whose record files a helper may trust beside root's."""
+    os.seteuid(64_001)
+    try:
+        ours, theirs = socket.socketpair()
+    finally:
+        os.seteuid(0)
+    with ours, theirs:
+        assert peer_uid(theirs) == 64_001

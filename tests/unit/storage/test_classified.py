@@ -104,3 +104,18 @@ def test_strangers_in_the_directory(tmp_path: Path, put: Callable[..., Path]) ->
     directory.chmod(0o700)
     (tmp_path / "link").symlink_to(directory)
     assert (refused(tmp_path / "link"), refused(made), refused()) == (True, True, False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+def test_the_daemons_user_may_write_records(tmp_path: Path, put: Callable[..., Path]) -> None:
+    """What user `wiped` wrote counts where it is the helper's peer, and nowhere else; a directory or record of a third user never."""
+    record, directory = put(ONE), tmp_path / "c"
+    for path in (directory, record):
+        os.chown(path, 64_001, 64_001)
+    assert list(read_classified(str(directory), 64_001)) == [FileIdentity(64, 12)]
+    for writer in (0, 64_002):
+        with pytest.raises(RefusedError):
+            read_classified(str(directory), writer)
+    os.chown(record, 64_002, 64_002)
+    with pytest.raises(RefusedError):
+        read_classified(str(directory), 64_001)

@@ -69,7 +69,7 @@ class Look:
         self.protected = (*self.rules.protected, *golden)
         self._goldens = GoldenFiles(self.rules, self.directories, golden)
         try:
-            self._classified.update(read_classified(self.directories.classified))
+            self._classified.update(read_classified(self.directories.classified, self.directories.records_uid))
         except RefusedError as error:
             # A record that cannot be read may be the one that says `golden`.
             self.problem(error.codes[0], self.directories.classified, str(error))
