@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,7 @@ from wiped.conduct.service import Service
 from wiped.conduct.world import Issuer, World
 from wiped.config import Settings
 from wiped.config.sections import Feed as FeedSection
+from wiped.config.sections import Retention
 from wiped.erase.client import EraserProcess
 from wiped.errors import ConfigError, InputError
 from wiped.notify.secretfile import read_secrets
@@ -220,6 +221,13 @@ async def _feed(settings: Settings, ledger: SqlLedger, clock: Clock, metrics: Me
     return PolledFeed(source, ledger, clock, settings.safety(), policies=policies, verifier=verifier, failed=metrics.feed_failed)
 
 
+async def _forget(ledger: SqlLedger, clock: Clock, kept: Retention) -> None:
+    """A chore: what has been kept long enough goes (R10)."""
+    done = await ledger.retain(clock.now(), snapshots=timedelta(seconds=kept.snapshots), audit=timedelta(seconds=kept.audit))
+    if any(done.values()):
+        _log.info("kept long enough", **done)
+
+
 async def _newest_entry(ledger: Ledger, clock: Clock) -> datetime | None:
     """The instant of the newest audit entry. Notes the daemon's start, whose number tells where the newest one from before stands."""
     started = await ledger.note("daemon-started", {"version": wiped.__version__}, clock.now())
@@ -298,7 +306,8 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
     reconciler = Reconciler(world)
     interval = min(SWEEP_AT_MOST, float(settings.feed.interval))
     warn = partial(warn_of_ending_holds, ledger, clock, world.safety)
-    clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn,))
+    forget = partial(_forget, ledger, clock, settings.retention)
+    clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn, forget))
     service = Service(world, reconciler, hub, clockwork.nudge)
     access = Access(settings.api.viewer_group, settings.api.operator_group, settings.api.approver_group, settings.api.auditor_group)
     parse = partial(parse_import, policies=frozenset(world.policies))

@@ -315,6 +315,20 @@ class Webhooks(Section):
         return (self.events or tuple(str(kind) for kind in NoticeKind)) if self.url else ()
 
 
+class Retention(Section):
+    """`[retention]`: how long, after its generation ended, an account stays known by its pseudonym (`audit`), and a wipe's audit snapshot is kept. Seconds."""
+
+    audit: Duration = 15_768_000
+    snapshots: Duration = 15_768_000
+
+    @field_validator("audit")
+    @classmethod
+    def _statutory(cls, value: int) -> int:
+        if value < 15_768_000:
+            raise ValueError("operation logs are kept for at least six months (R10): 4380h")
+        return value
+
+
 class Attest(Section):
     """`[attest]`: the signing key (Ed25519, PEM). Empty: the systemd credential `signing-key`, else STATE_DIR/signing-key.pem, made on first run."""
 
@@ -334,12 +348,12 @@ class Tables(Section):
     metrics: Metrics = Metrics()
     webhooks: Webhooks = Webhooks()
     attest: Attest = Attest()
+    retention: Retention = Retention()
 
 
 #: Sections and keys of CONTRACT that this version cannot honour, and what is so instead. Set to anything but an empty value, they are refused.
 LATER: dict[str, str] = {
     "fleet": "each host is on its own",
-    "retention": "audit records are kept without end",
     "api.listen": "the API is on the Unix socket alone",
     "api.tls_cert": "the API is on the Unix socket alone",
     "api.tls_key": "the API is on the Unix socket alone",

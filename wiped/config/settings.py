@@ -23,6 +23,7 @@ from wiped.config.sections import (
     Libvirt,
     Metrics,
     PolicySection,
+    Retention,
     SafetySection,
     Section,
     Tables,
@@ -40,7 +41,7 @@ _HINTS = {
 }
 _SECTIONS: dict[str, type[Section]] = {
     "host": Host, "libvirt": Libvirt, "feed": Feed, "safety": SafetySection, "api": Api, "metrics": Metrics,
-    "webhooks": Webhooks, "attest": Attest,
+    "webhooks": Webhooks, "attest": Attest, "retention": Retention,
 }  # fmt: skip
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -61,6 +62,7 @@ class Settings:
     metrics: Metrics
     webhooks: Webhooks
     attest: Attest
+    retention: Retention
 
     def policies(self) -> dict[str, Policy]:
         """The policies by name; `default` is always there."""
@@ -294,4 +296,5 @@ def load_settings(path: str = DEFAULT_PATH, environ: Mapping[str, str] | None = 
         metrics=Metrics.model_validate(sections["metrics"]),
         webhooks=Webhooks.model_validate(sections["webhooks"]),
         attest=Attest.model_validate(sections["attest"]),
+        retention=Retention.model_validate(sections["retention"]),
     )

@@ -27,6 +27,7 @@ from wiped.record.guarding import GuardingLedger
 from wiped.record.migrate import FILE_NAME, migrate
 from wiped.record.noticing import NoticeLedger
 from wiped.record.remembering import RememberingLedger
+from wiped.record.retention import RetainingLedger, Shredder
 from wiped.record.rows import certificate_of, phone_of, subscription_of
 from wiped.record.schema import answers, certificates, subscriptions
 
@@ -48,8 +49,11 @@ class Vault(Pseudonyms, Protocol):
     async def knows(self, pseudonyms: Sequence[str]) -> frozenset[str]:
         """Those of `pseudonyms` that have a slot."""
 
+    async def destroy(self, pseudonym: str) -> tuple[str, ...]:
+        """Its slot, in place, for ever: () when its bytes are proven gone, else reason codes."""
 
-class SqlLedger(AskingLedger, FeedingLedger, FreedLedger, GuardingLedger, NoticeLedger, RememberingLedger):
+
+class SqlLedger(AskingLedger, FeedingLedger, FreedLedger, GuardingLedger, NoticeLedger, RememberingLedger, RetainingLedger):
     """The memory of one host. Open it with `open`, end it with `close` (or as an async context)."""
 
     _vault: Vault
@@ -60,6 +64,10 @@ class SqlLedger(AskingLedger, FeedingLedger, FreedLedger, GuardingLedger, Notice
         self._clock = clock
         # How often a phone had been touched when the oldest facts that no decision has concluded yet were read.
         self._read_at: dict[str, int] = {}
+
+    @property
+    def _shredder(self) -> Shredder:
+        return self._vault
 
     @property
     def fault(self) -> str:
@@ -99,7 +107,8 @@ class SqlLedger(AskingLedger, FeedingLedger, FreedLedger, GuardingLedger, Notice
 
     async def _check_salts(self) -> None:
         def referred(connection: Connection) -> list[str]:
-            return list(connection.execute(select(subscriptions.c.account).distinct()).scalars())
+            # The slots of anonymised ones are gone on purpose.
+            return list(connection.execute(select(subscriptions.c.account).where(subscriptions.c.anonymised_at.is_(None)).distinct()).scalars())
 
         accounts = await self._db.read(referred)
         lost = set(accounts) - await self._vault.knows(accounts)
