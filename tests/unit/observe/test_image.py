@@ -245,6 +245,26 @@ def test_own_saved_state_under_another_name_is_told(places: Places) -> None:
     assert kinds(inventory) == []
 
 
+def test_a_saved_state_of_nobody_is_told(places: Places) -> None:
+    """RAM whose header tells nothing and whose name is nobody's may be this phone's; what bears another's name, is empty or half removed is not asked."""
+    places.raw("state/save/former.save", saved_state(ME, length=0))
+    places.raw("state/save/former.save.bak", saved_state(ME, magic=b"SomethingElse!!!"))
+    places.raw("state/save/phone.save.old", saved_state(ME))
+    for name in ("neighbour.save", "neighbour.save.old", f".wiped-{'a' * 32}"):
+        places.raw(f"state/save/{name}", b"no header at all" * 512)
+    places.raw("state/save/empty.save", b"")
+    (places.base / "state/save/link.save").symlink_to("/nowhere")
+    expected = [
+        ("unreadable", "link.save"),
+        ("unsupported-artefact", "phone.save.old"),
+        ("untrusted-format", "former.save"),
+        ("untrusted-format", "former.save.bak"),
+    ]
+    assert sorted(codes(places.look(phone(), neighbour()))) == expected
+    places.raw("state/save/phone.save", b"no header at all" * 512)
+    assert ("untrusted-format", "phone.save") not in codes(places.look(phone(), neighbour()))
+
+
 def test_disk_that_only_the_saved_state_names(places: Places) -> None:
     """A disk attached to the running phone only is known from nowhere but its saved state."""
     known, hot = places.raw("a.raw"), places.raw("hot.raw")

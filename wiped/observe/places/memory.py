@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 
 from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import ArtefactKind, DomainFacts, FoundArtefact, LibvirtDirectories
 from wiped.model.plan import RefusalCode
 from wiped.observe.places.disks import is_medium
 from wiped.observe.places.look import ABSENT, Look, plain
-from wiped.observe.reach import saved_domains, saved_state_path
+from wiped.observe.reach import saved_state_path
 from wiped.observe.reading import list_names, read_saved_domain, read_small, saved_domain
 from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.paths import open_straight, reopen
 from wiped.storage.templates import walk_directory
 from wiped.virt.places import QemuConf, matches_dump, matches_memory_dir, memory_backing_directory, parse_qemu_conf
+
+#: What a wipe is removing: the name that it gave (`app`), and the directory in which it unlinks (`erase.remove`).
+_RENAMED = re.compile(r"\.wiped-[0-9a-f]{32}")
 
 #: Filesystems whose files are memory themselves.
 _MEMORY = frozenset({"tmpfs", "ramfs", "hugetlbfs", "devtmpfs"})
@@ -47,11 +51,24 @@ def find_managed_save(look: Look) -> None:
 
 
 def find_stray_saves(look: Look) -> None:
-    """Saved states of this phone under another name than its present one: a restore would not find them, a wipe must not forget them."""
+    """Saved states of this phone under another name than its present one: a restore would not find them, a wipe must not forget them. One that nobody
+    can tell the owner of, and that bears no other domain's name, may be this phone's: told for every phone, until somebody takes it away."""
     own = saved_state_path(look.domain.name, look.directories)
-    for path, saved in saved_domains(look.directories):
-        if saved.uuid == look.uuid and path != own:
-            look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, path, "this phone's RAM, saved under another name: remove it, or give it the phone's name")
+    for name in list_names(f"{look.directories.state}/save"):
+        path = f"{look.directories.state}/save/{name}"
+        if path == own or _RENAMED.fullmatch(name):
+            continue
+        try:
+            if os.lstat(path).st_size == 0:
+                continue
+            if read_saved_domain(look.directories.state, path).uuid == look.uuid:
+                look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, path, "this phone's RAM, saved under another name: remove it, or give it the phone's name")
+        except FileNotFoundError:
+            continue
+        except (InputError, OSError, RefusedError, StorageError) as error:
+            if not look.reach.claimants(lambda other, _, name=name: name == f"{other}.save" or name.startswith(f"{other}.save.")):  # type: ignore[misc]
+                code = RefusalCode.UNTRUSTED_FORMAT if isinstance(error, InputError) else RefusalCode.UNREADABLE
+                look.problem(code, path, "RAM may be saved in it, nothing in it tells whose, and it bears no other domain's name: remove it by hand")
 
 
 def find_snapshot_memory(look: Look) -> None:
