@@ -17,12 +17,15 @@ import pytest
 from tests.host.eraser_stage import SEED, Stage, digest, erase, prove, random_file, run, step
 from tests.lab.libvirtfiles import Disk, LibvirtFiles, saved_state
 from tests.lab.rawdevice import Markers, RawFilesystem
+from wiped.erase.remove import apart_name, clear_apart, remove
 from wiped.errors import HelperError, RefusedError
 from wiped.model.inventory import ArtefactKind, LibvirtDirectories
 from wiped.model.outcome import Evidence, Via
 from wiped.storage.artefacts import ArtefactMap, map_artefact
 from wiped.storage.direct import compare_ranges
+from wiped.storage.kernel import identity_of
 from wiped.storage.keystream import Keystream
+from wiped.storage.paths import open_image
 from wiped.wire.messages import Lock
 
 RawFs = Callable[..., RawFilesystem]
@@ -143,7 +146,45 @@ async def test_each_kind_of_a_neighbours_is_refused(scratch: Path) -> None:
     assert {path: digest(path) for path in things.paths.values()} == before
 
 
-@pytest.mark.parametrize("after", ["the first erasing", "the last renaming"])
+def interrupt_unlinking(request: Lock) -> None:
+    """As three crashes leave it, one after the other: the directory just made; the file in it; the file gone, the directory there."""
+    for number, each in enumerate(request.steps):
+        folder = os.path.dirname(each.location)
+        apart = os.path.join(folder, apart_name(each.rename_to))
+        os.mkdir(apart, 0o700)
+        if number % 3:
+            os.rename(os.path.join(folder, each.rename_to), os.path.join(apart, each.rename_to))
+        if number % 3 == 2:
+            os.unlink(os.path.join(apart, each.rename_to))
+
+
+def test_a_directory_that_is_not_plainly_ours_is_left(tmp_path: Path) -> None:
+    """Another file in it, open to others, or a link by that name: nothing is taken away, and removing goes on beside it."""
+    disk = tmp_path / "d"
+    disk.write_bytes(b"x")
+    identity, apart = identity_of(disk.stat()), tmp_path / apart_name("r")
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        apart.mkdir(mode=0o700)
+        (apart / "r").write_bytes(b"another")
+        clear_apart(fd, "r", identity)
+        assert (apart / "r").read_bytes() == b"another"
+        (apart / "r").unlink()
+        apart.chmod(0o770)
+        clear_apart(fd, "r", identity)
+        assert apart.is_dir()
+        with open_image(str(tmp_path), str(disk), write=True, expected=identity, cross_mounts=True) as file:
+            remove(file, "r", renamed=False)
+        assert os.listdir(tmp_path) == [apart.name]
+        apart.rmdir()
+        apart.symlink_to(tmp_path)
+        clear_apart(fd, "r", identity)
+        assert apart.is_symlink()
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("after", ["the first erasing", "the last renaming", "the unlinking"])
 async def test_a_crash_in_the_middle_is_finished(scratch: Path, after: str) -> None:
     """A new eraser, with the overlay's header gone and files under their rename targets, takes every kind again, the private base too."""
     things = Things(scratch)
@@ -157,9 +198,11 @@ async def test_a_crash_in_the_middle_is_finished(scratch: Path, after: str) -> N
             proofs[each.artefact_id], digests[each.artefact_id] = prove(each, result), result.digest_after
             if after == "the first erasing" and each.location.endswith("mine.qcow2"):
                 break
-    if after == "the last renaming":
+    if after != "the first erasing":
         for each in request.steps:
             os.rename(each.location, os.path.join(os.path.dirname(each.location), each.rename_to))
+    if after == "the unlinking":
+        interrupt_unlinking(request)
     steps = tuple(dataclasses.replace(each, map_digest=digests.get(each.artefact_id, "")) for each in request.steps)
     again = dataclasses.replace(request, steps=steps, resumed=True)
     if after == "the first erasing":
@@ -167,9 +210,11 @@ async def test_a_crash_in_the_middle_is_finished(scratch: Path, after: str) -> N
     else:
         async with things.stage.eraser().session() as session:
             answer = await session.lock(again)
-            assert {each.status for each in answer.steps} == {"renamed"}
+            found = {each.artefact_id: each.status for each in answer.steps}
+            assert set(found.values()) == ({"renamed", "missing"} if after == "the unlinking" else {"renamed"})
             for each in again.steps:
-                await session.remove(each.artefact_id, proofs[each.artefact_id])
+                if found[each.artefact_id] == "renamed":
+                    await session.remove(each.artefact_id, proofs[each.artefact_id])
     assert [path for path in things.of("mine") if path.exists()] == []
     assert [name for folder in {path.parent for path in things.of("mine")} for name in os.listdir(folder) if name.startswith(".wiped")] == []
 

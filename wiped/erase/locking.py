@@ -12,6 +12,7 @@ through, and what sysfs says of them is asked again; a QEMU with a `/dev` of its
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ from typing import Final
 from wiped.erase.claims import Claims
 from wiped.erase.documents import saved_domain
 from wiped.erase.opening import LOCKED, MISSING, RENAMED, Opened, find, is_in_bounds
+from wiped.erase.remove import clear_apart
 from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import FileIdentity
 from wiped.model.outcome import ReasonCode
@@ -31,7 +33,7 @@ from wiped.storage.extents import read_extents
 from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.kernel import identity_of
 from wiped.storage.locks import lock_image, take_and_drop_write_lease
-from wiped.storage.paths import SafeFile
+from wiped.storage.paths import SafeFile, open_beneath, open_root
 from wiped.storage.sharing import settle
 from wiped.wire.messages import Lock, LockStep
 
@@ -212,6 +214,8 @@ def lock_all(request: Lock, claims: Claims) -> tuple[dict[str, Held], tuple[Refu
         file = None
         try:
             file, status = find(step, claims, write=True, resumed=request.resumed)
+            if status == MISSING:
+                _clear_up(step, claims)
             if file is not None:
                 lock_image(file.fd)
                 _alone(file, until)
@@ -227,6 +231,20 @@ def lock_all(request: Lock, claims: Claims) -> tuple[dict[str, Held], tuple[Refu
         release(held.values())
         return {}, tuple(refusals)
     return held, ()
+
+
+def _clear_up(step: LockStep, claims: Claims) -> None:
+    """A crash while the file was unlinked may have left the directory in which that was done. What is not plainly ours stays; nothing hangs on it."""
+    bound, folder = claims.bound(step.location, step.identity), os.path.dirname(step.location)
+    if bound is None:
+        return
+    with contextlib.suppress(OSError, RefusedError, StorageError):
+        at_root = folder == os.path.normpath(bound.directory)
+        fd = open_root(folder) if at_root else open_beneath(bound.directory, folder, os.O_RDONLY | os.O_DIRECTORY, cross_mounts=bound.cross_mounts)
+        try:
+            clear_apart(fd, step.rename_to, step.identity)
+        finally:
+            os.close(fd)
 
 
 @dataclass(slots=True)

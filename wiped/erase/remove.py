@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import hashlib
 import os
 import stat as st
 from typing import Final
@@ -102,8 +103,13 @@ def _unlink_apart(file: SafeFile, name: str) -> None:
     """Unlink the file's name. The kernel has no *unlink this inode*, and between a last look at a name and its unlinking whoever may write the directory
     could put another file there. So it is first moved into a new directory that root alone can enter, looked at there, and unlinked there; another file
     is moved back. Raises RefusedError (identity-changed), OSError."""
-    apart = f".wiped-{os.urandom(16).hex()}"
-    os.mkdir(apart, 0o700, dir_fd=file.dir_fd)
+    clear_apart(file.dir_fd, name, file.identity)  # what an earlier try left
+    apart = apart_name(name)
+    try:
+        os.mkdir(apart, 0o700, dir_fd=file.dir_fd)
+    except FileExistsError:  # somebody else's by that name
+        apart = f".wiped-{os.urandom(16).hex()}"
+        os.mkdir(apart, 0o700, dir_fd=file.dir_fd)
     inside = os.open(apart, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=file.dir_fd)
     try:
         found = os.fstat(inside)
@@ -118,6 +124,36 @@ def _unlink_apart(file: SafeFile, name: str) -> None:
         os.close(inside)
         with contextlib.suppress(OSError):
             os.rmdir(apart, dir_fd=file.dir_fd)
+
+
+def apart_name(name: str) -> str:
+    """The directory in which the file of this rename target is unlinked: the same in every try, so that what a crash leaves is found again."""
+    return f".wiped-{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}"
+
+
+def clear_apart(dir_fd: int, name: str, identity: FileIdentity) -> None:
+    """Take away what a crash within `_unlink_apart` left in a directory: the one of ours that belongs to this rename target, with this very file in it or
+    empty. Anything else by that name (not ours alone, holding another thing) is left as it is. Raises OSError."""
+    apart = apart_name(name)
+    try:
+        inside = os.open(apart, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            return
+        raise
+    try:
+        found = os.fstat(inside)
+        if found.st_uid != os.geteuid() or st.S_IMODE(found.st_mode) & 0o077:
+            return
+        if os.listdir(inside) == [name] and identity_of(os.stat(name, dir_fd=inside, follow_symlinks=False)) == identity:
+            os.unlink(name, dir_fd=inside)
+    finally:
+        os.close(inside)
+    with contextlib.suppress(OSError):  # not empty: not ours to judge
+        os.rmdir(apart, dir_fd=dir_fd)
+        os.fsync(dir_fd)
 
 
 def _rename(file: SafeFile, old: str, new: str) -> None:
