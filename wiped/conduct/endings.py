@@ -20,7 +20,7 @@ class Ending(StrEnum):
     REFUSED = "refused"
     """A guard said no before the first byte; the wipe stays, is planned again later, and what was fenced stays fenced."""
     WAITING = "waiting"
-    """Due, but time, feed or breaker do not confirm it right now; what was fenced stays fenced."""
+    """Time, feed or breaker do not confirm it right now (past the last word: the clock cannot tell whether a hold has ended); what was fenced stays fenced."""
     QUARANTINED = "quarantined"
     """Judged without proof: fenced and in place."""
 

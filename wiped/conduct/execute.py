@@ -96,7 +96,8 @@ class Executor:
         return await judging.give_verdict(world, wipe.id, proof)
 
     async def _finish_erasing(self, wipe: WipeRecord) -> Ending:
-        """From ERASING on nothing is called off: a hold or locks that cannot be had end this attempt in quarantine."""
+        """From ERASING on nothing is called off: a hold or locks that cannot be had end this attempt in quarantine; a clock that cannot tell whether a hold
+        has ended only makes it wait."""
         world = self._world
         if wipe.plan is None:
             raise InvariantError("I1", "erasing had begun without a recorded plan")
@@ -109,8 +110,9 @@ class Executor:
         except CalledOffError as signal:
             held = any(reason.code in {RefusalCode.LEGAL_HOLD, "protected"} for reason in signal.decision.reasons)
             _log.warning("retry stopped by its last word", wipe_id=wipe.id, uuid=wipe.uuid, reasons=[r.code for r in signal.decision.reasons])
-            reason = ReasonCode.LEGAL_HOLD if held else ReasonCode.COPY_NOT_REACHED
-            return await judging.give_verdict(world, wipe.id, self._no_proof(wipe), extra=(reason,))
+            if not held:
+                return Ending.WAITING
+            return await judging.give_verdict(world, wipe.id, self._no_proof(wipe), extra=(ReasonCode.LEGAL_HOLD,))
         except RefusedError as error:
             _log.warning("retry refused", wipe_id=wipe.id, uuid=wipe.uuid, codes=list(error.codes), detail=str(error))
             world.announcer.refused(error.codes)

@@ -234,6 +234,34 @@ async def test_a_hold_after_the_last_word_stops_the_next_attempt() -> None:
     await proven(rig, uuid, "phone-1")
 
 
+@pytest.mark.parametrize("at", ["quarantined", "erasing"])
+async def test_a_hold_that_ended_by_a_jump_of_the_clock_alone_still_stops_the_retry(at: str) -> None:
+    """A suspect clock cannot say that a hold is over: nothing is erased any further, the wipe waits as it is, and goes on once the clock is trusted."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    wipe = await rig.begun(uuid)
+    if at == "quarantined":
+        rig.observer.mismatches = [3, 0]
+        assert await rig.run(wipe.id) is Ending.QUARANTINED
+    else:
+        await rig.reboot()
+        rig.milestones.cut_at = 12
+        with pytest.raises(PowerCut):
+            await rig.run(wipe.id)
+    until = rig.clock.now() + timedelta(days=30)
+    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation", until=until), rig.clock.now(), "tester")
+    before, erased = await rig.wipe_of(uuid), dict(rig.eraser.erased)
+    rig.clock.move(31 * 86_400)
+    rig.world.conditions.clock_suspect = "it stepped"
+    assert await rig.run(wipe.id) is Ending.WAITING
+    after = await rig.wipe_of(uuid)
+    assert (after.step, after.reasons, after.retry_at, after.attempt) == (before.step, before.reasons, before.retry_at, before.attempt)
+    assert (dict(rig.eraser.erased), uuid in rig.host.fences) == (erased, True)
+    rig.world.conditions.clock_suspect = ""
+    assert await rig.run(wipe.id) is Ending.RELEASED
+    await proven(rig, uuid, "phone-1")
+
+
 async def test_a_refused_plan_changes_no_byte_and_is_made_again() -> None:
     """A neighbour reaches the disk: refused, and the codes are with the phone; wiped once the neighbour let go."""
     rig = Rig()
