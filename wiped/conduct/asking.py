@@ -5,6 +5,7 @@ Everything that takes two people goes through `approving`: the first one's wish 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
@@ -247,6 +248,9 @@ class Asking:
         Raises RefusedError: needs-approval (this person cannot), approval-expired, drift (the plan is another one by now: look again)."""
         world, now = self._world, self._world.clock.now()
         waiting = await self.approval(approval_id)
+        if waiting.state is ApprovalState.APPROVED and person.somebody and person.name in waiting.approvals:
+            await self._carry_out(waiting, person, {})  # said again: a crash may have come between the agreement and its deed
+            return waiting
         no = rules.objection(person, waiting, now)
         if no is not None:
             world.announcer.refused((no.code,))
@@ -267,14 +271,19 @@ class Asking:
         return agreed
 
     async def _carry_out(self, approval: Approval, person: Person, each: dict[str, str]) -> None:
-        """What was agreed to. Repeated after a crash by the second person's own repetition; each deed is idempotent."""
+        """What was agreed to. After a crash the second person's own repetition does it; each deed is idempotent."""
         now = self._world.clock.now()
         if approval.kind is ApprovalKind.WIPE:
+            if not each:
+                fresh, each = await approving.fingerprint_of(self._world, approval.uuids)
+                if fresh != approval.fingerprint:
+                    return  # it is asked for anew (`approving.look_after`)
             await approving.carry_out_wipe(self._world, self._promises, approval, person.name, each)
             for uuid in approval.uuids:
                 await self._reconciler.decide_now(uuid)
         elif approval.kind is ApprovalKind.HOLD_RELEASE:
-            await self._world.ledger.release_hold(approval.subject, now, approval.asked_by)
+            with contextlib.suppress(NotFoundError):  # it was released
+                await self._world.ledger.release_hold(approval.subject, now, approval.asked_by)
         elif approval.kind is ApprovalKind.DRAIN:
             await self._promises.change_drain(approval.subject, now, approver=person.name)
         elif approval.kind is ApprovalKind.DRAIN_CANCEL:

@@ -141,6 +141,22 @@ def _fields(approval: Approval) -> dict[str, object]:
     return {name: getattr(approval, name) for name in Approval.__dataclass_fields__}
 
 
+async def test_a_crash_between_the_agreement_and_its_deed(tmp_path: Path) -> None:
+    """The second person says it again, and it is done; said once more it changes nothing."""
+    async with Rig.on_disk(str(tmp_path)) as rig:
+        phones = await bound(rig, 1)
+        approval = await cancelled(rig)
+        promises = rig.world.promises
+        assert promises is not None
+        await promises.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
+        await settle(rig, SAFETY.settle)
+        assert rig.host.remains("SECRET") == 5
+        for _ in range(2):
+            assert (await rig.service.approve(approval.id, fingerprint="", person=BORIS)).state is ApprovalState.APPROVED
+        await settle(rig, 1)
+        assert await state(rig, phones[0]) is State.RELEASED
+
+
 async def test_nobody_approves_in_time(tmp_path: Path) -> None:
     """It expires and is asked for anew; the phone stays fenced, and nothing of it is touched."""
     async with Rig.on_disk(str(tmp_path)) as rig:
