@@ -235,12 +235,16 @@ class Reconciler:
 
     async def heal(self) -> None:
         """Housekeeping: fences that should stand and do not (a restored disk, a hand) are put up again, by UUID at least; so are records of classified
-        images; and the images that no domain reaches are counted, once an hour."""
+        images; and the images that no domain reaches are counted, once an hour. A disposed phone's fence ends by hand, after its domain was undefined."""
         standing = await self._world.fences.standing()
         for phone in await self._world.ledger.phones():
             if phone.fenced and phone.uuid not in standing and not self.queue.busy_with(phone.uuid):
-                _log.error("a fence is missing and is put up again", uuid=phone.uuid)
                 disposed = phone.state is State.DISPOSED
+                if disposed and not phone.present:
+                    _log.warning("the fence of a disposed phone was removed by hand", uuid=phone.uuid)
+                    await self._world.ledger.mark(phone.uuid, fenced=False, reason="removed-by-hand")
+                    continue
+                _log.error("a fence is missing and is put up again", uuid=phone.uuid)
                 wipes = await self._world.ledger.wipes(phone.uuid, unfinished=not disposed)
                 await fencing.put(self._world, phone.uuid, wipes[0].plan if wipes else None, self._domains.get(phone.uuid))
         await images.heal(self._world)

@@ -44,7 +44,11 @@ ANSWERS_WITHOUT_GRACE = 2
 #: States that the wipe itself determines; time and feed do not change them.
 _OF_THE_WIPE = frozenset({State.ERASING, State.VERIFYING, State.QUARANTINED})
 _FLAG_ORDER = {flag: order for order, flag in enumerate(Flag)}
-_ENDED = frozenset({State.WIPED, State.RELEASED, State.RECYCLED, State.DISPOSED})
+_ENDED = frozenset({State.WIPED, State.RELEASED, State.RECYCLED})
+_DISPOSED = (
+    "two people accepted that it cannot be proven: files, domain and fence stay, and no new subscription is bound to this UUID. Destroy the medium, then "
+    "virsh undefine the domain, then remove its file in /var/lib/wiped/fence: only then is the fence lifted for good"
+)
 
 
 def _text(at: datetime) -> str:
@@ -130,6 +134,8 @@ def _decided(facts: LifecycleFacts, holds: tuple[Hold, ...], policy: Policy, saf
     state = facts.recorded_state
     if state in _OF_THE_WIPE:
         return _still(facts, state, held, Reason(f"is-{state}", "the wipe has begun; its own steps decide what happens next"))
+    if state is State.DISPOSED:
+        return _still(facts, state, held, Reason("is-disposed", _DISPOSED))
     if state in _ENDED:
         return _still(facts, state, held, Reason(f"is-{state}", "this generation has ended; a new subscription begins the next one"))
     subscription = facts.subscription

@@ -82,6 +82,26 @@ async def test_nothing_begins_again_on_a_disposed_phone() -> None:
         await ask(rig, uuid, BEN)
 
 
+async def test_the_fence_of_a_disposed_phone_ends_by_hand_after_its_domain() -> None:
+    """Explained as it is done: while the domain is there a removed fence comes back; once it was undefined, it stays away."""
+    rig = Rig()
+    uuid = await quarantined(rig)
+    await refused(rig, uuid, ANN)
+    await ask(rig, uuid, BEN)
+    reasons = (await rig.service.explain(uuid)).decision.reasons
+    assert [(reason.code, "/var/lib/wiped/fence" in reason.detail, "undefine" in reason.detail) for reason in reasons] == [("is-disposed", True, True)]
+    rig.host.fences.clear()
+    await rig.reconciler.heal()
+    assert uuid in rig.host.fences
+    rig.host.fences.clear()  # the fence keeps its domain from starting, not from being undefined
+    rig.host.undefine(uuid)
+    await rig.reconciler.sweep()
+    await rig.reconciler.heal()
+    phone = await rig.ledger.phone(uuid)
+    assert phone is not None
+    assert (rig.host.fences, phone.fenced, phone.state) == ({}, False, State.DISPOSED)
+
+
 @pytest.mark.parametrize(
     "second",
     [
