@@ -17,6 +17,9 @@ from wiped.model.records import WipeStep
 from wiped.model.status import Explanation
 from wiped.model.subscription import Action, Flag, Hold
 
+#: So much is told of a refusal; `plan` tells all of it.
+_LONGEST = 600
+
 
 class ExplainOut(BaseModel):
     """State, next change, and every reason. `story`: the same in sentences, in order."""
@@ -79,7 +82,8 @@ def story(told: Explanation) -> list[str]:
         agreed = "running terms included" if drain.approved else "running terms only once a second person approves"
         said.append(f"Drain {drain.id}: {whose} ends at {_at(drain.at)}, {agreed}.")
     if told.phone.refusals:
-        said.append(f"A guard refused the wipe: {', '.join(told.phone.refusals)}. It is tried again; see wipectl plan.")
+        why = told.refused[:_LONGEST] or ", ".join(told.phone.refusals)
+        said.append(f"A guard refused the wipe: {why.removesuffix('.')}. It is tried again; see wipectl plan.")
     said += [_ended(wipe.step, wipe.id, wipe.outcome) for wipe in told.wipes[:1]]
     if decision.action is Action.WIPE:
         said.append(f"Now: it is wiped, because of {decision.trigger} ({decision.ground}).")

@@ -147,6 +147,7 @@ async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> bool:
         detail = "; ".join(f"{item.code}: {item.location} {item.detail}" for item in found)
         _log.error("the phone reaches more than was wiped: its domain is kept", wipe_id=wipe.id, uuid=wipe.uuid, codes=list(codes), detail=detail)
         world.announcer.refused(codes)
+        world.conditions.refused[wipe.uuid] = detail
     await world.ledger.mark(wipe.uuid, refusals=codes, reason="last-look")
     return bool(found)
 

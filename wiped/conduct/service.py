@@ -146,14 +146,15 @@ class Service(Asking, Guards, Reporting, Settling):
         facts, decision = found
         wipes = await self._world.ledger.wipes(uuid)
         promises = self._world.promises
+        refused = self._world.conditions.refused.get(uuid, "") if phone.refusals else ""
         if promises is None:
-            return Explanation(phone, decision, facts.subscription, facts.holds, facts.requests, wipes)
+            return Explanation(phone, decision, facts.subscription, facts.holds, facts.requests, wipes, refused=refused)
         ids = [*(hold.id for hold in facts.holds), *(request.id for request in facts.requests)]
         words = {item: await promises.words(item) for item in ids}
         approvals = tuple(item for item in await promises.approvals() if uuid in item.uuids or item.subject in words)
         product = facts.subscription.product if facts.subscription else None
         drains = tuple(drain for drain in await promises.drains() if drain.product in ("", product))
-        return Explanation(phone, decision, facts.subscription, facts.holds, facts.requests, wipes, approvals, drains, words)
+        return Explanation(phone, decision, facts.subscription, facts.holds, facts.requests, wipes, approvals, drains, words, refused)
 
     async def plan(self, uuid: str) -> Plan:
         """What would be destroyed, kept and refused, of a fresh survey. Changes nothing. Raises RefusedError (missing, unsupported-artefact)."""

@@ -50,6 +50,8 @@ class Conditions:
     """Running wipes that have removed all they had."""
     trimming: dict[int, asyncio.Lock] = field(default_factory=dict)
     """One turn per filesystem for making its free space unreadable."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Phone -> the last refusal in words, with file and domain; its codes are in the ledger, these only until the daemon ends."""
     orphan_images: int | None = None
     """How many images no domain reached when they were last counted; None: not counted yet."""
 

@@ -61,7 +61,8 @@ class HostStatus:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """One phone with a decision made now, and everything that it was made from. `wipes` newest first; `approvals` that wait and concern it; `drains` in
-    force that will reach it; `words`: id of a request or hold -> what people wrote with it, unsealed."""
+    force that will reach it; `words`: id of a request or hold -> what people wrote with it, unsealed; `refused`: the last refusal in words, naming file
+    and domain, "" where there is none or this daemon has not met it yet."""
 
     phone: PhoneRecord
     decision: Decision
@@ -72,6 +73,7 @@ class Explanation:
     approvals: tuple[Approval, ...] = ()
     drains: tuple[Drain, ...] = ()
     words: dict[str, dict[str, str]] = field(default_factory=dict)
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.fakes.ports import PowerCut
 from tests.unit.conduct.rig import Rig
+from wiped.api.explaining import story
 from wiped.conduct.endings import Ending
 from wiped.errors import HypervisorError
 from wiped.model.inventory import DiskSource, JobKind
@@ -48,6 +49,22 @@ async def test_a_refused_phone_is_fenced_and_stopped() -> None:
     rig.host.update(other, disks=())
     assert await rig.run(wipe.id) is Ending.RELEASED
     assert rig.host.remains("SECRET of phone-1") == 0
+
+
+async def test_explain_names_the_file_and_the_domain_of_a_refusal() -> None:
+    """As `plan` does, for as long as the refusal stands."""
+    rig = Rig()
+    uuid, other = shared(rig)
+    wipe = await rig.begun(uuid)
+    assert (await rig.service.explain(uuid)).refused == ""
+    await rig.run(wipe.id)
+    refused = next(item for item in (await rig.service.plan(uuid)).refusals if item.code == RefusalCode.SHARED_BY_DOMAIN)
+    told = await rig.service.explain(uuid)
+    assert (other in refused.detail, f"{refused.code}: {refused.location} {refused.detail}" in told.refused) == (True, True)
+    assert any(other in sentence and refused.location in sentence for sentence in story(told))
+    rig.host.update(other, disks=())
+    await rig.run(wipe.id)
+    assert (await rig.service.explain(uuid)).refused == ""
 
 
 async def test_a_golden_image_never_stands_in_the_fence() -> None:
