@@ -302,6 +302,8 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
     )
     world.conditions.recorded_until = await _newest_entry(ledger, clock)
     await ledger.receive_notices(settings.webhooks.kinds)
+    if settings.webhooks.url:
+        await ledger.revive_notices(clock.now(), "daemon")  # dead letters: whoever starts it again has seen to the receiver
     delivering = await _delivering(settings, world, metrics, stack) if settings.webhooks.url else None
     reconciler = Reconciler(world)
     interval = min(SWEEP_AT_MOST, float(settings.feed.interval))

@@ -140,7 +140,7 @@ def is_news(told: Told, last: Last | None, now: datetime) -> bool:
 def fault(backlog: Backlog, now: datetime) -> str:
     """What is wrong with the delivery of notices, for people; "" when nothing is."""
     if backlog.dead:
-        return f"{backlog.dead} notices were given up (dead letters): see that the receiver takes them, then wipectl notices retry"
+        return f"{backlog.dead} notices were given up (dead letters): see that the receiver takes them, then restart wiped, which tries them again"
     if backlog.oldest_at is not None and now - backlog.oldest_at >= SILENT:
         return f"{backlog.pending} notices wait for the receiver, the oldest since {instant_text(backlog.oldest_at)}; they are tried again"
     return ""
