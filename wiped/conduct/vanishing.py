@@ -9,7 +9,7 @@ from wiped.conduct import fencing, preparing
 from wiped.conduct.world import World
 from wiped.decide import classify
 from wiped.decide.planning import drift
-from wiped.decide.vanished import make_vanished_plan
+from wiped.decide.vanished import make_vanished_plan, with_earlier
 from wiped.errors import HelperError, RefusedError
 from wiped.model.inventory import Inventory
 from wiped.model.plan import Plan, Refusal, RefusalCode
@@ -34,8 +34,11 @@ async def look(world: World, uuid: str, name: str, generation: int) -> tuple[Inv
     # What an earlier generation had was forgotten with its end: an older number is of the time before this term was recorded.
     remembered = [memory for memory in await world.ledger.memories(uuid) if memory.generation <= generation]
     files = await world.ledger.remembered_files(uuid) if remembered else ()
+    newest = {file.identity for file in files}
+    # Of an older look than the newest one: what a block copy left, say. The eraser's record does not have it, so that it is told and not touched.
+    earlier = [file for file in await world.ledger.remembered_files(uuid, ever=True) if file.identity not in newest] if remembered else []
     owners = await world.ledger.remembered_owners()
-    subject = classify.nobodys((file.location for file in files), uuid=uuid, name=name)
+    subject = classify.nobodys(dict.fromkeys(file.location for file in (*files, *earlier)), uuid=uuid, name=name)
     try:
         inventory = await world.observer.survey(subject, others, with_extents=True)
     except HelperError as error:
@@ -45,7 +48,7 @@ async def look(world: World, uuid: str, name: str, generation: int) -> tuple[Inv
     unclear = [detail for code, _, detail in inventory.problems if code == RefusalCode.UNREADABLE]
     if unclear and files:
         raise RefusedError(f"nothing is wiped by memory while {unclear[0]}", codes=(RefusalCode.UNREADABLE,))
-    return inventory, make_vanished_plan(inventory, files, owners, generation, world.rules)
+    return inventory, with_earlier(make_vanished_plan(inventory, files, owners, generation, world.rules), inventory, earlier)
 
 
 async def freeze(world: World, wipe: WipeRecord) -> Plan:

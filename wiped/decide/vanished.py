@@ -26,7 +26,7 @@ from wiped.model.inventory import (
     Inventory,
     JobKind,
 )
-from wiped.model.memory import RememberedFile
+from wiped.model.memory import GOLDEN, RememberedFile
 from wiped.model.outcome import Outcome, ReasonCode, ResidualCode
 from wiped.model.plan import Method, Plan, RefusalCode, Retained, Step
 from wiped.model.policy import StorageRules
@@ -109,6 +109,25 @@ def make_vanished_plan(
         passes=rules.passes,
         verify=rules.verify,
         vanished=True,
+    )
+
+
+def with_earlier(plan: Plan, inventory: Inventory, earlier: Sequence[RememberedFile]) -> Plan:
+    """The plan of `make_vanished_plan` with those files of older looks than the newest that are still there: told as kept, which bars `clear`."""
+    kept = []
+    for file in earlier:
+        found = found_at(inventory, file.location)
+        if found is not None and found.layer.identity == file.identity and found.classified != GOLDEN:
+            kept.append(Retained(file.location, str(file.kind), str(RefusalCode.UNKNOWN_FILE), file.identity))
+    if not kept:
+        return plan
+    retained = (*plan.retained, *kept)
+    return replace(
+        plan,
+        retained=retained,
+        expected_outcome=Outcome.NOT_SANITIZED,
+        expected_reasons=tuple(sorted({*plan.expected_reasons, str(ReasonCode.COPY_NOT_REACHED)})),
+        fingerprint=fingerprint(plan.uuid, plan.generation, plan.steps, retained, ()),
     )
 
 

@@ -68,6 +68,20 @@ async def test_each_way_out_of_it() -> None:
         assert (OLD in rig.host.names) is (settle == "replaced")
 
 
+async def test_what_a_vanished_phone_left_before_is_told_and_not_touched() -> None:
+    """What was its own at its last look is wiped; the file that the block copy had left by then bars `clear`."""
+    rig = Rig()
+    uuid = await pivoted(rig)
+    rig.host.undefine(uuid)
+    await rig.reconciler.sweep()
+    assert await rig.drain() == [Ending.QUARANTINED]
+    wipe = await rig.wipe_of(uuid)
+    assert (wipe.outcome, wipe.reasons) == ("not-sanitized", ("copy-not-reached",))
+    assert wipe.plan is not None
+    assert [(kept.location, kept.reason) for kept in wipe.plan.retained] == [(OLD, "unknown-file")]
+    assert (rig.host.remains("SECRET of phone-1 copy"), OLD in rig.host.names, NEW in rig.host.names) == (0, True, False)
+
+
 async def test_a_file_that_another_domain_has_now_is_told_with_that_domain() -> None:
     """Handed on with the phone's data on it: never erased, never silently `clear`."""
     rig = Rig()
