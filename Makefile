@@ -33,7 +33,7 @@ test: venv lint ## lint, quick tests and host tests (under 10 minutes); CI runs 
 	@echo "test: quick and host suites"
 	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 4 --dist worksteal -m "not long and not vm" --cov --cov-report=term:skip-covered $(WHERE)
 
-test-long: venv ## attacks that run for minutes, on this machine
+test-long: venv ## attacks and kill points that take minutes, on this machine
 	@echo "test-long: long attacks"
 	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 3 --dist worksteal -m long tests/long tests/host
 
