@@ -41,7 +41,9 @@ def gone(filesystem, markers) -> None:
     assert filesystem.count(markers.prefix) == 0
 
 
-@pytest.mark.parametrize("step", ["fenced", "erase-progress", "verifying", "verdict"])
+@pytest.mark.parametrize(
+    "step", [pytest.param("fenced", marks=pytest.mark.long), "erase-progress", pytest.param("verifying", marks=pytest.mark.long), "verdict"]
+)
 def test_a_stop_in_the_middle_is_clean_and_the_next_start_finishes(stage, step):
     """SIGTERM at a step: exit status 0 within seconds, no helper left behind, the phone fenced; the next start ends `clear`."""
     libvirt, filesystem, markers, phone, product = stage

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.lab import images
 from tests.lab.privatelibvirt import LabError, PrivateLibvirt, wait_for
 from tests.lab.rawdevice import MIB, Markers, RawFilesystem, occurrences
@@ -426,6 +428,8 @@ TABLE = (
 )
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_the_whole_data_map(raw_fs: Callable[..., RawFilesystem]) -> None:
     """Every row of the table, on one host at once; then no marker of a wiped phone on any raw device, and nothing of anybody else's changed."""
     with PrivateLibvirt(qemu_conf='swtpm_user = "root"\nswtpm_group = "root"\n') as libvirt:

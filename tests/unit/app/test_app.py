@@ -71,7 +71,7 @@ async def running(settings: Settings, given: app.Parts) -> AsyncIterator[aiohttp
     daemon = asyncio.create_task(app.run(settings, parts=given), name="daemon")
     async with aiohttp.ClientSession("http://wiped", connector=aiohttp.UnixConnector(settings.socket_path)) as client:
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(90):
                 while not os.path.exists(settings.socket_path) and not daemon.done():
                     await asyncio.sleep(0.02)
             if daemon.done():
@@ -80,7 +80,7 @@ async def running(settings: Settings, given: app.Parts) -> AsyncIterator[aiohttp
         finally:
             assert given.stop is not None
             given.stop.set()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(90):
                 status = await daemon
     assert status == 0
     assert not os.path.exists(settings.socket_path)
@@ -109,7 +109,7 @@ async def test_the_daemon_wipes_a_phone_whose_term_ends(settings: Settings) -> N
     host = FakeHost(app.SystemClock().boottime)
     phone = host.add_phone(1)
     async with running(settings, parts(host)) as client:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not (await ask(client, "/v1/phones"))["items"]:
                 await asyncio.sleep(0.05)
             await ask(client, f"/v1/phones/{phone}/subscription", term(0.5), "PUT")
@@ -137,14 +137,14 @@ async def test_a_stop_in_the_middle_is_clean_and_the_next_start_finishes(setting
         await asyncio.Event().wait()
 
     milestones.when["erase-progress"] = stand_still
-    async with running(settings, parts(host, milestones=milestones)) as client, asyncio.timeout(20):
+    async with running(settings, parts(host, milestones=milestones)) as client, asyncio.timeout(90):
         while not (await ask(client, "/v1/phones"))["items"]:
             await asyncio.sleep(0.05)
         await ask(client, f"/v1/phones/{phone}/subscription", term(0.2), "PUT")
         await reached.wait()
     assert all(inode.locked_by is None for inode in host.inodes), "the eraser's session has ended"
     assert phone in host.fences
-    async with running(settings, parts(host)) as client, asyncio.timeout(20):
+    async with running(settings, parts(host)) as client, asyncio.timeout(90):
         while (await ask(client, "/v1/wipes"))["items"][0]["state"] != "released":
             await asyncio.sleep(0.05)
     assert host.remains("SECRET") == 0
@@ -190,7 +190,7 @@ async def test_sigterm_ends_it_cleanly(settings: Settings) -> None:
     """As systemd stops it."""
     given = replace(parts(FakeHost(app.SystemClock().boottime)), stop=None)
     daemon = asyncio.create_task(app.run(settings, parts=given), name="daemon")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not os.path.exists(settings.socket_path):
             await asyncio.sleep(0.02)
         os.kill(os.getpid(), signal.SIGTERM)
