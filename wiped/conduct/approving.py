@@ -110,7 +110,7 @@ _ASKED_ANEW = frozenset({RequestKind.DELETION, RequestKind.CANCELLATION, Request
 async def carry_out_wipe(world: World, ledger: PromiseLedger, approval: Approval, approver: str, each: dict[str, str]) -> None:
     """What an approval of a wipe sets off: its requests are agreed to, each with its own phone's plan."""
     now = world.clock.now()
-    until = now + timedelta(seconds=world.safety.approval_ttl)
+    until = (approval.decided_at or now) + timedelta(seconds=world.safety.approval_ttl)
     for uuid, request in await ledger.requests():
         if base_of(request.id) == approval.subject and uuid in approval.uuids:
             await world.ledger.approve_request(request.id, now, approver=approver, until=until, fingerprint=each.get(uuid, ""))

@@ -248,8 +248,8 @@ class Asking:
         Raises RefusedError: needs-approval (this person cannot), approval-expired, drift (the plan is another one by now: look again)."""
         world, now = self._world, self._world.clock.now()
         waiting = await self.approval(approval_id)
-        if waiting.state is ApprovalState.APPROVED and person.somebody and person.name in waiting.approvals:
-            await self._carry_out(waiting, person, {})  # said again: a crash may have come between the agreement and its deed
+        if rules.said_again(person, waiting, now):
+            await self._carry_out(waiting, person, {})  # a crash may have come between the agreement and its deed
             return waiting
         no = rules.objection(person, waiting, now)
         if no is not None:

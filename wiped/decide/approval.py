@@ -55,6 +55,12 @@ def enough(approval: Approval) -> bool:
     return len(set(approval.approvals) - {approval.asked_by}) >= approval.needed
 
 
+def said_again(person: Person, approval: Approval, now: datetime) -> bool:
+    """Whether `person` only repeats what they agreed to and may still agree to: it renews nothing, and is not for one who lost the role."""
+    agreed = approval.state is ApprovalState.APPROVED and person.name in approval.approvals and now < approval.expires_at
+    return agreed and person.somebody and person.may_approve
+
+
 def stands(request: WipeRequest, now: datetime) -> bool:
     """Whether a second person's (or billing's) agreement to `request` may be used at `now`."""
     if request.signed:

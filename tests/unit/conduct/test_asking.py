@@ -157,6 +157,24 @@ async def test_a_crash_between_the_agreement_and_its_deed(tmp_path: Path) -> Non
         assert await state(rig, phones[0]) is State.RELEASED
 
 
+async def test_an_agreement_said_again_renews_nothing(tmp_path: Path) -> None:
+    """It ends when it would have ended; whoever lost the role cannot repeat it, and nobody can once its time is over."""
+    async with Rig.on_disk(str(tmp_path)) as rig:
+        await bound(rig, 1, seconds=10_000_000)
+        approval = await cancelled(rig)
+        promises = rig.world.promises
+        assert promises is not None
+        agreed = await promises.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
+        rig.clock.move(5)
+        await rig.service.approve(approval.id, fingerprint="", person=BORIS)
+        ((_, request),) = await promises.requests()
+        assert agreed.decided_at is not None
+        assert request.approved_until == agreed.decided_at + timedelta(seconds=SAFETY.approval_ttl)
+        assert await refused(rig, approval, Person(BORIS.name, BORIS.uid)) == "needs-approval"
+        rig.clock.move(SAFETY.approval_ttl)
+        assert await refused(rig, approval, BORIS) == "approval-expired"
+
+
 async def test_nobody_approves_in_time(tmp_path: Path) -> None:
     """It expires and is asked for anew; the phone stays fenced, and nothing of it is touched."""
     async with Rig.on_disk(str(tmp_path)) as rig:
