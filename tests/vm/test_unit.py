@@ -77,6 +77,17 @@ def test_systemd_finds_no_fault_in_the_unit(product: HostProduct) -> None:
     assert float(found[1]) <= EXPOSURE
 
 
+def test_the_outer_wall_lets_through_what_a_wipe_needs(product: HostProduct) -> None:
+    """Behind it libvirt's secrets can be written and the rest of /etc cannot; the capabilities of lease, descriptors of others and FITRIM are there."""
+    main = product.property("MainPID")
+    there, elsewhere = "/etc/libvirt/secrets/.try", "/etc/.try"
+    mounts = product.vm.sh(f"nsenter -t {main} -m sh -c 'touch {there} && rm {there} && ! touch {elsewhere} 2>/dev/null && echo so'")
+    assert mounts.strip() == "so"
+    held = int(product.vm.sh(f"sed -n 's/^CapBnd:[[:space:]]*//p' /proc/{main}/status").strip(), 16)
+    lease, ptrace, admin = 28, 19, 21
+    assert [bool(held >> bit & 1) for bit in (lease, ptrace, admin)] == [True, True, True]
+
+
 def test_the_documents_that_the_unit_names_are_there(product: HostProduct) -> None:
     """Documentation= leads to a file."""
     for address in product.property("Documentation").split():

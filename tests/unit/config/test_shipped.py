@@ -11,6 +11,7 @@ import yaml
 from wiped.api.metrics import METRICS
 from wiped.config import load
 from wiped.config.sections import DEFAULT_GROUP
+from wiped.model.inventory import LibvirtDirectories
 from wiped.model.plan import RefusalCode
 from wiped.virt.fence import FENCE_DIRECTORY
 
@@ -82,3 +83,24 @@ def test_the_unit_does_not_restart_on_a_wrong_configuration() -> None:
         assert f"\n{line}\n" in unit
     assert re.search(r"^WatchdogSec=\d+$", unit, re.MULTILINE)
     assert "ExecStart=/opt/wiped/bin/wiped run --config /etc/wiped/wiped.toml" in unit
+
+
+def test_the_unit_lets_the_eraser_write_where_a_phones_own_files_lie() -> None:
+    """ProtectSystem=full makes /etc read-only, and libvirt's secrets lie there; a unit without them would fail on the first key."""
+    unit = (ROOT / "systemd" / "wiped.service").read_text(encoding="utf-8")
+    assert "\nProtectSystem=full\n" in unit
+    writable = {path.removeprefix("-") for line in re.findall(r"^ReadWritePaths=(.*)$", unit, re.MULTILINE) for path in line.split()}
+    places = LibvirtDirectories()
+    erased_in = (places.state, places.logs, places.swtpm, places.swtpm_logs, places.secrets)
+    assert {path for path in erased_in if path.startswith(("/usr", "/boot", "/etc"))} == writable
+
+
+def test_the_unit_may_ask_what_the_proofs_ask() -> None:
+    """Leases on others' files, descriptors of other processes, FITRIM; the devices themselves stay visible, under no device policy."""
+    unit = (ROOT / "systemd" / "wiped.service").read_text(encoding="utf-8")
+    bounding = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)
+    assert bounding is not None
+    assert {"CAP_LEASE", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"} <= set(bounding[1].split())
+    assert "\nPrivateDevices=no\n" in unit
+    for key in ("DevicePolicy", "DeviceAllow", "ProtectClock", "ProtectProc", "ProcSubset", "RestrictSUIDSGID", "PrivateMounts"):
+        assert not re.search(rf"^{key}=", unit, re.MULTILINE), key
