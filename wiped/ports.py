@@ -439,7 +439,7 @@ class Ledger(Outbox, Protocol):
         """Wipes, newest first; all, one phone's, or the unfinished ones (oldest first)."""
 
     # -- what must outlive its moment
-    async def classify_image(self, image: ClassifiedImage, *, reason: str) -> ClassifiedImage:
+    async def classify_image(self, image: ClassifiedImage, *, reason: str, approver: str = "") -> ClassifiedImage:
         """An image as a person settled it (audited; `reason` is sealed). The same again changes nothing and returns what was recorded; another
         meaning, or another file at the path, replaces it."""
 
@@ -478,9 +478,9 @@ class Ledger(Outbox, Protocol):
         """Count these (uuid, generation) as newly due, each once for as long as it stays due, and open the breaker in the same transaction when they are
         too many (`decide.breaker`; audited). Idempotent."""
 
-    async def release_breaker(self, now: datetime, *, fingerprint: str, reason: str, operator: str) -> BreakerRecord:
-        """Close it and let exactly the waiting phones go (audited; `reason` is sealed); the breaker as it was before. InputError when it is not open;
-        RefusedError(drift) when `fingerprint` ("" for any) names another set."""
+    async def release_breaker(self, now: datetime, *, fingerprint: str, reason: str, operator: str, approver: str) -> BreakerRecord:
+        """Close it and let exactly the waiting phones go (audited with both people; `reason` is sealed); the breaker as it was before. InputError when it is
+        not open; RefusedError(drift) when `fingerprint` names another set; InvariantError(R14) unless two different people let them go."""
 
     async def clock_memory(self) -> ClockMemory | None:
         """What was remembered of the clock; None at the very first start."""

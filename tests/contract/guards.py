@@ -67,15 +67,18 @@ class GuardContract:
         """Not with another set's name, not twice; what was let go stays so when it opens again."""
         one, two = await self.bound(ledger)
         with pytest.raises(InputError):
-            await ledger.release_breaker(START, fingerprint="", reason="why", operator="op")
+            await ledger.release_breaker(START, fingerprint="", reason="why", operator="op", approver="other")
         await ledger.count_due([one, two], START, Safety(breaker_max=1, breaker_ratio_percent=0))
         with pytest.raises(RefusedError) as caught:
-            await ledger.release_breaker(START, fingerprint="0" * 64, reason="why", operator="op")
+            await ledger.release_breaker(START, fingerprint="0" * 64, reason="why", operator="op", approver="other")
         assert caught.value.codes == ("drift",)
         with pytest.raises(InputError):
-            await ledger.release_breaker(START, fingerprint="", reason="", operator="op")
+            await ledger.release_breaker(START, fingerprint="", reason="", operator="op", approver="other")
         name = (await ledger.breaker()).fingerprint
-        before = await ledger.release_breaker(START, fingerprint=name, reason="they are right", operator="op")
+        for alone in ("", "op"):
+            with pytest.raises(InvariantError):
+                await ledger.release_breaker(START, fingerprint=name, reason="why", operator="op", approver=alone)
+        before = await ledger.release_breaker(START, fingerprint=name, reason="they are right", operator="op", approver="other")
         assert (len(before.waiting), (await ledger.breaker()).open, (await ledger.breaker()).released_by) == (2, False, "op")
         await ledger.conclude(OTHER, decision(State.ACTIVE), START)
         done = await ledger.count_due([two], START, Safety(breaker_max=0, breaker_ratio_percent=0))
@@ -104,7 +107,8 @@ class GuardContract:
             await ledger.facts(uuid, START)
             await ledger.conclude(uuid, decision(State.DUE), START)
         assert await ledger.due_for_decision(START) == ()
-        await ledger.release_breaker(START, fingerprint="", reason="right", operator="op")
+        name = (await ledger.breaker()).fingerprint
+        await ledger.release_breaker(START, fingerprint=name, reason="right", operator="op", approver="other")
         assert sorted(await ledger.due_for_decision(START)) == sorted([PHONE, OTHER])
 
     async def test_the_clock_is_remembered_whole(self, ledger: Ledger) -> None:

@@ -229,13 +229,17 @@ class LedgerContract:
         return ClassifiedImage("/srv/base.qcow2", FileIdentity(1, inode), meaning, START + timedelta(hours=hours), "op")
 
     async def test_an_image_is_classified_once_and_again(self, ledger: Ledger) -> None:
-        """The same again changes nothing; another meaning, or another file at the path, replaces it and is audited; no path stands in the audit log."""
+        """The same again changes nothing; another meaning, or another file at the path, replaces it and is audited; no path stands in the audit log. One
+        person alone calls nothing private."""
         assert await ledger.classify_image(self.image(), reason="the base of all") == self.image()
         assert await ledger.classify_image(self.image(hours=1), reason="again") == self.image()
         assert await ledger.classified_images() == (self.image(),)
         for changed in (self.image("private", hours=2), self.image("private", inode=8, hours=3)):
-            assert await ledger.classify_image(changed, reason="") == changed
+            assert await ledger.classify_image(changed, reason="", approver="other") == changed
             assert await ledger.classified_images() == (changed,)
+        for alone in ("", "op"):
+            with pytest.raises(InvariantError):
+                await ledger.classify_image(self.image("private", inode=9), reason="", approver=alone)
         told = [entry for entry in await ledger.audit() if entry.kind == "classified"]
         assert [(entry.body["as"], entry.body["was"]) for entry in told] == [("golden", ""), ("private", "golden"), ("private", "private")]
         assert "/srv" not in repr(told)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from wiped.decide import breaker as rules
-from wiped.errors import InputError, RefusedError
+from wiped.errors import InputError, InvariantError, RefusedError
 from wiped.model.guards import BreakerRecord, ClockMemory, CountedPhone, DueCount
 from wiped.model.policy import Safety
 from wiped.model.records import AuditEntry, PhoneRecord
@@ -69,7 +69,7 @@ class GuardingMemory:
             CountedPhone(c.uuid, self._phones[c.uuid].name, c.generation, c.at, self._phones[c.uuid].due_at)
             for c in sorted(self._waiting(), key=lambda c: (c.at, c.uuid))
         )
-        return replace(self._breaker, waiting=waiting, fingerprint=rules.fingerprint((c.uuid, c.generation) for c in waiting) if waiting else "")
+        return replace(self._breaker, waiting=waiting, fingerprint=rules.fingerprint((c.uuid, c.generation) for c in waiting))
 
     async def count_due(self, found: Sequence[tuple[str, int]], now: datetime, safety: Safety) -> DueCount:
         known = {(c.uuid, c.generation) for c in self._counted if not c.ended}
@@ -92,11 +92,13 @@ class GuardingMemory:
         self._log("breaker-opened", {"phones": [phone.uuid for phone in after.waiting], "fingerprint": after.fingerprint}, now)
         return DueCount(fresh, opened=True, breaker=after)
 
-    async def release_breaker(self, now: datetime, *, fingerprint: str, reason: str, operator: str) -> BreakerRecord:
+    async def release_breaker(self, now: datetime, *, fingerprint: str, reason: str, operator: str, approver: str) -> BreakerRecord:
         before = await self.breaker()
         if not reason or not before.open:
             raise InputError("nothing to release, or no reason")
-        if fingerprint and fingerprint != before.fingerprint:
+        if approver in ("", operator):
+            raise InvariantError("R14", "releasing the breaker takes two people")
+        if fingerprint != before.fingerprint:
             raise RefusedError("other phones wait", codes=("drift",))
         self._write()
         for item in self._waiting():
@@ -106,7 +108,7 @@ class GuardingMemory:
         self._breaker = replace(self._breaker, open=False, released_at=now, released_by=operator)
         self._touched |= {uuid for uuid, phone in self._phones.items() if phone.state is State.DUE}
         self.host_reasons.append(reason)
-        self._log("breaker-released", {"phones": [phone.uuid for phone in before.waiting], "operator": operator}, now)
+        self._log("breaker-released", {"phones": [phone.uuid for phone in before.waiting], "operator": operator, "approver": approver}, now)
         return before
 
     async def clock_memory(self) -> ClockMemory | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from wiped.errors import InvariantError
 from wiped.model.inventory import FileIdentity
-from wiped.model.memory import ClassifiedImage, Disposal, Memory, RememberedFile
+from wiped.model.memory import PRIVATE, ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.model.records import CertificateRecord, PhoneRecord, WipeRecord, WipeStep
 from wiped.model.subscription import State
 
@@ -34,11 +34,13 @@ class RememberingFake:
     def _log(self, kind: str, body: dict[str, Any], now: datetime | None = None) -> Any:
         raise NotImplementedError
 
-    async def classify_image(self, image: ClassifiedImage, *, reason: str) -> ClassifiedImage:
+    async def classify_image(self, image: ClassifiedImage, *, reason: str, approver: str = "") -> ClassifiedImage:
         self._write()
         before = self._images.get(image.path)
         if before is not None and (before.identity, before.meaning) == (image.identity, image.meaning):
             return before
+        if image.meaning == PRIVATE and approver in ("", image.operator):
+            raise InvariantError("R14", "calling an image private takes two people")
         self._images[image.path] = image
         self._log("classified", {"as": image.meaning, "was": before.meaning if before else "", "operator": image.operator}, image.at)
         return image

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.fakes.promises import FakePromises
+from tests.fakes.promises import APPROVAL_ID, FakePromises
 from wiped.attest.chain import GENESIS, HEAD_TYPE, entry_hash
 from wiped.attest.signing import Ed25519Signer, generate_key, seal
-from wiped.errors import InputError, NotFoundError
+from wiped.errors import InputError, NotFoundError, RefusedError
+from wiped.model.asks import Person
 from wiped.model.guards import BreakerRecord, ClockMemory, CountedPhone
 from wiped.model.inventory import ArtefactKind, ExtentFacts, FileIdentity, FilesystemFacts
 from wiped.model.memory import ClassifiedImage, OrphanImage
@@ -172,8 +173,8 @@ class FakeService(FakePromises):
         self._phone(uuid)
         return make_plan(refused=uuid == UUID_TWO)
 
-    async def set_subscription(self, record: SubscriptionRecord, operator: str) -> Subscription:
-        self._ask("set_subscription", record, operator)
+    async def set_subscription(self, record: SubscriptionRecord, person: Person) -> Subscription:
+        self._ask("set_subscription", record, person.name)
         self.terms.append(make_term(record))
         return self.terms[-1]
 
@@ -186,8 +187,8 @@ class FakeService(FakePromises):
         self._ask("subscriptions")
         return tuple(self.terms)
 
-    async def request_wipe(self, uuid: str, *, reason: str, ticket: str, confirm: str, operator: str) -> WipeAsked:
-        self._ask("request_wipe", uuid, reason, ticket, confirm, operator)
+    async def request_wipe(self, uuid: str, *, reason: str, ticket: str, confirm: str, person: Person) -> WipeAsked:
+        self._ask("request_wipe", uuid, reason, ticket, confirm, person.name)
         self.explained = 0
         return WipeAsked("request-1", self.made[0] if self.begins else None, self._decision())
 
@@ -236,10 +237,9 @@ class FakeService(FakePromises):
         self._ask("breaker")
         return self.tripped
 
-    async def release_breaker(self, *, fingerprint: str, reason: str, operator: str) -> BreakerRecord:
-        self._ask("release_breaker", fingerprint, reason, operator)
-        before, self.tripped = self.tripped, replace(self.tripped, open=False, waiting=(), released_at=NOW, released_by=operator)
-        return before
+    async def release_breaker(self, *, fingerprint: str, reason: str, person: Person) -> BreakerRecord:
+        self._ask("release_breaker", fingerprint, reason, person.name)
+        raise RefusedError("releasing the breaker takes a second, different person", codes=("needs-approval",), approval=APPROVAL_ID)
 
     async def clock(self) -> ClockMemory:
         self._ask("clock")
@@ -250,9 +250,11 @@ class FakeService(FakePromises):
         before, self.clocks = self.clocks, replace(self.clocks, suspect="", detail="", since=None)
         return before
 
-    async def classify_image(self, path: str, meaning: str, *, reason: str, operator: str) -> ClassifiedImage:
-        self._ask("classify_image", path, meaning, reason, operator)
-        return ClassifiedImage(path, FileIdentity(1, 2), meaning, NOW, operator)
+    async def classify_image(self, path: str, meaning: str, *, reason: str, person: Person) -> ClassifiedImage:
+        self._ask("classify_image", path, meaning, reason, person.name)
+        if meaning == "private":
+            raise RefusedError("calling an image private takes a second, different person", codes=("needs-approval",), approval=APPROVAL_ID)
+        return ClassifiedImage(path, FileIdentity(1, 2), meaning, NOW, person.name)
 
     async def classified_images(self) -> tuple[ClassifiedImage, ...]:
         self._ask("classified_images")
@@ -263,9 +265,9 @@ class FakeService(FakePromises):
         lost = OrphanImage("/srv/lost\x1b[31m.raw", 4096, 8192, "2026-01-01T00:00:00.000000Z", UUID_ONE, "phone-one")
         return (lost,), False, (("/srv/locked", "Permission denied"),)
 
-    async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, operator: str, uid: int, may_approve: bool) -> WipeRecord:
-        self._ask("dispose", uuid, reason, reference, confirm, operator, uid, may_approve)
-        return replace(self.made[0], step=WipeStep.DISPOSED)
+    async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, person: Person) -> WipeRecord:
+        self._ask("dispose", uuid, reason, reference, confirm, person)
+        raise RefusedError("accepting what cannot be proven takes a second, different person", codes=("needs-approval",), approval=APPROVAL_ID)
 
     async def readiness(self) -> dict[str, str]:
         return self.checks

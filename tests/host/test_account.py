@@ -12,6 +12,7 @@ from tests.host.test_review_data import gone
 from tests.lab.privatelibvirt import wait_for
 from tests.lab.rawdevice import Markers
 from tests.lab.stage import ACCOUNT, APPROVER, OPERATOR, OTHER_APPROVER, STAFF, Product, phone_with_disk
+from wiped.decide.approval import combined
 
 CANCEL = ("requests", "add", "--account", "-", "--kind", "cancellation", "--reference", "DSR-2026-11", "--confirm", ACCOUNT)
 
@@ -49,10 +50,10 @@ def test_an_account_of_three_active_phones_is_cancelled(private_libvirt, raw_fs)
         wiped_by(product, OPERATOR, "approvals", "approve", waiting["id"], code=77)
         wiped_by(product, (), "approvals", "approve", waiting["id"], code=77)
         assert not any(product.wipes(phone.uuid) for phone in phones)
-        # The plan was first made while they ran: whoever approves looks at the one that stands now.
-        for _ in range(3):
-            if product.ctl("approvals", "approve", waiting["id"], person=APPROVER, check=False).returncode == 0:
-                break
+        # It was asked for while they ran: once they stand still it names the plans that whoever approves will see.
+        plans = combined({phone.uuid: product.get(f"/v1/phones/{phone.uuid}/plan")["fingerprint"] for phone in phones})
+        wait_for(lambda: product.get(f"/v1/approvals/{waiting['id']}")["fingerprint"] == plans, "the approval to name the plans of phones at rest", 30)
+        wiped_by(product, APPROVER, "approvals", "approve", waiting["id"])
         for phone in phones[:2]:
             wipe = product.wait_for_wipe(phone.uuid)
             assert (wipe["state"], wipe["outcome"], wipe["trigger"]["ground"]) == ("released", "clear", "account-cancelled")

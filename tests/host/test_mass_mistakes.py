@@ -11,7 +11,7 @@ import pytest
 from tests.lab import images
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
 from tests.lab.rawdevice import Markers
-from tests.lab.stage import Product, instant, phone_with_disk, settle
+from tests.lab.stage import APPROVER, OPERATOR, OTHER_APPROVER, STAFF, Product, instant, phone_with_disk, settle
 
 MANY = 8
 BLOCKS = 64
@@ -28,7 +28,7 @@ def stage(private_libvirt, raw_fs):
     filesystem, markers = raw_fs("ext4", at=directory), Markers()
     base = images.golden(golden / "base.qcow2")
     phones = [phone_with_disk(libvirt, directory, name=f"phone-{n}", markers=markers, blocks=BLOCKS, base=base) for n in range(1, MANY + 1)]
-    product = Product(libvirt, [directory], [golden], safety="breaker_max = 5\nbreaker_ratio = 0.2")
+    product = Product(libvirt, [directory], [golden], safety="breaker_max = 5\nbreaker_ratio = 0.2", api=STAFF)
     yield filesystem, markers, phones, product
     product.stop()
 
@@ -38,8 +38,8 @@ def seen(product, count):
     wait_for(lambda: len(product.get("/v1/phones")["items"]) == count, "the phones to be seen", 40)
 
 
-def test_too_many_phones_due_at_once_are_wiped_only_after_an_operator_released_them(stage, tmp_path):
-    """None is touched, the product says why and what to do, over a kill too; after the release every one of them is wiped."""
+def test_too_many_phones_due_at_once_are_wiped_only_after_two_people_released_them(stage, tmp_path):
+    """None is touched, the product says why and what to do, over a kill too; one person releases nothing; after the release every one of them is wiped."""
     filesystem, markers, phones, product = stage
     product.start()
     seen(product, MANY)
@@ -60,8 +60,16 @@ def test_too_many_phones_due_at_once_are_wiped_only_after_an_operator_released_t
     assert [product.wipes(phone.uuid) for phone in phones] == [[]] * MANY
     assert all(phone.exists() for phone in phones)
     assert not list((product.state_dir / "fence").glob("*-*"))
-    released = product.ask("breaker", "release", "--reason", "the customer left", "--fingerprint", breaker["fingerprint"])
-    assert (released["open"], len(released["phones"])) == (False, MANY)
+    release = ("breaker", "release", "--reason", "the customer left", "--fingerprint", breaker["fingerprint"])
+    assert product.ctl(*release, check=False).returncode == 3
+    (waiting,) = product.ask("approvals", "list")["items"]
+    assert (waiting["kind"], waiting["fingerprint"], waiting["needed"]) == ("breaker-release", breaker["fingerprint"], 2)  # root asked
+    for person, code in ((OPERATOR, 77), ((), 77), (APPROVER, 0)):
+        assert product.ctl("approvals", "approve", waiting["id"], person=person, check=False).returncode == code
+    assert product.ask("breaker", "status")["open"] is True
+    assert [product.wipes(phone.uuid) for phone in phones] == [[]] * MANY
+    product.ctl("approvals", "approve", waiting["id"], person=OTHER_APPROVER)
+    assert product.ask("breaker", "status")["open"] is False
     for phone in phones:
         assert product.wait_for_wipe(phone.uuid, seconds=180)["outcome"] == "clear"
     assert product.metrics()["wiped_breaker_open"] == 0

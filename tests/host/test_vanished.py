@@ -11,7 +11,7 @@ import pytest
 from tests.host.test_review_data import directory, gone
 from tests.lab import images
 from tests.lab.privatelibvirt import wait_for
-from tests.lab.stage import Product, StagedPhone, phone_with_disk, settle
+from tests.lab.stage import APPROVER, OPERATOR, OTHER_APPROVER, STAFF, Product, StagedPhone, phone_with_disk, settle
 
 
 def remembered(product: Product, phone: StagedPhone) -> set[str]:
@@ -55,7 +55,7 @@ def test_deleted_with_its_volumes_is_an_incident(private_libvirt, raw_fs, marker
     """Undefined, its disk unlinked: nothing can be proven, and it says so; the way out takes two people, and root is not the second."""
     phones, _ = directory(private_libvirt, raw_fs)
     phone = phone_with_disk(private_libvirt, phones, fmt="raw", markers=markers, blocks=16)
-    with Product(private_libvirt, [phones]) as product:
+    with Product(private_libvirt, [phones], api=STAFF) as product:
         product.bind(phone.uuid, ends_in=6)
         remembered(product, phone)
         private_libvirt.virsh("undefine", phone.uuid)
@@ -66,6 +66,11 @@ def test_deleted_with_its_volumes_is_an_incident(private_libvirt, raw_fs, marker
         words = ("quarantine", "dispose", phone.uuid, "--reason", "shredded", "--reference", "CASE-1", "--confirm", phone.name)
         assert [code_of(product, *words) for _ in range(2)] == [3, 3]
         assert product.wipes(phone.uuid)[0]["state"] == "quarantined"
+        (waiting,) = product.ask("approvals", "list")["items"]
+        assert (waiting["kind"], waiting["needed"], waiting["terms"]) == ("dispose", 2, {"reference": "CASE-1"})
+        for person, code, state in ((OPERATOR, 77, "quarantined"), (APPROVER, 0, "quarantined"), (OTHER_APPROVER, 0, "disposed")):
+            assert product.ctl("approvals", "approve", waiting["id"], person=person, check=False).returncode == code
+            assert product.wipes(phone.uuid)[0]["state"] == state
 
 
 def test_a_file_that_another_domain_picked_up_is_untouched(private_libvirt, raw_fs, markers):
@@ -106,7 +111,7 @@ def test_defined_again_before_it_is_due(private_libvirt, raw_fs, markers):
 
 @pytest.mark.parametrize("meaning", ["golden", "private"])
 def test_an_ambiguous_base_is_settled_by_a_person(private_libvirt, raw_fs, markers, meaning):
-    """Refused, fenced and stopped first; classified golden it is kept bit by bit, classified private it is wiped with its overlay."""
+    """Refused, fenced and stopped first; classified golden it is kept bit by bit, classified private by two people it is wiped with its overlay."""
     phones, filesystem = directory(private_libvirt, raw_fs)
     base = images.create(phones / "base.raw", fmt="raw")
     images.write_markers(base, markers, 64, "raw")
@@ -114,7 +119,7 @@ def test_an_ambiguous_base_is_settled_by_a_person(private_libvirt, raw_fs, marke
     overlay = images.overlay(phones / "phone-1.qcow2", base, "raw")
     phone = StagedPhone(private_libvirt, "phone-1", {"vda": (overlay, "qcow2")}).define()
     private_libvirt.virsh("start", phone.uuid)
-    with Product(private_libvirt, [phones], stop_timeout="1s") as product:
+    with Product(private_libvirt, [phones], stop_timeout="1s", api=STAFF) as product:
         product.bind(phone.uuid)
         wait_for(lambda: "ambiguous-base" in product.explain(phone.uuid)["refusals"], "the refusal", 60)
         wait_for(lambda: phone.state == "shut off", "the refused phone to be stopped", 30)
@@ -122,9 +127,13 @@ def test_an_ambiguous_base_is_settled_by_a_person(private_libvirt, raw_fs, marke
         assert str(base) not in (product.state_dir / "fence" / phone.uuid).read_text()
         assert product.ctl("images", "classify", "/etc/hostname", meaning, "--reason", "x", check=False).returncode == 3
         assert product.ctl("images", "classify", str(phones / "none"), meaning, "--reason", "x", check=False).returncode == 3
-        told = product.ask("images", "classify", str(base), meaning, "--reason", "the installer says so")
-        assert (told["as"], told["inode"]) == (meaning, base.stat().st_ino)
-        assert product.ask("images", "classified")["items"][0]["path"] == str(base)
+        words = ("images", "classify", str(base), meaning, "--reason", "the installer says so")
+        if meaning == "golden":
+            product.ctl(*words, person=OPERATOR)
+        else:
+            product.agreed(*words)
+        (told,) = product.ask("images", "classified")["items"]
+        assert (told["path"], told["as"], told["inode"]) == (str(base), meaning, base.stat().st_ino)
         wipe = product.wait_for_wipe(phone.uuid)
         assert (wipe["state"], wipe["outcome"]) == ("released", "clear"), wipe
     assert not overlay.exists()

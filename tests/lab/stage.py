@@ -166,6 +166,13 @@ class Product:
         """`wipectl --output json WORDS`, parsed."""
         return json.loads(self.ctl("--output", "json", *words, check=check, **options).stdout)
 
+    def agreed(self, *words: str, **options: Any) -> None:
+        """What takes two people, done by two: the operator's `wipectl WORDS` is recorded (exit code 3), one with the approver's role agrees. Needs `STAFF`."""
+        done = self.ctl("--output", "json", *words, person=OPERATOR, check=False, **options)
+        if done.returncode != 3:
+            raise AssertionError(f"wipectl {' '.join(words)} -> {done.returncode}, not 3\n{done.stdout}\n{done.stderr}")
+        self.ctl("approvals", "approve", json.loads(done.stdout)["approval"], person=APPROVER)
+
     def get(self, path: str) -> Any:
         """One look through the API's socket, without starting a program for it (the waiting loops)."""
         with socket.socket(socket.AF_UNIX) as line:

@@ -12,12 +12,11 @@ from pydantic import BaseModel
 from wiped.api import documents as doc
 from wiped.api import guards, images, shaping
 from wiped.api.explaining import explain_out
-from wiped.api.identity import Role
 from wiped.api.openapi import openapi
 from wiped.api.port import ServicePort
 from wiped.api.problems import from_error
 from wiped.api.promises import PromiseHandlers
-from wiped.api.reading import CALLER, MAX_BODY, MAX_IMPORT, as_items, as_json, bytes_of, check_key, may_read, number_of, parsed, uuid_of
+from wiped.api.reading import CALLER, MAX_BODY, MAX_IMPORT, as_items, as_json, bytes_of, check_key, may_read, number_of, parsed, person_of, uuid_of
 from wiped.api.routes import OPERATIONS
 from wiped.errors import WipedError
 from wiped.model.subscription import SubscriptionRecord
@@ -152,7 +151,7 @@ class Handlers(PromiseHandlers):
         """Bind or renew. Idempotent by nature, so that nothing about the account needs to be remembered for the key."""
         check_key(request.headers.get("Idempotency-Key", "-"))
         record = parsed(doc.SubscriptionIn, await bytes_of(request, MAX_BODY)).record(uuid_of(request))
-        return as_json(shaping.subscription_out(await self._service.set_subscription(record, operator=request[CALLER].name)))
+        return as_json(shaping.subscription_out(await self._service.set_subscription(record, person_of(request[CALLER]))))
 
     async def import_subscriptions(self, request: web.Request) -> web.Response:
         """All or nothing. Idempotent by nature, as above."""
@@ -168,11 +167,11 @@ class Handlers(PromiseHandlers):
     async def request_wipe(self, request: web.Request) -> web.Response:
         """A manual wipe: accepted, running, or refused with every code."""
         asked = parsed(doc.WipeIn, await bytes_of(request, MAX_BODY))
-        operator = request[CALLER].name
+        person = person_of(request[CALLER])
 
         async def act() -> BaseModel:
             return shaping.asked_out(
-                await self._service.request_wipe(asked.phone, reason=asked.reason, ticket=asked.ticket, confirm=asked.confirm, operator=operator)
+                await self._service.request_wipe(asked.phone, reason=asked.reason, ticket=asked.ticket, confirm=asked.confirm, person=person)
             )
 
         # The reason is sealed in the ledger (R11): not even its digest stands beside it.
@@ -194,12 +193,12 @@ class Handlers(PromiseHandlers):
         return as_json(guards.breaker_out(await self._service.breaker()))
 
     async def release_breaker(self, request: web.Request) -> web.Response:
-        """Let exactly the waiting phones go."""
+        """Let exactly the waiting phones go; takes two people."""
         asked = parsed(guards.ReleaseIn, await bytes_of(request, MAX_BODY))
-        operator = request[CALLER].name
+        person = person_of(request[CALLER])
 
         async def act() -> BaseModel:
-            before = await self._service.release_breaker(fingerprint=asked.fingerprint, reason=asked.reason, operator=operator)
+            before = await self._service.release_breaker(fingerprint=asked.fingerprint, reason=asked.reason, person=person)
             return guards.breaker_out(before, released=True)
 
         return await self._remembered(request, {"fingerprint": asked.fingerprint}, act, 200)
@@ -220,10 +219,10 @@ class Handlers(PromiseHandlers):
 
     # -- what people settle
     async def classify_image(self, request: web.Request) -> web.Response:
-        """Golden or private. Idempotent by nature."""
+        """Golden; or private, which takes two people. Idempotent by nature."""
         check_key(request.headers.get("Idempotency-Key", "-"))
         asked = parsed(images.ClassifyIn, await bytes_of(request, MAX_BODY))
-        found = await self._service.classify_image(asked.path, asked.meaning, reason=asked.reason, operator=request[CALLER].name)
+        found = await self._service.classify_image(asked.path, asked.meaning, reason=asked.reason, person=person_of(request[CALLER]))
         return as_json(images.classified_out(found))
 
     async def classified_images(self, _request: web.Request) -> web.Response:
@@ -235,19 +234,11 @@ class Handlers(PromiseHandlers):
         return as_json(images.orphans_out(*await self._service.orphans()))
 
     async def dispose(self, request: web.Request) -> web.Response:
-        """The only way out of quarantine without proof; the same request again by the same person is refused again, so no key is needed."""
+        """The only way out of quarantine without proof; takes two people. The wish is recorded once, so no key is needed."""
         check_key(request.headers.get("Idempotency-Key", "-"))
         asked = parsed(images.DisposeIn, await bytes_of(request, MAX_BODY))
-        caller = request[CALLER]
-        wipe = await self._service.dispose(
-            asked.phone,
-            reason=asked.reason,
-            reference=asked.reference,
-            confirm=asked.confirm,
-            operator=caller.name,
-            uid=caller.uid,
-            may_approve=Role.APPROVER in caller.roles and caller.uid != 0,
-        )
+        person = person_of(request[CALLER])
+        wipe = await self._service.dispose(asked.phone, reason=asked.reason, reference=asked.reference, confirm=asked.confirm, person=person)
         return as_json(shaping.wipe_out(wipe))
 
     # -- the daemon itself

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from wiped.api.promiseport import PromisePort
+from wiped.model.asks import Person
 from wiped.model.guards import BreakerRecord, ClockMemory
 from wiped.model.memory import ClassifiedImage, OrphanImage
 from wiped.model.plan import Plan
@@ -32,7 +33,7 @@ class ServicePort(PromisePort, Protocol):
     async def plan(self, uuid: str) -> Plan:
         """What would be destroyed, kept and refused, as of now. Changes nothing."""
 
-    async def set_subscription(self, record: SubscriptionRecord, operator: str) -> Subscription:
+    async def set_subscription(self, record: SubscriptionRecord, person: Person) -> Subscription:
         """Bind or renew one phone's term. Idempotent."""
 
     async def import_subscriptions(self, records: Sequence[SubscriptionRecord], operator: str) -> tuple[Subscription, ...]:
@@ -41,7 +42,7 @@ class ServicePort(PromisePort, Protocol):
     async def subscriptions(self) -> tuple[Subscription, ...]:
         """All current terms."""
 
-    async def request_wipe(self, uuid: str, *, reason: str, ticket: str, confirm: str, operator: str) -> WipeAsked:
+    async def request_wipe(self, uuid: str, *, reason: str, ticket: str, confirm: str, person: Person) -> WipeAsked:
         """A manual wipe. RefusedError with every code that stands against it."""
 
     async def wipes(self, uuid: str = "") -> tuple[WipeRecord, ...]:
@@ -71,8 +72,8 @@ class ServicePort(PromisePort, Protocol):
     async def breaker(self) -> BreakerRecord:
         """The breaker, and while it is open the phones that wait behind it."""
 
-    async def release_breaker(self, *, fingerprint: str, reason: str, operator: str) -> BreakerRecord:
-        """Let exactly the waiting phones go; the breaker as it was. InputError when it is not open, RefusedError(drift) for another set."""
+    async def release_breaker(self, *, fingerprint: str, reason: str, person: Person) -> BreakerRecord:
+        """Takes two people. InputError when it is not open, RefusedError: drift for another set, needs-approval once the wish was recorded."""
 
     async def clock(self) -> ClockMemory:
         """What is thought of the clock."""
@@ -80,8 +81,8 @@ class ServicePort(PromisePort, Protocol):
     async def trust_clock(self, *, reason: str, operator: str) -> ClockMemory:
         """The clock is right: what was held against it. InputError when nothing is."""
 
-    async def classify_image(self, path: str, meaning: str, *, reason: str, operator: str) -> ClassifiedImage:
-        """Settle an image as golden or private. InputError, RefusedError with every code that stands against it. Idempotent."""
+    async def classify_image(self, path: str, meaning: str, *, reason: str, person: Person) -> ClassifiedImage:
+        """Settle an image as golden, or as private by two people. InputError, RefusedError with every code that stands against it. Idempotent."""
 
     async def classified_images(self) -> tuple[ClassifiedImage, ...]:
         """All that were settled."""
@@ -89,8 +90,8 @@ class ServicePort(PromisePort, Protocol):
     async def orphans(self) -> tuple[tuple[OrphanImage, ...], bool, tuple[tuple[str, str], ...]]:
         """Images that no domain reaches, largest first; whether there are more; what could not be looked at."""
 
-    async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, operator: str, uid: int, may_approve: bool) -> WipeRecord:
-        """Accept what cannot be proven: RefusedError(needs-approval) records the first person's wish, the second, different one carries it out."""
+    async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, person: Person) -> WipeRecord:
+        """Accept what cannot be proven. Takes two people: RefusedError(needs-approval) once the wish was recorded."""
 
     async def readiness(self) -> dict[str, str]:
         """What keeps the promise from being kept now: name -> "" (good) or the fault. Names: libvirt, ledger, feed, helpers, hook, clock, breaker."""

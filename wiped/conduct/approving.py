@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
@@ -9,14 +10,29 @@ import structlog
 from wiped.conduct import preparing
 from wiped.conduct.world import World
 from wiped.decide import approval as rules
-from wiped.errors import HelperError, HypervisorError, RefusedError, StorageError
+from wiped.errors import HelperError, HypervisorError, InputError, RefusedError, StorageError
 from wiped.model.asks import Approval, ApprovalKind, ApprovalState, Person, RequestKind
+from wiped.model.instants import instant_text
 from wiped.model.plan import Plan, RefusalCode
-from wiped.model.records import WipeRecord
+from wiped.model.records import WipeRecord, WipeStep
 from wiped.model.subscription import WipeRequest
 from wiped.ports import PromiseLedger
 
 _log = structlog.get_logger(__name__)
+
+
+def promises_of(world: World) -> PromiseLedger:
+    """Where requests, approvals and drains are kept. Raises InputError where the ledger keeps none."""
+    if world.promises is None:
+        raise InputError("this ledger keeps no requests, holds on accounts, approvals or drains")
+    return world.promises
+
+
+def why(reason: str) -> str:
+    """A reason that says something. Raises InputError."""
+    if not reason.strip():
+        raise InputError("say why, for whoever asks later", where="reason")
+    return reason
 
 
 def base_of(request_id: str) -> str:
@@ -52,9 +68,13 @@ async def fingerprint_of(world: World, uuids: tuple[str, ...]) -> tuple[str, dic
 
 
 async def ask_for(world: World, ledger: PromiseLedger, person: Person, *, kind: ApprovalKind, subject: str, uuids: tuple[str, ...], reason: str = "",
-                  fingerprint: str | None = None) -> Approval:  # fmt: skip
-    """Record that something waits for another person. A plan that cannot be made now is told when somebody approves."""
+                  fingerprint: str | None = None, terms: Mapping[str, str] | None = None) -> Approval:  # fmt: skip
+    """Record that something waits for another person. A plan that cannot be made now is told when somebody approves. What waits for the same subject stands,
+    unless it names another thing than the `fingerprint` that is asked for now: then it is withdrawn."""
     now = world.clock.now()
+    for other in await ledger.approvals():
+        if (other.kind, other.subject) == (kind, subject) and fingerprint is not None and other.fingerprint != fingerprint:
+            await ledger.settle_approval(other.id, ApprovalState.WITHDRAWN, now, operator=person.name)
     if fingerprint is None:
         try:
             fingerprint = (await fingerprint_of(world, uuids))[0]
@@ -72,8 +92,34 @@ async def ask_for(world: World, ledger: PromiseLedger, person: Person, *, kind: 
         asked_at=now,
         expires_at=rules.expires_at(now, world.safety),
         needed=rules.needed(person),
+        terms=terms,
     )
     return await ledger.ask_approval(asked, reason=reason)
+
+
+def needs_another(world: World, asked: Approval, what: str) -> RefusedError:
+    """The error that says so to whoever asked: `what` takes another person."""
+    world.announcer.refused((RefusalCode.NEEDS_APPROVAL,))
+    people = "a second, different person" if asked.needed == 1 else "two different people (root is nobody in particular)"
+    codes = (RefusalCode.SUBSCRIPTION_ACTIVE, RefusalCode.NEEDS_APPROVAL) if asked.kind is ApprovalKind.WIPE else (RefusalCode.NEEDS_APPROVAL,)
+    return RefusedError(f"{what} takes {people} with the approver's role: wipectl approvals approve {asked.id}", codes=codes, approval=asked.id)
+
+
+async def look_again(world: World, uuid: str) -> None:
+    """A phone was stopped for a request: what waits for another person shows the plan of the phone at rest, not the one of the phone while it ran.
+
+    What somebody agreed to already is left as it is: they look again. A plan that cannot be made is told when somebody approves.
+    """
+    if world.promises is None:
+        return
+    for item in await world.promises.approvals():
+        if item.kind is ApprovalKind.WIPE and uuid in item.uuids and not item.approvals:
+            try:
+                fresh, _ = await fingerprint_of(world, item.uuids)
+            except (RefusedError, HypervisorError, HelperError, StorageError) as error:
+                _log.warning("no plan could be made of what is to be approved", uuids=list(item.uuids), code=error.code)
+                continue
+            await world.promises.settle_approval(item.id, ApprovalState.PENDING, world.clock.now(), operator="daemon", fingerprint=fresh)
 
 
 async def look_after(world: World, ledger: PromiseLedger) -> None:
@@ -89,6 +135,9 @@ async def look_after(world: World, ledger: PromiseLedger) -> None:
     for item in pending:
         if item.kind is ApprovalKind.WIPE and item.subject not in {base_of(request.id) for _, request in open_ones}:
             await ledger.settle_approval(item.id, ApprovalState.WITHDRAWN, now, operator="daemon")
+    for item in pending:
+        if now < item.expires_at and await _is_gone(world, item):
+            await ledger.settle_approval(item.id, ApprovalState.WITHDRAWN, now, operator="daemon")
     lacking: dict[str, list[tuple[str, WipeRequest]]] = {}
     for uuid, request in open_ones:
         base = base_of(request.id)
@@ -101,6 +150,20 @@ async def look_after(world: World, ledger: PromiseLedger) -> None:
     for base, found in lacking.items():
         asker = Person(found[0][1].operator)
         await ask_for(world, ledger, asker, kind=ApprovalKind.WIPE, subject=base, uuids=tuple(uuid for uuid, _ in found))
+
+
+async def _is_gone(world: World, item: Approval) -> bool:
+    """Whether what was asked for is done otherwise, or another thing by now."""
+    if item.kind is ApprovalKind.BREAKER:
+        breaker = await world.ledger.breaker()
+        return not breaker.open or (str(breaker.id), breaker.fingerprint) != (item.subject, item.fingerprint)
+    if item.kind is ApprovalKind.DISPOSE:
+        wipe = await world.ledger.wipe(item.subject)
+        return wipe is None or wipe.step is not WipeStep.QUARANTINED
+    if item.kind is ApprovalKind.SHORTEN:
+        term = await world.ledger.subscription(item.subject)
+        return term is None or instant_text(term.expires_at) != (item.terms or {}).get("was") or world.clock.now() >= term.expires_at
+    return False
 
 
 #: Requests that are never forgotten: what expired unapproved is asked for again. An operator's own is asked for once.

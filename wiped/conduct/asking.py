@@ -1,33 +1,26 @@
-"""What people ask for, as the faces ask for it (R3 to R9, R14, R17): suspensions, requests, legal holds, approvals, drains. A part of `Service`.
+"""What people ask for, as the faces ask for it (R3 to R9, R14, R17): suspensions, requests, legal holds, drains. A part of `Service`.
 
-Everything that takes two people goes through `approving`: the first one's wish is recorded with what it is about, the second one agrees to exactly that.
+Everything that takes two people goes through `approving`: the first one's wish is recorded with what it is about; the second one agrees to exactly that
+(`agreeing`).
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
 from wiped.conduct import approving
 from wiped.conduct.reconcile import Reconciler
 from wiped.conduct.world import World
-from wiped.decide import approval as rules
 from wiped.decide import refusal
 from wiped.errors import InputError, NotFoundError, RefusedError
-from wiped.model.asks import ASKED, GROUNDS, UNDISCLOSED, Approval, ApprovalKind, ApprovalState, Drain, HoldGround, Person, RequestKind
+from wiped.model.asks import ASKED, GROUNDS, UNDISCLOSED, ApprovalKind, Drain, HoldGround, Person, RequestKind
 from wiped.model.canonical import digest
 from wiped.model.plan import RefusalCode
 from wiped.model.records import COMMITTED_STEPS, PhoneRecord
 from wiped.model.status import RequestsAsked
 from wiped.model.subscription import AccountReference, Hold, WipeRequest
 from wiped.ports import PromiseLedger
-
-
-def _reason(text: str) -> str:
-    if not text.strip():
-        raise InputError("say why, for whoever asks later", where="reason")
-    return text
 
 
 class Asking:
@@ -39,9 +32,7 @@ class Asking:
 
     @property
     def _promises(self) -> PromiseLedger:
-        if self._world.promises is None:
-            raise InputError("this ledger keeps no requests, holds on accounts, approvals or drains")
-        return self._world.promises
+        return approving.promises_of(self._world)
 
     async def _known(self, uuid: str) -> PhoneRecord:
         phone = await self._world.ledger.phone(uuid)
@@ -49,17 +40,10 @@ class Asking:
             raise NotFoundError("no such phone", where="phone")
         return phone
 
-    async def _needs_another(self, asked: Approval, what: str, person: Person) -> RefusedError:
-        self._world.announcer.refused((RefusalCode.NEEDS_APPROVAL,))
-        people = "a second, different person" if asked.needed == 1 else "two different people (root is nobody in particular)"
-        codes = (RefusalCode.SUBSCRIPTION_ACTIVE, RefusalCode.NEEDS_APPROVAL) if asked.kind is ApprovalKind.WIPE else (RefusalCode.NEEDS_APPROVAL,)
-        return RefusedError(f"{what} takes {people} with the approver's role: wipectl approvals approve {asked.id}",
-                            codes=codes, approval=asked.id)  # fmt: skip
-
     # -- operators' own
     async def _mark(self, uuid: str, reason: str, person: Person, *, suspended: bool | None = None, protected: bool | None = None) -> PhoneRecord:
         await self._known(uuid)
-        await self._world.ledger.mark(uuid, suspended=suspended, protected=protected, reason=_reason(reason), operator=person.name)
+        await self._world.ledger.mark(uuid, suspended=suspended, protected=protected, reason=approving.why(reason), operator=person.name)
         await self._reconciler.decide_now(uuid)
         self._nudge()
         return await self._known(uuid)
@@ -157,12 +141,12 @@ class Asking:
         manual = {request.id for _, request in await self._promises.requests(uuid=uuid) if request.kind == RequestKind.MANUAL}
         for waiting in await self._promises.approvals():
             if waiting.subject in manual:  # it was asked for already, and waits
-                raise await self._needs_another(waiting, "wiping a phone whose term still runs", person)
+                raise approving.needs_another(self._world, waiting, "wiping a phone whose term still runs")
         request = WipeRequest(base, RequestKind.MANUAL, GROUNDS[RequestKind.MANUAL][0], now, operator=person.name)
         await self._world.ledger.add_request(uuid, request, reference=ticket, reason=reason, operator=person.name)
         asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.WIPE, subject=base, uuids=(uuid,), reason=reason)
         await self._reconciler.decide_now(uuid)
-        return await self._needs_another(asked, "wiping a phone whose term still runs", person)
+        return approving.needs_another(self._world, asked, "wiping a phone whose term still runs")
 
     async def requests(self, uuid: str = "") -> tuple[tuple[str, WipeRequest, dict[str, str]], ...]:
         """Open requests of one phone or of all, with what people wrote."""
@@ -199,8 +183,8 @@ class Asking:
             raise NotFoundError("no such hold is in force", where="hold")
         phones = (hold.uuid,) if hold.uuid else ()
         asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.HOLD_RELEASE, subject=hold_id, uuids=phones,
-                                        reason=_reason(reason), fingerprint=digest(["hold", hold_id]))  # fmt: skip
-        raise await self._needs_another(asked, "releasing a legal hold", person)
+                                        reason=approving.why(reason), fingerprint=digest(["hold", hold_id]))  # fmt: skip
+        raise approving.needs_another(self._world, asked, "releasing a legal hold")
 
     # -- drains
     async def start_drain(self, at: datetime, *, product: str, reason: str, person: Person) -> Drain:
@@ -209,7 +193,7 @@ class Asking:
         if at <= self._world.clock.now():
             raise InputError("must lie ahead: a drain is announced in advance", where="at")
         drain = Drain(self._world.randomness.identifier(), at, product, operator=person.name)
-        drain = await self._promises.announce_drain(drain, reason=_reason(reason))
+        drain = await self._promises.announce_drain(drain, reason=approving.why(reason))
         await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN, subject=drain.id, uuids=(), reason=reason,
                                 fingerprint=digest(["drain", drain.id]))  # fmt: skip
         self._nudge()
@@ -227,88 +211,5 @@ class Asking:
         if self._world.clock.now() >= drain.at:
             raise InputError("it has begun: it can be cancelled until its date only", where="drain")
         asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN_CANCEL, subject=drain_id, uuids=(),
-                                        reason=_reason(reason), fingerprint=digest(["drain", drain_id]))  # fmt: skip
-        raise await self._needs_another(asked, "cancelling a drain", person)
-
-    # -- the second person
-    async def approvals(self, every: bool = False, /) -> tuple[Approval, ...]:
-        """What waits for another person, oldest first; or all."""
-        return await self._promises.approvals(unfinished=not every)
-
-    async def approval(self, approval_id: str) -> Approval:
-        """One. Raises NotFoundError."""
-        found = await self._promises.approval(approval_id)
-        if found is None:
-            raise NotFoundError("no such approval", where="approval")
-        return found
-
-    async def approve(self, approval_id: str, *, fingerprint: str, person: Person) -> Approval:
-        """Agree to exactly what has `fingerprint` ("" for what waits now), and carry it out once enough people did.
-
-        Raises RefusedError: needs-approval (this person cannot), approval-expired, drift (the plan is another one by now: look again)."""
-        world, now = self._world, self._world.clock.now()
-        waiting = await self.approval(approval_id)
-        if rules.said_again(person, waiting, now):
-            await self._carry_out(waiting, person, {})  # a crash may have come between the agreement and its deed
-            return waiting
-        no = rules.objection(person, waiting, now)
-        if no is not None:
-            world.announcer.refused((no.code,))
-            await world.ledger.note("refused", {"operator": person.name, "what": "approvals approve", "approval": approval_id, "codes": [str(no.code)]}, now)
-            raise RefusedError(no.detail, codes=(no.code,), approval=approval_id)
-        each: dict[str, str] = {}
-        fresh = waiting.fingerprint
-        if waiting.kind is ApprovalKind.WIPE:
-            fresh, each = await approving.fingerprint_of(world, waiting.uuids)
-        if fresh != waiting.fingerprint or (fingerprint and fingerprint != waiting.fingerprint):
-            await self._promises.settle_approval(approval_id, ApprovalState.PENDING, now, operator="daemon", fingerprint=fresh)
-            raise RefusedError("the plan is not the one that was shown: look at it again (wipectl plan, wipectl approvals list)",
-                               codes=(RefusalCode.DRIFT,), approval=approval_id)  # fmt: skip
-        agreed = await self._promises.agree(approval_id, person.name, now, fingerprint=fresh)
-        if agreed.state is ApprovalState.APPROVED:
-            await self._carry_out(agreed, person, each)
-            self._nudge()
-        return agreed
-
-    async def _carry_out(self, approval: Approval, person: Person, each: dict[str, str]) -> None:
-        """What was agreed to. After a crash the second person's own repetition does it; each deed is idempotent."""
-        now = self._world.clock.now()
-        if approval.kind is ApprovalKind.WIPE:
-            if not each:
-                fresh, each = await approving.fingerprint_of(self._world, approval.uuids)
-                if fresh != approval.fingerprint:
-                    return  # it is asked for anew (`approving.look_after`)
-            await approving.carry_out_wipe(self._world, self._promises, approval, person.name, each)
-            for uuid in approval.uuids:
-                await self._reconciler.decide_now(uuid)
-        elif approval.kind is ApprovalKind.HOLD_RELEASE:
-            with contextlib.suppress(NotFoundError):  # it was released
-                await self._world.ledger.release_hold(approval.subject, now, approval.asked_by)
-        elif approval.kind is ApprovalKind.DRAIN:
-            await self._promises.change_drain(approval.subject, now, approver=person.name)
-        elif approval.kind is ApprovalKind.DRAIN_CANCEL:
-            await self._promises.change_drain(approval.subject, now, approver=person.name, cancelled=True, operator=approval.asked_by)
-        else:
-            raise InputError(f"{approval.kind} is not approved here", where="approval")
-
-    async def reject(self, approval_id: str, *, reason: str, person: Person) -> Approval:
-        """Say no: what waited is off. A request that was rejected is closed, and what it had fenced is given back by the next decision.
-
-        One who may approve may reject; so may whoever asked. Raises RefusedError(needs-approval), NotFoundError."""
-        waiting = await self.approval(approval_id)
-        now = self._world.clock.now()
-        if not person.somebody or not (person.may_approve or person.name == waiting.asked_by):
-            raise RefusedError("that takes the approver's role, or whoever asked", codes=(RefusalCode.NEEDS_APPROVAL,), approval=approval_id)
-        if waiting.state is not ApprovalState.PENDING:
-            raise InputError(f"it is {waiting.state} already", where="approval")
-        _reason(reason)
-        if waiting.kind is ApprovalKind.WIPE:
-            for _, request in await self._promises.requests():
-                irrevocable = request.kind == RequestKind.CANCELLATION and not person.may_approve
-                if approving.base_of(request.id) == waiting.subject:
-                    if irrevocable:
-                        raise RefusedError("a cancellation cannot be taken back by whoever asked for it", codes=(RefusalCode.NEEDS_APPROVAL,))
-                    await self._world.ledger.close_request(request.id, now, code="rejected", operator=person.name)
-        settled = await self._promises.settle_approval(approval_id, ApprovalState.REJECTED, now, operator=person.name)
-        self._nudge()
-        return settled
+                                        reason=approving.why(reason), fingerprint=digest(["drain", drain_id]))  # fmt: skip
+        raise approving.needs_another(self._world, asked, "cancelling a drain")

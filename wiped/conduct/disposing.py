@@ -6,83 +6,108 @@ incident record says who accepted what, and nobody is bound to this phone again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
 from wiped.attest.certificate import statement
 from wiped.attest.signing import seal
+from wiped.conduct import approving
 from wiped.conduct.world import World
 from wiped.decide import refusal
 from wiped.decide.verdict import judge
 from wiped.errors import InputError, NotFoundError, RefusedError
+from wiped.model.asks import Approval, ApprovalKind, Person
+from wiped.model.canonical import digest
 from wiped.model.instants import instant_text
 from wiped.model.memory import Disposal
 from wiped.model.outcome import Outcome
-from wiped.model.plan import RefusalCode
+from wiped.model.plan import Plan, RefusalCode
 from wiped.model.records import ArtefactState, CertificateRecord, WipeRecord, WipeStep
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who asks. `may_approve`: has the approver's role, and is somebody in particular (not uid 0)."""
-
-    name: str
-    uid: int
-    may_approve: bool
+async def _waiting(world: World, uuid: str) -> tuple[WipeRecord, Plan] | None:
+    """The phone's wipe that waits in quarantine, and what it was to destroy."""
+    found = next((wipe for wipe in await world.ledger.wipes(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
+    return None if found is None or found.plan is None else (found, found.plan)
 
 
-async def dispose(world: World, uuid: str, *, reason: str, reference: str, confirm: str, person: Person) -> WipeRecord:
-    """The first person's words are a wish; a second, different one with the approver's role, who gives the same reference, carries it out.
+def _named(wipe: WipeRecord, plan: Plan, reference: str) -> str:
+    """What two people accept: this wipe of this plan, for these reasons, by this decision."""
+    return digest(["dispose", wipe.id, plan.fingerprint, sorted(str(reason) for reason in wipe.reasons), reference])
 
-    Raises NotFoundError, InputError (nothing waits; no reason or reference), RefusedError: wrong-confirmation, legal-hold, needs-approval.
-    """
-    if not reason.strip() or not reference.strip():
-        raise InputError("must not be empty", where="reason" if not reason.strip() else "reference")
-    phone = await world.ledger.phone(uuid)
-    if phone is None:
-        raise NotFoundError("no such phone", where="phone")
-    waiting = next((wipe for wipe in await world.ledger.wipes(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
-    if waiting is None or waiting.plan is None:
-        raise InputError("no wipe of this phone waits in quarantine", where="phone")
-    wrong = refusal.confirmation(phone.name, confirm)
-    if wrong is not None:
-        raise await _refused(world, uuid, person, wrong.code, wrong.detail)
+
+async def _kept(world: World, uuid: str, person: str) -> None:
+    """Raises RefusedError(legal-hold): a held phone is kept."""
     facts = await world.ledger.facts(uuid, world.clock.now())
     if facts is not None and (facts.holds or facts.protected):
         raise await _refused(world, uuid, person, RefusalCode.LEGAL_HOLD, "the phone is held: it is kept, and nothing about it is settled")
-    asked = await world.ledger.wish_disposal(Disposal(waiting.id, person.name, person.uid, reference, world.clock.now()), reason=reason)
-    await world.milestones.reached("disposal-asked", waiting.id)
-    if (asked.operator, asked.uid) == (person.name, person.uid) or asked.operator == person.name or asked.uid == person.uid:
-        raise await _refused(world, uuid, person, RefusalCode.NEEDS_APPROVAL, "recorded: a second, different person with the approver's role repeats it")
-    if not person.may_approve:
-        raise await _refused(world, uuid, person, RefusalCode.NEEDS_APPROVAL, "the second person needs the approver's role, and cannot be root")
-    if asked.reference != reference:
-        raise await _refused(world, uuid, person, RefusalCode.NEEDS_APPROVAL, "the first person gave another reference")
-    return await _carry_out(world, waiting, asked, person)
 
 
-async def _refused(world: World, uuid: str, person: Person, code: RefusalCode, why: str) -> RefusedError:
+async def ask(world: World, uuid: str, *, reason: str, reference: str, confirm: str, person: Person) -> RefusedError:
+    """Record the first person's wish; the error to raise: a second, different one with the approver's role carries it out (`wipectl approvals approve`).
+
+    Raises NotFoundError, InputError (nothing waits; no reason or reference), RefusedError: wrong-confirmation, legal-hold.
+    """
+    approving.why(reason)
+    if not reference.strip():
+        raise InputError("must not be empty", where="reference")
+    phone = await world.ledger.phone(uuid)
+    if phone is None:
+        raise NotFoundError("no such phone", where="phone")
+    found = await _waiting(world, uuid)
+    if found is None:
+        raise InputError("no wipe of this phone waits in quarantine", where="phone")
+    wrong = refusal.confirmation(phone.name, confirm)
+    if wrong is not None:
+        raise await _refused(world, uuid, person.name, wrong.code, wrong.detail)
+    await _kept(world, uuid, person.name)
+    asked = await approving.ask_for(world, approving.promises_of(world), person, kind=ApprovalKind.DISPOSE, subject=found[0].id, uuids=(uuid,), reason=reason,
+                                    fingerprint=_named(*found, reference), terms={"reference": reference})  # fmt: skip
+    await world.milestones.reached("disposal-asked", found[0].id)
+    return approving.needs_another(world, asked, "accepting what cannot be proven")
+
+
+async def stands(world: World, waiting: Approval) -> str:
+    """The fingerprint of what waits in quarantine now; "" where it is another wipe, or none. Raises RefusedError(legal-hold)."""
+    uuid = waiting.uuids[0]
+    found = await _waiting(world, uuid)
+    if found is None or found[0].id != waiting.subject:
+        return ""
+    await _kept(world, uuid, waiting.asked_by)
+    return _named(*found, (waiting.terms or {}).get("reference", ""))
+
+
+async def _refused(world: World, uuid: str, person: str, code: RefusalCode, why: str) -> RefusedError:
     world.announcer.refused((code,))
-    body = {"uuid": uuid, "operator": person.name, "what": "quarantine dispose", "codes": [str(code)]}
+    body = {"uuid": uuid, "operator": person, "what": "quarantine dispose", "codes": [str(code)]}
     await world.ledger.note("refused", body, world.clock.now())
     return RefusedError(why, codes=(code,))
 
 
-async def _carry_out(world: World, wipe: WipeRecord, asked: Disposal, person: Person) -> WipeRecord:
-    record = await _incident(world, wipe, asked, person)
+async def carry_out(world: World, approval: Approval, *, approver: str) -> None:
+    """What two people accepted. Raises InputError where nothing waits any more."""
+    found = await _waiting(world, approval.uuids[0])
+    if found is None or found[0].id != approval.subject:
+        raise InputError("no wipe of this phone waits in quarantine", where="phone")
+    wipe, now = found[0], world.clock.now()
+    words = await approving.promises_of(world).words(approval.id)
+    asked = Disposal(wipe.id, approval.asked_by, approval.asked_uid, (approval.terms or {}).get("reference", ""), now)
+    standing = await world.ledger.wish_disposal(asked, reason=words.get("reason", "-"))
+    if standing.operator != asked.operator:  # somebody's wish from before approvals were kept
+        await world.ledger.withdraw_disposal(wipe.id, asked.operator, now)
+        await world.ledger.wish_disposal(asked, reason=words.get("reason", "-"))
+    record = await _incident(world, wipe, asked, approval, approver)
     await world.sheets.forget(wipe.uuid)
-    await world.ledger.dispose(wipe.id, record, record.issued_at, operator=asked.operator, approver=person.name)
-    _log.warning("disposed of without proof", wipe_id=wipe.id, uuid=wipe.uuid, operator=asked.operator, approver=person.name, reasons=list(wipe.reasons))
+    await world.ledger.dispose(wipe.id, record, record.issued_at, operator=asked.operator, approver=approver)
+    _log.warning("disposed of without proof", wipe_id=wipe.id, uuid=wipe.uuid, operator=asked.operator, approver=approver, reasons=list(wipe.reasons))
     world.announcer.step(wipe.id, WipeStep.DISPOSED)
     await world.milestones.reached(WipeStep.DISPOSED, wipe.id)
-    found = await world.ledger.wipe(wipe.id)
-    return found if found is not None else wipe
 
 
-async def _incident(world: World, wipe: WipeRecord, asked: Disposal, person: Person) -> CertificateRecord:
+async def _incident(world: World, wipe: WipeRecord, asked: Disposal, approval: Approval, approver: str) -> CertificateRecord:
     """Who accepted what, signed."""
     plan = wipe.plan
     if plan is None:
@@ -96,7 +121,7 @@ async def _incident(world: World, wipe: WipeRecord, asked: Disposal, person: Per
     verdict = replace(verdict, outcome=Outcome.NOT_SANITIZED, reasons=tuple(wipe.reasons) or verdict.reasons, residuals=tuple(wipe.residuals))
     body = statement(
         kind="incident",
-        wipe=replace(wipe, trigger=replace(wipe.trigger, operator=asked.operator, approver=person.name)),
+        wipe=replace(wipe, trigger=replace(wipe.trigger, operator=asked.operator, approver=approver)),
         plan=plan,
         verdict=verdict,
         results=results,
@@ -109,9 +134,9 @@ async def _incident(world: World, wipe: WipeRecord, asked: Disposal, person: Per
     )
     body["predicate"]["disposal"] = {
         "operator": asked.operator,
-        "approver": person.name,
+        "approver": approver,
         "reference": asked.reference,
-        "asked_at": instant_text(asked.at),
+        "asked_at": instant_text(approval.asked_at),
         "accepted": sorted(str(reason) for reason in wipe.reasons),
     }
     return CertificateRecord(identifier, wipe.id, wipe.uuid, "incident", now, seal(body, world.signer))

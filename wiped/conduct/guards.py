@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wiped.conduct import massmistakes
+from wiped.conduct import approving, massmistakes
 from wiped.conduct.reconcile import Reconciler
 from wiped.conduct.world import World
-from wiped.errors import InputError
+from wiped.errors import InputError, RefusedError
+from wiped.model.asks import ApprovalKind, Person
 from wiped.model.guards import BreakerRecord, ClockMemory
-from wiped.model.records import COMMITTED_STEPS
+from wiped.model.plan import RefusalCode
 
 
 class Guards:
@@ -23,16 +24,19 @@ class Guards:
         """The breaker, and while it is open the phones that wait behind it."""
         return await self._world.ledger.breaker()
 
-    async def release_breaker(self, *, fingerprint: str, reason: str, operator: str) -> BreakerRecord:
-        """Let exactly the waiting phones go; the breaker as it was. Raises InputError when it is not open, RefusedError(drift) when `fingerprint` (""
-        for any) names another set than the one that waits."""
-        before = await massmistakes.release(self._world, fingerprint=fingerprint, reason=reason, operator=operator)
-        # Wipes that had begun before it opened need not sit out their back-off.
-        for wipe in await self._world.ledger.wipes(unfinished=True):
-            if wipe.step not in COMMITTED_STEPS:
-                await self._reconciler.submit_again(wipe.id)
-        self._nudge()
-        return before
+    async def release_breaker(self, *, fingerprint: str, reason: str, person: Person) -> BreakerRecord:
+        """Takes two people: records the wish to let exactly the waiting phones go, and raises RefusedError(needs-approval).
+
+        Raises InputError when it is not open, RefusedError(drift) when `fingerprint` ("" for any) names another set than the one that waits."""
+        breaker = await self.breaker()
+        if not breaker.open:
+            raise InputError("the breaker is not open: there is nothing to release", where="breaker")
+        if fingerprint and fingerprint != breaker.fingerprint:
+            raise RefusedError("other phones wait behind the breaker than those that were looked at: look again", codes=(RefusalCode.DRIFT,))
+        asked = await approving.ask_for(self._world, approving.promises_of(self._world), person, kind=ApprovalKind.BREAKER, subject=str(breaker.id),
+                                        uuids=tuple(phone.uuid for phone in breaker.waiting), reason=approving.why(reason),
+                                        fingerprint=breaker.fingerprint)  # fmt: skip
+        raise approving.needs_another(self._world, asked, "releasing the breaker")
 
     async def clock(self) -> ClockMemory:
         """What is thought of the clock, as of a look made now."""

@@ -6,11 +6,14 @@ import posixpath
 
 import structlog
 
+from wiped.conduct import approving
 from wiped.conduct.world import World
 from wiped.decide import classify
 from wiped.errors import InputError, RefusedError
+from wiped.model.asks import Approval, ApprovalKind, Person
+from wiped.model.canonical import digest
 from wiped.model.inventory import FileIdentity
-from wiped.model.memory import MEANINGS, ClassifiedImage, OrphanImage
+from wiped.model.memory import GOLDEN, MEANINGS, PRIVATE, ClassifiedImage, OrphanImage
 from wiped.model.plan import RefusalCode
 from wiped.wire.messages import OrphansFound
 
@@ -20,21 +23,59 @@ _log = structlog.get_logger(__name__)
 COUNT_EVERY = 3_600.0
 
 
-async def settle(world: World, path: str, meaning: str, *, reason: str, operator: str) -> ClassifiedImage:
-    """Record an image as golden or private, in the ledger and for the helpers, as the very file that stands there now.
-
-    Raises InputError (no plain absolute path, no such meaning, no reason), RefusedError with every code that stands against it (missing, symlink,
-    outside-roots, protected-root, shared-by-domain...), and the world's own failures. Idempotent.
-    """
+def check(path: str, meaning: str, reason: str) -> None:
+    """Raises InputError: no plain absolute path, no such meaning, no reason."""
     if meaning not in MEANINGS:
         raise InputError(f"must be {' or '.join(MEANINGS)}", where="as")
     if not path.startswith("/") or "\0" in path or posixpath.normpath(path) != path or path.startswith("//"):
         raise InputError("must be an absolute path in its plain form", where="path")
-    if not reason.strip():
-        raise InputError("say why, for whoever asks later", where="reason")
-    identity = await _judged(world, path, meaning, operator)
-    wanted = ClassifiedImage(path, identity, meaning, world.clock.now(), operator)
-    recorded = await world.ledger.classify_image(wanted, reason=reason)
+    if meaning == PRIVATE and not path.isprintable():
+        raise InputError("has characters that another person could not read: rename the image first", where="path")
+    approving.why(reason)
+
+
+async def call_golden(world: World, path: str, *, reason: str, person: Person) -> ClassifiedImage:
+    """Record an image as golden, in the ledger and for the helpers, as the very file that stands there now: it only protects, so one person is enough.
+
+    Raises RefusedError with every code that stands against it (missing, symlink, outside-roots...), and the world's own failures. Idempotent.
+    """
+    identity = await _judged(world, path, GOLDEN, person.name)
+    return await _record(world, ClassifiedImage(path, identity, GOLDEN, world.clock.now(), person.name), reason)
+
+
+def _named(path: str, identity: FileIdentity) -> str:
+    return digest(["classify-private", path.encode("utf-8", "surrogateescape").hex(), identity.device, identity.inode])
+
+
+async def ask_private(world: World, path: str, *, reason: str, person: Person) -> ClassifiedImage:
+    """Calling an image private lets a wipe destroy it: it takes two people. Answers where it is called so already; else records the wish and raises
+    RefusedError(needs-approval). Raises RefusedError with every code that stands against it, before anybody is asked."""
+    identity = await _judged(world, path, PRIVATE, person.name)
+    for image in await world.ledger.classified_images():
+        if (image.path, image.identity, image.meaning) == (path, identity, PRIVATE):
+            return image
+    terms = {"device": str(identity.device), "inode": str(identity.inode)}
+    asked = await approving.ask_for(world, approving.promises_of(world), person, kind=ApprovalKind.CLASSIFY, subject=path, uuids=(), reason=reason,
+                                    fingerprint=_named(path, identity), terms=terms)  # fmt: skip
+    raise approving.needs_another(world, asked, "calling an image private")
+
+
+async def stands(world: World, waiting: Approval) -> str:
+    """The fingerprint of the file that stands at the path now. Raises RefusedError where it cannot be called private any more."""
+    return _named(waiting.subject, await _judged(world, waiting.subject, PRIVATE, waiting.asked_by))
+
+
+async def call_private(world: World, approval: Approval, *, approver: str) -> ClassifiedImage:
+    """Two people called the file that was asked about private: that file, whatever stands at its path by now."""
+    terms = approval.terms or {}
+    identity = FileIdentity(int(terms["device"]), int(terms["inode"]))
+    words = await approving.promises_of(world).words(approval.id)
+    image = ClassifiedImage(approval.subject, identity, PRIVATE, world.clock.now(), approval.asked_by)
+    return await _record(world, image, words.get("reason", "-"), approver=approver)
+
+
+async def _record(world: World, wanted: ClassifiedImage, reason: str, *, approver: str = "") -> ClassifiedImage:
+    recorded = await world.ledger.classify_image(wanted, reason=reason, approver=approver)
     await world.milestones.reached("classified", "")
     await world.sheets.classify(recorded)
     for phone in await world.ledger.phones():

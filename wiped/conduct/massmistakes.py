@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import structlog
 
-from wiped.conduct import deciding
+from wiped.conduct import approving, deciding
 from wiped.conduct.world import World
 from wiped.decide import breaker, clock
 from wiped.errors import LedgerError
+from wiped.model.asks import Approval
 from wiped.model.guards import BreakerRecord, ClockMemory, ClockReading
 from wiped.model.plan import RefusalCode
 from wiped.model.subscription import Action, Decision, LifecycleFacts, State
@@ -61,10 +62,19 @@ async def count_known(world: World, found: list[tuple[str, int]]) -> None:
         await world.milestones.reached("breaker-opened", "")
 
 
-async def release(world: World, *, fingerprint: str, reason: str, operator: str) -> BreakerRecord:
-    """An operator lets exactly the waiting phones go."""
-    before = await world.ledger.release_breaker(world.clock.now(), fingerprint=fingerprint, reason=reason, operator=operator)
-    _log.warning("the breaker was released", operator=operator, phones=[phone.uuid for phone in before.waiting][:_NAMED], of=len(before.waiting))
+async def stands(world: World, waiting: Approval) -> str:
+    """The fingerprint of the phones that a release would let go now; "" where the breaker was released since, or opened anew."""
+    breaker = await world.ledger.breaker()
+    return breaker.fingerprint if breaker.open and str(breaker.id) == waiting.subject else ""
+
+
+async def release(world: World, approval: Approval, *, approver: str) -> BreakerRecord:
+    """Two people let exactly the phones go that waited when it was asked for. Raises RefusedError(drift) when others wait by now."""
+    words = await approving.promises_of(world).words(approval.id)
+    before = await world.ledger.release_breaker(world.clock.now(), fingerprint=approval.fingerprint, reason=words.get("reason", "-"),
+                                                operator=approval.asked_by, approver=approver)  # fmt: skip
+    phones = [phone.uuid for phone in before.waiting]
+    _log.warning("the breaker was released", operator=approval.asked_by, approver=approver, phones=phones[:_NAMED], of=len(phones))
     await world.milestones.reached("breaker-released", "")
     return before
 

@@ -22,7 +22,7 @@ from wiped.errors import HelperError, HypervisorError, LedgerError, RefusedError
 from wiped.model.asks import FIRST
 from wiped.model.inventory import DomainFacts, DomainState
 from wiped.model.outcome import ReasonCode
-from wiped.model.plan import Plan
+from wiped.model.plan import Plan, RefusalCode
 from wiped.model.records import COMMITTED_STEPS, Trigger, WipeRecord, WipeStep
 from wiped.model.subscription import Action, Decision, Flag, LifecycleFacts, State
 
@@ -85,6 +85,13 @@ class Reconciler:
         """Look at the clock out of turn. Raises LedgerError."""
         async with self._sweeping:
             await massmistakes.look_at_clock(self._world)
+
+    async def image_settled(self) -> None:
+        """Somebody said what an image is: what waited for that is tried again."""
+        for wipe in await self._world.ledger.wipes(unfinished=True):
+            phone = await self._world.ledger.phone(wipe.uuid)
+            if phone is not None and RefusalCode.AMBIGUOUS_BASE in phone.refusals:
+                await self.submit_again(wipe.id)
 
     async def submit_again(self, wipe_id: str) -> None:
         """Run an unfinished wipe now, whatever its back-off says."""
@@ -283,6 +290,7 @@ class Reconciler:
             found = await deciding.fresh(world, uuid)
             policy = deciding.policy_of(world, found[0]) if found else None
             await stopping.stop(world, uuid, patience=policy.stop_timeout if policy else 60, recall=still_so)
+            await approving.look_again(world, uuid)
         except (CalledOffError, GoneError):
             await world.ledger.touch(uuid)
         except RefusedError as error:

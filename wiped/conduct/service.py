@@ -12,7 +12,8 @@ from uuid import UUID
 
 from wiped.attest.chain import HEAD_TYPE
 from wiped.attest.signing import seal
-from wiped.conduct import deciding, preparing
+from wiped.conduct import deciding, preparing, shortening
+from wiped.conduct.agreeing import Agreeing
 from wiped.conduct.announce import Hub
 from wiped.conduct.asking import Asking
 from wiped.conduct.endings import GoneError
@@ -49,7 +50,7 @@ _CODES = {"no-such-domain": RefusalCode.MISSING, "protected": RefusalCode.LEGAL_
 _ASKED_OF_TWO = frozenset({RefusalCode.SUBSCRIPTION_ACTIVE, RefusalCode.NEEDS_APPROVAL})
 
 
-class Service(Asking, Guards, Reporting, Settling):
+class Service(Asking, Agreeing, Guards, Reporting, Settling):
     """The daemon's one counter. `nudge`: asks for a sweep soon."""
 
     def __init__(self, world: World, reconciler: Reconciler, hub: Hub, nudge: Callable[[], None]) -> None:
@@ -250,9 +251,15 @@ class Service(Asking, Guards, Reporting, Settling):
         return faults
 
     # -- changing
-    async def set_subscription(self, record: SubscriptionRecord, operator: str) -> Subscription:
-        """Record one term. Raises InputError, RefusedError(generation-occupied | subscription-renewed | needs-approval)."""
-        recorded = await self._record((record,), operator, "local")
+    async def set_subscription(self, record: SubscriptionRecord, person: Person) -> Subscription:
+        """Record one term. Raises InputError, RefusedError(generation-occupied | subscription-renewed | needs-approval: an earlier end of a running term
+        was recorded as a wish, and takes a second person)."""
+        try:
+            recorded = await self._record((record,), person.name, "local")
+        except RefusedError as error:
+            if error.codes != (RefusalCode.NEEDS_APPROVAL,) or self._world.promises is None:
+                raise
+            raise await shortening.ask(self._world, record, person) from error
         return recorded[0]
 
     async def import_subscriptions(self, records: Sequence[SubscriptionRecord], operator: str) -> tuple[Subscription, ...]:
@@ -273,12 +280,12 @@ class Service(Asking, Guards, Reporting, Settling):
         self._nudge()
         return recorded
 
-    async def request_wipe(self, uuid: str, *, reason: str, ticket: str, confirm: str, operator: str) -> WipeAsked:
+    async def request_wipe(self, uuid: str, *, reason: str, ticket: str, confirm: str, person: Person) -> WipeAsked:
         """A manual wipe. Raises RefusedError: wrong-confirmation, subscription-active (the term runs), unbound, missing, legal-hold...
 
         A phone in grace becomes due after `settle`; one that is due begins at once; a wipe that waits in quarantine is tried again; an ended one is shown.
         """
-        phone = await self._phone(uuid)
+        phone, operator = await self._phone(uuid), person.name
         wrong = refusal.confirmation(phone.name, confirm)
         if wrong is not None:
             raise await self._refuse(uuid, operator, "the typed name is not the phone's; nothing was changed", (wrong.code,))
@@ -295,7 +302,7 @@ class Service(Asking, Guards, Reporting, Settling):
             return WipeAsked("", known[0], decision)
         codes = _refusals(decision)
         if codes and set(codes) <= _ASKED_OF_TWO and self._world.promises is not None:
-            raise await self.ask_active_wipe(uuid, reason=reason, ticket=ticket, person=Person(operator))
+            raise await self.ask_active_wipe(uuid, reason=reason, ticket=ticket, person=person)
         if codes:
             raise await self._refuse(uuid, operator, decision.reasons[-1].detail, codes)
         request = WipeRequest(self._world.randomness.identifier(), "manual", "service-ended", self._world.clock.now(), reference=ticket, operator=operator)

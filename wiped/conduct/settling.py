@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from wiped.conduct import disposing, images
-from wiped.conduct.disposing import Person
 from wiped.conduct.reconcile import Reconciler
 from wiped.conduct.world import World
-from wiped.errors import InputError
-from wiped.model.memory import ClassifiedImage, OrphanImage
+from wiped.model.asks import Person
+from wiped.model.memory import PRIVATE, ClassifiedImage, OrphanImage
 from wiped.model.records import WipeRecord
 
 
@@ -17,13 +16,14 @@ class Settling:
     _world: World
     _reconciler: Reconciler
 
-    async def classify_image(self, path: str, meaning: str, *, reason: str, operator: str) -> ClassifiedImage:
-        """Record an image as golden or private, as the very file that stands there. Raises InputError, RefusedError with every code against it."""
-        recorded = await images.settle(self._world, path, meaning, reason=reason, operator=operator)
-        for wipe in await self._world.ledger.wipes(unfinished=True):
-            phone = await self._world.ledger.phone(wipe.uuid)
-            if phone is not None and "ambiguous-base" in phone.refusals:
-                await self._reconciler.submit_again(wipe.id)  # what it waited for may be settled now
+    async def classify_image(self, path: str, meaning: str, *, reason: str, person: Person) -> ClassifiedImage:
+        """Record an image as golden, as the very file that stands there; `private` takes two people, and raises RefusedError(needs-approval) once the wish
+        was recorded. Raises InputError, RefusedError with every code against it."""
+        images.check(path, meaning, reason)
+        if meaning == PRIVATE:
+            return await images.ask_private(self._world, path, reason=reason, person=person)
+        recorded = await images.call_golden(self._world, path, reason=reason, person=person)
+        await self._reconciler.image_settled()
         return recorded
 
     async def classified_images(self) -> tuple[ClassifiedImage, ...]:
@@ -36,9 +36,6 @@ class Settling:
         self._world.conditions.orphan_images = len(found)
         return found, told.truncated, told.problems
 
-    async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, operator: str, uid: int, may_approve: bool) -> WipeRecord:
-        """Accept what cannot be proven: a wish, or the second person's deed. Raises as `disposing.dispose`, and InputError while it is being retried."""
-        if self._reconciler.queue.busy_with(uuid):
-            raise InputError("the phone is being worked on right now: ask again when its attempt has ended", where="phone")
-        person = Person(operator, uid, may_approve)
-        return await disposing.dispose(self._world, uuid, reason=reason, reference=reference, confirm=confirm, person=person)
+    async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, person: Person) -> WipeRecord:
+        """Accept what cannot be proven. Takes two people: raises RefusedError(needs-approval) once the wish was recorded, and as `disposing.ask`."""
+        raise await disposing.ask(self._world, uuid, reason=reason, reference=reference, confirm=confirm, person=person)

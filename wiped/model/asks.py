@@ -75,9 +75,9 @@ class ApprovalKind(StrEnum):
     SHORTEN = "shorten-term"
     """Bringing the end of a running term forward by hand. Subject: the phone's UUID; `terms` holds the new instants."""
     DISPOSE = "dispose"
-    """Subject: the wipe's id."""
+    """Subject: the wipe's id; `terms` holds the reference of the decision."""
     BREAKER = "breaker-release"
-    """Subject: the fingerprint of the set that waits."""
+    """Subject: the number of its opening; the fingerprint names the phones that wait."""
     HOLD_RELEASE = "hold-release"
     """Subject: the hold's id."""
     DRAIN = "drain"
@@ -85,7 +85,7 @@ class ApprovalKind(StrEnum):
     DRAIN_CANCEL = "drain-cancel"
     """Subject: the drain's id."""
     CLASSIFY = "classify-private"
-    """Subject: the image's path."""
+    """Subject: the image's path; `terms` holds device and inode of the file."""
 
 
 class ApprovalState(StrEnum):

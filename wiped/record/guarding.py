@@ -35,10 +35,10 @@ class GuardingLedger:
             return DueCount((), opened=False, breaker=await self.breaker())
         return await self._db.write(lambda c: massmistakes.count_due(c, fresh, now, safety))
 
-    async def release_breaker(self, now: datetime, *, fingerprint: str, reason: str, operator: str) -> BreakerRecord:
+    async def release_breaker(self, now: datetime, *, fingerprint: str, reason: str, operator: str, approver: str) -> BreakerRecord:
         """See `ports.Ledger`."""
         sealed = await self._seal_for_host(reason)
-        return await self._db.write(lambda c: massmistakes.release(c, now, fingerprint=fingerprint, sealed=sealed, operator=operator))
+        return await self._db.write(lambda c: massmistakes.release(c, now, fingerprint=fingerprint, sealed=sealed, operator=operator, approver=approver))
 
     async def clock_memory(self) -> ClockMemory | None:
         """See `ports.Ledger`."""

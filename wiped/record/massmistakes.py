@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, and_, delete, func, select, text, update
 
 from wiped.decide import breaker as rules
-from wiped.errors import InputError, RefusedError
+from wiped.errors import InputError, InvariantError, RefusedError
 from wiped.model.guards import BreakerRecord, ClockMemory, CountedPhone, DueCount
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import Safety
@@ -79,7 +79,7 @@ def breaker(connection: Connection) -> BreakerRecord:
         bound=row.bound,
         window=row.window,
         waiting=waiting,
-        fingerprint=rules.fingerprint((phone.uuid, phone.generation) for phone in waiting) if waiting else "",
+        fingerprint=rules.fingerprint((phone.uuid, phone.generation) for phone in waiting) if row.released_at is None else "",
         released_at=row.released_at,
         released_by=row.operator,
     )
@@ -129,12 +129,14 @@ def not_due_any_more(connection: Connection, uuid: str, now: datetime) -> None:
     connection.execute(update(due_phones).where(due_phones.c.uuid == uuid, text("ended_at IS NULL")).values(ended_at=now))
 
 
-def release(connection: Connection, now: datetime, *, fingerprint: str, sealed: Sealed, operator: str) -> BreakerRecord:
+def release(connection: Connection, now: datetime, *, fingerprint: str, sealed: Sealed, operator: str, approver: str) -> BreakerRecord:
     """`Ledger.release_breaker`: the breaker as it was, with exactly the phones that were let go."""
     before = breaker(connection)
     if not before.open:
         raise InputError("the breaker is not open: there is nothing to release", where="breaker")
-    if fingerprint and fingerprint != before.fingerprint:
+    if not approver or approver == operator:
+        raise InvariantError("R14", "releasing the breaker takes two people")
+    if fingerprint != before.fingerprint:
         raise RefusedError("other phones wait behind the breaker than those that were looked at: look again", codes=(RefusalCode.DRIFT,))
     for phone in before.waiting:
         connection.execute(
@@ -147,7 +149,7 @@ def release(connection: Connection, now: datetime, *, fingerprint: str, sealed: 
     connection.execute(update(breakers).where(breakers.c.id == before.id).values(released_at=now, operator=operator))
     _touch_due(connection)
     _keep(connection, "breaker", f"breaker:{before.id}", sealed)
-    told = {"id": before.id, "phones": [phone.uuid for phone in before.waiting], "fingerprint": before.fingerprint, "operator": operator}
+    told = {"id": before.id, "phones": [phone.uuid for phone in before.waiting], "fingerprint": before.fingerprint, "operator": operator, "approver": approver}
     auditlog.append(connection, "breaker-released", told, now)
     return before
 

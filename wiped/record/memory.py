@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from wiped.errors import InvariantError
 from wiped.model.inventory import ArtefactKind, FileIdentity
-from wiped.model.memory import ClassifiedImage, Disposal, Memory, RememberedFile
+from wiped.model.memory import PRIVATE, ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.model.records import CertificateRecord, WipeStep
 from wiped.model.subscription import State
 from wiped.record import auditlog
@@ -30,19 +30,21 @@ def path_key(path: str) -> str:
 
 
 # -- classified images
-def classify(connection: Connection, image: ClassifiedImage, *, sealed: Sealed) -> ClassifiedImage:
+def classify(connection: Connection, image: ClassifiedImage, *, sealed: Sealed, approver: str = "") -> ClassifiedImage:
     """`Ledger.classify_image`."""
     key = path_key(image.path)
     before = connection.execute(select(classifications).where(classifications.c.key == key)).first()
     if before is not None and (before.device, before.inode, before.meaning) == (image.identity.device, image.identity.inode, image.meaning):
         return _image(before)
+    if image.meaning == PRIVATE and approver in ("", image.operator):
+        raise InvariantError("R14", "calling an image private takes two people")
     values = {"device": image.identity.device, "inode": image.identity.inode, "meaning": image.meaning, "at": image.at, "operator": image.operator}
     values |= {"pseudonym": sealed[0] if sealed else "", "sealed": sealed[1] if sealed else None}
     if before is None:
         connection.execute(classifications.insert().values(key=key, path=image.path, **values))
     else:
         connection.execute(update(classifications).where(classifications.c.key == key).values(**values))
-    body = {"image_sha256": key, "as": image.meaning, "was": before.meaning if before else "", "operator": image.operator}
+    body = {"image_sha256": key, "as": image.meaning, "was": before.meaning if before else "", "operator": image.operator, "approver": approver}
     auditlog.append(connection, "classified", {**body, "device": image.identity.device, "inode": image.identity.inode}, image.at)
     return image
 

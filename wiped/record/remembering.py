@@ -25,10 +25,10 @@ class RememberingLedger:
     async def _seal_words(self, about: str, generation: int, words: str) -> asks.Sealed:
         raise NotImplementedError
 
-    async def classify_image(self, image: ClassifiedImage, *, reason: str) -> ClassifiedImage:
+    async def classify_image(self, image: ClassifiedImage, *, reason: str, approver: str = "") -> ClassifiedImage:
         """See `ports.Ledger`."""
         sealed = await self._seal_words(_ABOUT_IMAGES, 0, reason)
-        return await self._db.write(lambda c: memory.classify(c, image, sealed=sealed))
+        return await self._db.write(lambda c: memory.classify(c, image, sealed=sealed, approver=approver))
 
     async def classified_images(self) -> tuple[ClassifiedImage, ...]:
         """See `ports.Ledger`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fakes.promises import APPROVAL_ID
 from tests.fakes.service import HOSTILE_NAME, UUID_ONE, UUID_TWO
 from tests.unit.api.conftest import Face
 from wiped.errors import InputError, RefusedError
@@ -18,16 +19,14 @@ async def test_the_breaker_names_its_phones_and_says_what_to_do(face: Face) -> N
     assert "wipectl breaker release --reason" in document["why"]
 
 
-async def test_a_release_is_asked_for_once_and_answers_whom_it_let_go(face: Face) -> None:
-    """Repeated with its key it is the same answer; its reason is not in it."""
-    body, headers = {"reason": "Customer Jane left", "fingerprint": "ef" * 32}, {"Idempotency-Key": "k-1"}
-    first = await face.ask("POST", "/v1/breaker", json=body, headers=headers)
-    again = await face.ask("POST", "/v1/breaker", json=body, headers=headers)
-    assert (first.status, first.json["open"], len(first.json["phones"]), again.json) == (200, False, 2, first.json)
-    assert [what for what, _ in face.service.asked].count("release_breaker") == 1
+async def test_a_release_is_a_wish_that_names_its_approval(face: Face) -> None:
+    """The set and the reason reach the service; the answer says what another person approves, and does not repeat the reason."""
+    body = {"reason": "Customer Jane left", "fingerprint": "ef" * 32}
+    first = await face.ask("POST", "/v1/breaker", json=body)
+    assert (first.status, first.json["codes"], first.json["approval"]) == (409, ["needs-approval"], APPROVAL_ID)
     assert face.service.asked[-1][1][:2] == ("ef" * 32, "Customer Jane left")
     assert b"Jane" not in first.body
-    assert (await face.ask("GET", "/v1/breaker")).json["open"] is False
+    assert (await face.ask("GET", "/v1/breaker")).json["open"] is True
 
 
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "x", "fingerprint": "no"}, {"reason": "x", "force": True}])

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from tests.fakes.service import QUARANTINED, UUID_ONE
+from tests.fakes.promises import APPROVAL_ID
+from tests.fakes.service import UUID_ONE
 from tests.unit.api.conftest import Face
 
 CLASSIFY = {"path": "/srv/base.qcow2", "as": "golden", "reason": "the installer says so"}
@@ -39,13 +40,18 @@ async def test_classified_images_and_orphans_are_listed(face: Face) -> None:
 
 
 async def test_who_asks_for_disposal_is_who_the_kernel_says(face: Face) -> None:
-    """Name and uid of the peer; root may never approve, whatever its groups."""
-    face.service.made = [QUARANTINED]
+    """Name and uid of the peer; root may never approve, whatever its groups; the answer names what another person approves."""
     answer = await face.ask("POST", "/v1/quarantine:dispose", json=DISPOSE)
-    assert (answer.status, answer.json["state"]) == (200, "disposed")
+    assert (answer.status, answer.json["codes"], answer.json["approval"]) == (409, ["needs-approval"], APPROVAL_ID)
     method, words = face.service.asked[-1]
     assert (method, words[:4]) == ("dispose", (UUID_ONE, "burnt", "CASE-1", "phone-one"))
-    assert words[5:] == (os.getuid(), False)
+    assert (words[4].uid, words[4].may_approve) == (os.getuid(), False)
+
+
+async def test_calling_an_image_private_names_its_approval(face: Face) -> None:
+    """It lets a wipe destroy it: two people."""
+    answer = await face.ask("POST", "/v1/images:classify", json={**CLASSIFY, "as": "private"})
+    assert (answer.status, answer.json["codes"], answer.json["approval"]) == (409, ["needs-approval"], APPROVAL_ID)
 
 
 @pytest.mark.parametrize("missing", sorted(DISPOSE))

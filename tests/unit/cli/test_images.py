@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tests.fakes.promises import APPROVAL_ID
 from tests.fakes.service import QUARANTINED, UUID_ONE
 from tests.unit.cli.conftest import Operator
-from wiped.errors import RefusedError
 
 
 def test_orphans_are_shown_with_whose_they_were(operator: Operator) -> None:
@@ -19,10 +19,12 @@ def test_orphans_are_shown_with_whose_they_were(operator: Operator) -> None:
 
 
 def test_an_image_is_classified_and_listed(operator: Operator) -> None:
-    """Two words only; the reason is asked for."""
-    ran = operator.run("images", "classify", "/srv/base.qcow2", "private", "--reason", "made for one phone")
+    """Two words only; the reason is asked for; private takes another person, who is named the command."""
+    ran = operator.run("images", "classify", "/srv/base.qcow2", "golden", "--reason", "the installer says so")
     assert ran.code == 0
-    assert operator.service.asked[-1][1][:3] == ("/srv/base.qcow2", "private", "made for one phone")
+    assert operator.service.asked[-1][1][:3] == ("/srv/base.qcow2", "golden", "the installer says so")
+    ran = operator.run("images", "classify", "/srv/base.qcow2", "private", "--reason", "made for one phone")
+    assert (ran.code, f"wipectl approvals approve {APPROVAL_ID}" in ran.err) == (3, True)
     assert operator.run("images", "classify", "/srv/base.qcow2", "silver", "--reason", "x").code == 2
     assert operator.run("images", "classify", "/srv/base.qcow2", "golden").code == 2
     listed = operator.run("images", "classified")
@@ -30,11 +32,9 @@ def test_an_image_is_classified_and_listed(operator: Operator) -> None:
 
 
 def test_the_first_person_is_told_that_a_second_is_needed(operator: Operator) -> None:
-    """Exit code 3 with the code; the second one gets the disposed wipe."""
+    """Exit code 3 with the code, and the command that another person types."""
     words = ("quarantine", "dispose", "phone-one", "--reason", "burnt", "--reference", "CASE-1", "--confirm", "phone-one")
     operator.service.made = [QUARANTINED]
-    operator.service.fails["dispose"] = RefusedError("recorded: a second person repeats it", codes=("needs-approval",))
     ran = operator.run(*words)
-    assert (ran.code, "needs-approval" in ran.err) == (3, True)
-    operator.service.fails.clear()
-    assert operator.run("--output", "json", *words).json["state"] == "disposed"
+    assert (ran.code, "needs-approval" in ran.err, f"wipectl approvals approve {APPROVAL_ID}" in ran.err) == (3, True, True)
+    assert operator.service.asked[-1][1][:4] == (UUID_ONE, "burnt", "CASE-1", "phone-one")

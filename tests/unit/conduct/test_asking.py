@@ -10,7 +10,7 @@ import pytest
 from tests.unit.conduct.rig import GRACE, SAFETY, Rig
 from wiped.errors import InputError, RefusedError
 from wiped.model.asks import Approval, ApprovalKind, ApprovalState, Person
-from wiped.model.subscription import AccountReference, State
+from wiped.model.subscription import AccountReference, State, SubscriptionRecord
 
 ANNA, BORIS, CLEO = Person("anna", 1001), Person("boris", 1002, may_approve=True), Person("cleo", 1003, may_approve=True)
 ROOT = Person("root", 0)
@@ -207,7 +207,7 @@ async def test_a_manual_wipe_of_an_active_phone_touches_nothing_until_it_is_appr
     async with Rig.on_disk(str(tmp_path)) as rig:
         phones = await bound(rig, 1)
         with pytest.raises(RefusedError) as caught:
-            await rig.service.request_wipe(phones[0], reason="left", ticket="T-1", confirm="phone-1", operator="anna")
+            await rig.service.request_wipe(phones[0], reason="left", ticket="T-1", confirm="phone-1", person=ANNA)
         assert caught.value.codes == ("subscription-active", "needs-approval")
         await settle(rig, 1000)
         assert rig.host.running(phones[0])
@@ -320,3 +320,68 @@ async def test_a_wrong_confirmation_changes_nothing(tmp_path: Path) -> None:
                 await rig.service.add_request("cancellation", "account-cancelled", **words, reference="R", reason="", confirm="phone-2", person=ANNA)  # type: ignore[arg-type]
             assert caught.value.codes == ("wrong-confirmation",)
         assert rig.host.running(phones[0])
+
+
+def _earlier(rig: Rig, uuid: str, seconds: float, **changes: object) -> SubscriptionRecord:
+    """The term of `bound` with an end `seconds` from now."""
+    now = rig.clock.now()
+    values = {"starts_at": now - timedelta(days=30), "expires_at": now + timedelta(seconds=seconds), **changes}
+    return SubscriptionRecord(uuid, "s-0", ACCOUNT, **values)  # type: ignore[arg-type]
+
+
+async def wish_to_shorten(rig: Rig, record: SubscriptionRecord, person: Person = ANNA) -> Approval:
+    """An earlier end by hand: recorded as a wish, and nothing has changed."""
+    before = await rig.ledger.subscription(record.uuid)
+    with pytest.raises(RefusedError, match="bringing the end of a running term forward") as caught:
+        await rig.service.set_subscription(record, person)
+    assert caught.value.codes == ("needs-approval",)
+    assert await rig.ledger.subscription(record.uuid) == before
+    return await rig.service.approval(caught.value.approval)
+
+
+async def test_two_people_bring_the_end_of_a_running_term_forward(tmp_path: Path) -> None:
+    """Nobody alone; then grace runs from the agreement, and the phone is wiped like any other."""
+    async with Rig.on_disk(str(tmp_path)) as rig:
+        (uuid,) = await bound(rig, 1)
+        approval = await wish_to_shorten(rig, _earlier(rig, uuid, 60))
+        assert (approval.kind, approval.uuids) == (ApprovalKind.SHORTEN, (uuid,))
+        await settle(rig, 61 + GRACE)
+        assert await state(rig, uuid) is State.ACTIVE
+        assert [await refused(rig, approval, person) for person in (ANNA, ROOT, Person("dora", 1004), Person("anna-too", 1001, may_approve=True))] == [
+            "needs-approval"
+        ] * 4
+        await rig.service.approve(approval.id, fingerprint=approval.fingerprint, person=BORIS)
+        assert await state(rig, uuid) is State.GRACE
+        await settle(rig, GRACE - 10)
+        assert rig.host.remains("SECRET") == 5
+        await settle(rig, 11)
+        assert await state(rig, uuid) is State.RELEASED
+        (told,) = [entry.body for entry in await rig.ledger.audit() if entry.kind == "term-shortened"]
+        assert (told["operator"], told["approver"]) == ("anna", "boris")
+
+
+async def test_a_renewal_between_the_two_people_ends_the_wish(tmp_path: Path) -> None:
+    """The second one agreed to the end of another term: refused, and withdrawn; so it is where the first one changed the wish."""
+    async with Rig.on_disk(str(tmp_path)) as rig:
+        (uuid,) = await bound(rig, 1)
+        first = await wish_to_shorten(rig, _earlier(rig, uuid, 60))
+        second = await wish_to_shorten(rig, _earlier(rig, uuid, 120))
+        assert (await rig.service.approval(first.id)).state is ApprovalState.WITHDRAWN
+        await rig.subscribe(uuid, seconds=200_000, account=ACCOUNT.value, number="s-0")
+        assert await refused(rig, second, BORIS) == "drift"
+        assert (await rig.service.approval(second.id)).state is ApprovalState.WITHDRAWN
+        term = await rig.ledger.subscription(uuid)
+        assert term is not None
+        assert term.expires_at > rig.clock.now() + timedelta(seconds=199_000)
+
+
+async def test_nothing_else_of_a_term_is_changed_with_its_end(tmp_path: Path) -> None:
+    """Another policy or subscription beside the earlier end is not even asked about; many at once are not either."""
+    async with Rig.on_disk(str(tmp_path)) as rig:
+        (uuid,) = await bound(rig, 1)
+        with pytest.raises(RefusedError, match="agrees to that alone") as caught:
+            await rig.service.set_subscription(_earlier(rig, uuid, 60, minor=True), ANNA)
+        assert caught.value.codes == ("needs-approval",)
+        with pytest.raises(RefusedError):
+            await rig.service.import_subscriptions([_earlier(rig, uuid, 60)], "anna")
+        assert await rig.service.approvals() == ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +12,30 @@ from tests.fakes.ports import PowerCut
 from tests.unit.conduct.rig import GRACE, SAFETY, Rig
 from wiped.conduct.endings import Ending
 from wiped.errors import InputError, RefusedError
+from wiped.model.asks import ApprovalState, Person
 from wiped.model.guards import BreakerRecord
 from wiped.model.records import WipeStep
 from wiped.model.subscription import Action, Flag, State
 
 MANY = 50
+OP, OTHER = Person("op", 1001), Person("other", 1002, may_approve=True)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    """Over the real ledger, which keeps approvals."""
+    async with Rig.on_disk(str(tmp_path)) as found:
+        yield found
+
+
+async def released(rig: Rig, reason: str) -> BreakerRecord:
+    """Two people let the waiting phones go; the breaker as it was."""
+    before = await rig.ledger.breaker()
+    with pytest.raises(RefusedError) as caught:
+        await rig.service.release_breaker(fingerprint=before.fingerprint, reason=reason, person=OP)
+    assert (caught.value.codes, (await rig.ledger.breaker()).open) == (("needs-approval",), True)
+    await rig.service.approve(caught.value.approval, fingerprint=before.fingerprint, person=OTHER)
+    return before
 
 
 def phones(rig: Rig, count: int, first: int = 1) -> list[str]:
@@ -58,15 +79,16 @@ async def test_fifty_phones_due_at_once_open_the_breaker_and_none_is_wiped() -> 
     assert rig.announcer.codes["breaker-open"] == MANY
 
 
-async def test_a_release_lets_exactly_those_fifty_go() -> None:
+async def test_a_release_lets_exactly_those_fifty_go(rig: Rig) -> None:
     """Those that fall due later count anew and open it again; it holds them, and only them."""
-    rig = Rig(parallel=4)
+    rig.parallel = 4
+    rig.boot()
     uuids = phones(rig, MANY)
     later = phones(rig, 13, first=100)
     await rig.due(*uuids)
     for uuid in later:
         await rig.subscribe(uuid, seconds=GRACE)
-    before = await rig.service.release_breaker(fingerprint="", reason="the contract with this customer ended", operator="op")
+    before = await released(rig, "the contract with this customer ended")
     assert len(before.waiting) == MANY
     await rig.reconciler.sweep()
     rig.clock.move(2 * GRACE + 1)
@@ -76,9 +98,10 @@ async def test_a_release_lets_exactly_those_fifty_go() -> None:
     assert endings.count(Ending.RELEASED) == MANY
     assert all([(await rig.ledger.phone(uuid)).state is State.RELEASED for uuid in uuids])  # type: ignore[union-attr]
     assert all(rig.host.running(uuid) for uuid in later)
-    released = [entry for entry in await rig.ledger.audit() if entry.kind == "breaker-released"]
-    assert [(entry.body["operator"], len(entry.body["phones"])) for entry in released] == [("op", MANY)]
-    assert "contract" not in repr(released)
+    told = [entry for entry in await rig.ledger.audit() if entry.kind == "breaker-released"]
+    assert [(entry.body["operator"], len(entry.body["phones"])) for entry in told] == [("op", MANY)]
+    assert told[0].body["approver"] == "other"
+    assert "contract" not in repr(told)
 
 
 async def test_as_many_as_allowed_are_wiped() -> None:
@@ -98,9 +121,10 @@ async def test_as_many_as_allowed_are_wiped() -> None:
     assert await rig.drain() == [Ending.RELEASED]
 
 
-async def test_the_sixth_within_the_window_stops_those_before_their_last_word() -> None:
+async def test_the_sixth_within_the_window_stops_those_before_their_last_word(rig: Rig) -> None:
     """One after the other, as clocks have it: what had begun waits, and goes on after the release."""
-    rig = Rig(parallel=1)
+    rig.parallel = 1
+    rig.boot()
     uuids = phones(rig, 6)
     await rig.reconciler.sweep()
     for number, uuid in enumerate(uuids):
@@ -113,7 +137,7 @@ async def test_the_sixth_within_the_window_stops_those_before_their_last_word() 
     assert set(await rig.drain()) == {Ending.WAITING}
     assert all(rig.host.running(uuid) for uuid in uuids)
     assert len((await opened(rig)).waiting) == 6
-    await rig.service.release_breaker(fingerprint="", reason="it is right", operator="op")
+    await released(rig, "it is right")
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED] * 6
 
@@ -157,7 +181,7 @@ async def test_a_single_manual_wipe_does_not_count_but_waits_like_all() -> None:
         await rig.subscribe(uuid)
     rig.clock.move(700)
     for uuid in uuids:
-        await rig.service.request_wipe(uuid, reason="asked", ticket="", confirm=rig.host.machines[uuid].facts.name, operator="op")
+        await rig.service.request_wipe(uuid, reason="asked", ticket="", confirm=rig.host.machines[uuid].facts.name, person=OP)
     rig.clock.move(SAFETY.settle + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED] * 7
@@ -166,16 +190,15 @@ async def test_a_single_manual_wipe_does_not_count_but_waits_like_all() -> None:
     await rig.due(*others[:7])
     await rig.subscribe(others[7], seconds=1)
     rig.clock.move(2)
-    await rig.service.request_wipe(others[7], reason="asked", ticket="", confirm=rig.host.machines[others[7]].facts.name, operator="op")
+    await rig.service.request_wipe(others[7], reason="asked", ticket="", confirm=rig.host.machines[others[7]].facts.name, person=OP)
     rig.clock.move(SAFETY.settle + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == []
     assert others[7] not in {phone.uuid for phone in (await opened(rig)).waiting}
 
 
-async def test_renewed_phones_leave_the_set_and_count_anew_when_they_fall_due_again() -> None:
+async def test_renewed_phones_leave_the_set_and_count_anew_when_they_fall_due_again(rig: Rig) -> None:
     """The feed was wrong and is corrected: a release lets nobody of them go."""
-    rig = Rig()
     uuids = phones(rig, 8)
     await rig.due(*uuids)
     await opened(rig)
@@ -183,7 +206,7 @@ async def test_renewed_phones_leave_the_set_and_count_anew_when_they_fall_due_ag
         await rig.subscribe(uuid, seconds=7_200, number="s-2")
     await rig.reconciler.sweep()
     assert (await opened(rig)).waiting == ()
-    assert (await rig.service.release_breaker(fingerprint="", reason="the feed was wrong", operator="op")).waiting == ()
+    assert (await released(rig, "the feed was wrong")).waiting == ()
     rig.clock.move(7_200 + GRACE + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == []
@@ -191,9 +214,8 @@ async def test_renewed_phones_leave_the_set_and_count_anew_when_they_fall_due_ag
     assert await untouched(rig, uuids)
 
 
-async def test_another_set_than_the_one_looked_at_is_not_released() -> None:
+async def test_another_set_than_the_one_looked_at_is_not_released(rig: Rig) -> None:
     """More phones came while the operator looked."""
-    rig = Rig()
     uuids = phones(rig, 7)
     await rig.due(*uuids[:6])
     seen = (await opened(rig)).fingerprint
@@ -201,22 +223,44 @@ async def test_another_set_than_the_one_looked_at_is_not_released() -> None:
     rig.clock.move(GRACE + 2)
     await rig.reconciler.sweep()
     with pytest.raises(RefusedError) as caught:
-        await rig.service.release_breaker(fingerprint=seen, reason="looked at six", operator="op")
+        await rig.service.release_breaker(fingerprint=seen, reason="looked at six", person=OP)
     assert caught.value.codes == ("drift",)
     assert len((await opened(rig)).waiting) == 7
 
 
-async def test_a_closed_breaker_has_nothing_to_release() -> None:
+async def test_a_wish_for_one_set_is_not_agreed_to_for_another(rig: Rig) -> None:
+    """More phones came between the two people: nobody is let go, and it has to be asked for again; one person alone lets nobody go."""
+    uuids = phones(rig, 7)
+    await rig.due(*uuids[:6])
+    with pytest.raises(RefusedError) as caught:
+        await rig.service.release_breaker(fingerprint="", reason="looked at six", person=OP)
+    approval = caught.value.approval
+    for alone in (OP, Person("root", 0), Person("somebody", 1001, may_approve=True), Person("cid", 1003)):
+        with pytest.raises(RefusedError) as caught:
+            await rig.service.approve(approval, fingerprint="", person=alone)
+        assert caught.value.codes == ("needs-approval",)
+    await rig.subscribe(uuids[6], seconds=1)
+    rig.clock.move(GRACE + 2)
+    await rig.ledger.count_due([(uuids[6], 1)], rig.clock.now(), SAFETY)
+    with pytest.raises(RefusedError) as caught:
+        await rig.service.approve(approval, fingerprint="", person=OTHER)
+    assert caught.value.codes == ("drift",)
+    assert len((await opened(rig)).waiting) == 7
+    assert (await rig.service.approval(approval)).state is ApprovalState.WITHDRAWN
+    assert len((await released(rig, "looked at seven")).waiting) == 7
+
+
+async def test_a_closed_breaker_has_nothing_to_release(rig: Rig) -> None:
     """Said so, and nothing is audited."""
-    rig = Rig()
     with pytest.raises(InputError):
-        await rig.service.release_breaker(fingerprint="", reason="no reason", operator="op")
+        await rig.service.release_breaker(fingerprint="", reason="no reason", person=OP)
     assert not [entry for entry in await rig.ledger.audit() if entry.kind.startswith("breaker")]
 
 
-async def test_a_power_cut_at_any_milestone_starts_none_of_fifty() -> None:
+async def test_a_power_cut_at_any_milestone_starts_none_of_fifty(rig: Rig) -> None:
     """Cut while counting, opening, releasing: what was not released is still held back by the next daemon, and what was released goes."""
-    rig = Rig(parallel=8)
+    rig.parallel = 8
+    rig.boot()
     uuids = phones(rig, MANY)
     await rig.reconciler.sweep()
     for uuid in uuids:
@@ -237,7 +281,7 @@ async def test_a_power_cut_at_any_milestone_starts_none_of_fifty() -> None:
     rig.milestones.seen.clear()
     rig.milestones.cut_at = 0
     with pytest.raises(PowerCut):
-        await rig.service.release_breaker(fingerprint="", reason="they are right", operator="op")
+        await released(rig, "they are right")
     await rig.reboot()
     assert (await rig.drain(rounds=200)).count(Ending.RELEASED) == MANY
 

@@ -13,8 +13,11 @@ from wiped.attest.chain import HEAD_TYPE
 from wiped.attest.signing import open_envelope
 from wiped.conduct.endings import Ending
 from wiped.errors import InputError, NotFoundError, RefusedError
+from wiped.model.asks import Person
 from wiped.model.records import WipeStep
 from wiped.model.subscription import AccountReference, State, SubscriptionRecord
+
+ALICE = Person("alice", 1001)
 
 
 def term(rig: Rig, uuid: str, *, seconds: float = 600, policy: str = "default", account: str = "acct-1") -> SubscriptionRecord:
@@ -25,7 +28,7 @@ def term(rig: Rig, uuid: str, *, seconds: float = 600, policy: str = "default", 
 
 async def asked(rig: Rig, uuid: str, confirm: str = "phone-1") -> object:
     """A manual wipe."""
-    return await rig.service.request_wipe(uuid, reason="left", ticket="T-1", confirm=confirm, operator="alice")
+    return await rig.service.request_wipe(uuid, reason="left", ticket="T-1", confirm=confirm, person=ALICE)
 
 
 async def refusal(rig: Rig, uuid: str, confirm: str = "phone-1") -> tuple[str, ...]:
@@ -44,10 +47,10 @@ async def test_a_manual_wipe_in_grace_begins_after_settling() -> None:
     rig = Rig()
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
-    await rig.service.set_subscription(term(rig, uuid), "alice")
+    await rig.service.set_subscription(term(rig, uuid), ALICE)
     rig.clock.move(700)
     await rig.reconciler.sweep()
-    answer = await rig.service.request_wipe(uuid, reason="left", ticket="T-1", confirm="phone-1", operator="alice")
+    answer = await rig.service.request_wipe(uuid, reason="left", ticket="T-1", confirm="phone-1", person=ALICE)
     assert answer.wipe is None
     assert answer.decision.next_at == rig.clock.now() + timedelta(seconds=SAFETY.settle)
     rig.clock.move(SAFETY.settle + 1)
@@ -62,10 +65,10 @@ async def test_a_manual_wipe_of_a_due_phone_is_answered_with_its_wipe() -> None:
     rig = Rig()
     uuid = rig.host.add_phone(1)
     await rig.due(uuid)
-    answer = await rig.service.request_wipe(uuid, reason="left", ticket="", confirm="phone-1", operator="alice")
+    answer = await rig.service.request_wipe(uuid, reason="left", ticket="", confirm="phone-1", person=ALICE)
     assert answer.wipe is not None
     assert await rig.drain() == [Ending.RELEASED]
-    again = await rig.service.request_wipe(uuid, reason="left", ticket="", confirm="phone-1", operator="alice")
+    again = await rig.service.request_wipe(uuid, reason="left", ticket="", confirm="phone-1", person=ALICE)
     assert again.wipe is not None
     assert (again.wipe.id, again.wipe.step) == (answer.wipe.id, WipeStep.RELEASED)
 
@@ -88,7 +91,7 @@ async def test_an_active_phone_is_refused() -> None:
     rig = Rig()
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
-    await rig.service.set_subscription(term(rig, uuid, seconds=86_400), "alice")
+    await rig.service.set_subscription(term(rig, uuid, seconds=86_400), ALICE)
     assert (await refusal(rig, uuid))[0] == "subscription-active"
     rig.clock.move(86_000)
     await rig.reconciler.sweep()
@@ -101,7 +104,7 @@ async def test_an_unbound_or_vanished_phone_is_refused() -> None:
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
     assert await refusal(rig, uuid) == ("unbound",)
-    await rig.service.set_subscription(term(rig, uuid), "alice")
+    await rig.service.set_subscription(term(rig, uuid), ALICE)
     del rig.host.machines[uuid]
     rig.clock.move(700)
     await rig.reconciler.sweep()
@@ -180,7 +183,7 @@ async def test_a_policy_that_does_not_exist_is_bad_input() -> None:
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
     with pytest.raises(InputError, match="policy"):
-        await rig.service.set_subscription(term(rig, uuid, policy="gold"), "alice")
+        await rig.service.set_subscription(term(rig, uuid, policy="gold"), ALICE)
     assert await rig.service.subscriptions() == ()
 
 
@@ -194,7 +197,7 @@ async def test_an_import_is_seen_by_the_next_sweep() -> None:
     await rig.reconciler.sweep()
     assert (await rig.service.status()).phones["notice"] == 3
     with pytest.raises(RefusedError):
-        await rig.service.set_subscription(term(rig, uuids[0], account="acct-2"), "alice")
+        await rig.service.set_subscription(term(rig, uuids[0], account="acct-2"), ALICE)
     assert rig.announcer.codes["generation-occupied"] == 1
 
 
@@ -203,7 +206,7 @@ async def test_explain_decides_now_and_records_nothing() -> None:
     rig = Rig()
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
-    await rig.service.set_subscription(term(rig, uuid), "alice")
+    await rig.service.set_subscription(term(rig, uuid), ALICE)
     rig.clock.move(700)
     told = await rig.service.explain(uuid)
     assert (told.phone.state, told.decision.state) == (State.NOTICE, State.GRACE)
