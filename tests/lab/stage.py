@@ -29,6 +29,7 @@ ACCOUNT = "alice.liddell@example.org"
 ENDS = ("released", "quarantined", "cancelled")
 #: So that many phones at once do not open the breaker where it is not what is tried.
 MANY = "breaker_max = 1000"
+LOCAL_FEED = 'kind = "local"\ninterval = "5s"'
 
 #: Staff of the lab: users and groups that every Debian has. All of them may connect; one operates, two may approve.
 STAFF = 'group = "users"\noperator_group = "sys"\napprover_group = "games"'
@@ -51,8 +52,7 @@ roots = {roots}
 protected = {protected}
 {storage}
 [feed]
-kind = "local"
-interval = "5s"
+{feed}
 [policy.default]
 grace = "{grace}"
 notice = ["60s"]
@@ -89,7 +89,7 @@ class Product:
     """
 
     def __init__(self, libvirt: PrivateLibvirt, roots: Sequence[Path], protected: Sequence[Path] = (), *, grace: str = "1s", stop_timeout: str = "10s",
-                 hook: bool = True, storage: str = "", safety: str = MANY, api: str = "") -> None:  # fmt: skip
+                 hook: bool = True, storage: str = "", safety: str = MANY, api: str = "", feed: str = LOCAL_FEED, more: str = "") -> None:  # fmt: skip
         self.libvirt = libvirt
         self.port = free_port()
         self.process: LabProcess | None = None
@@ -101,6 +101,7 @@ class Product:
             storage=storage,
             safety=safety,
             api=api,
+            feed=feed,
             grace=grace,
             stop_timeout=stop_timeout,
             socket=SOCKET,
@@ -108,7 +109,7 @@ class Product:
         )
         config = libvirt.path("/etc/wiped/wiped.toml")
         config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(text)
+        config.write_text(text + more)
         config.chmod(0o644)
         if hook:
             libvirt.install_hook(REPOSITORY / "config" / "libvirt-hook")

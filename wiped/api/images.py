@@ -53,7 +53,7 @@ class OrphansOut(BaseModel):
 
 
 class DisposeIn(_In):
-    """Body of `POST /v1/quarantine:dispose`. `reference`: of the decision outside (both people give the same); `confirm`: the phone's name, typed."""
+    """Body of `POST /v1/quarantine:dispose`. `reference`: of the decision outside, which stands in the incident record; `confirm`: the phone's name, typed."""
 
     phone: Annotated[str, AfterValidator(_uuid)]
     reason: Annotated[str, Field(min_length=1, max_length=2000)]

@@ -243,7 +243,7 @@ def make_app() -> App:
         /,
         *,
         reason: Annotated[str, Parameter(help="why it is accepted; sealed in the ledger, never in a log")],
-        reference: Annotated[str, Parameter(help="of the decision outside; both people give the same; stands in the incident record")],
+        reference: Annotated[str, Parameter(help="of the decision outside; stands in the incident record")],
         confirm: Annotated[str, Parameter(help="the phone's name, typed")],
         ctx: Ctx,
     ) -> int:

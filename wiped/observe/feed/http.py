@@ -88,9 +88,9 @@ class HttpSource:
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError, ssl.SSLError) as error:
             raise FeedError(FeedFault.TLS, "its certificate, or ours, is not accepted") from error
         except aiohttp.ClientPayloadError as error:
-            raise FeedError(FeedFault.PARTIAL, "its answer broke off") from error
+            raise FeedError(FeedFault.CUT, "its answer broke off") from error
         except aiohttp.ServerDisconnectedError as error:
-            raise FeedError(FeedFault.PARTIAL, "it hung up before its answer was whole") from error
+            raise FeedError(FeedFault.CUT, "it hung up before its answer was whole") from error
         except (aiohttp.ClientConnectorError, OSError) as error:
             raise FeedError(FeedFault.UNREACHABLE, "it cannot be reached") from error
         except (aiohttp.ClientError, ValueError) as error:

@@ -92,7 +92,7 @@ class PolledFeed:
         if line != self._told:
             self._told = line
             _log.warning("the feed's answer was not taken" if fault is not FeedFault.RECORD_REFUSED else "records of the feed were refused",
-                         feed=self._source.kind, reason=str(fault), detail=detail)  # fmt: skip
+                         feed=self._source.kind, fault=str(fault), detail=detail)  # fmt: skip
 
 
 _WORDS = {
