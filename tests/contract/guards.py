@@ -111,6 +111,18 @@ class GuardContract:
         await ledger.release_breaker(START, fingerprint=name, reason="right", operator="op", approver="other")
         assert sorted(await ledger.due_for_decision(START)) == sorted([PHONE, OTHER])
 
+    async def test_what_marks_a_phone_has_it_decided_again(self, ledger: Ledger) -> None:
+        """A protection that is taken back, with nothing else to come: the phone would wait for ever."""
+        await self.bound(ledger)
+        for protected in (True, False):
+            await ledger.mark(PHONE, protected=protected, reason="", operator="op")
+            assert PHONE in await ledger.due_for_decision(START)
+            await ledger.facts(PHONE, START)
+            await ledger.conclude(PHONE, decision(State.DUE), START)
+            assert PHONE not in await ledger.due_for_decision(START)
+            await ledger.mark(PHONE, protected=protected, reason="", operator="op")
+            assert PHONE not in await ledger.due_for_decision(START)
+
     async def test_the_clock_is_remembered_whole(self, ledger: Ledger) -> None:
         """None before the first look; a changed suspicion is told, and wakes the due phones."""
         await self.bound(ledger)

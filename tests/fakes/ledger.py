@@ -223,6 +223,7 @@ class MemoryLedger(NoticeMemory, RememberingFake, GuardingMemory):
             refusals=phone.refusals if refusals is None else tuple(str(code) for code in refusals),
         )
         if self._phones[uuid] != phone:
+            self._touched.add(uuid)
             self._log("marked", {"uuid": uuid, "reason": reason})
 
     async def add_request(self, uuid: str, request: WipeRequest, *, reference: str, reason: str, operator: str) -> None:
