@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from wiped.api.documents import Instant, InstantIn, Text, _account, _In, _uuid
 from wiped.errors import InputError
-from wiped.model.asks import GROUNDS, Approval, Drain, HoldGround
+from wiped.model.asks import GROUNDS, Approval, ApprovalKind, Drain, HoldGround
 from wiped.model.status import RequestsAsked
 from wiped.model.subscription import AccountReference, Hold, WipeRequest
 
@@ -206,12 +206,12 @@ def request_out(uuid: str, request: WipeRequest, words: dict[str, str]) -> Reque
     )
 
 
-def approval_out(approval: Approval) -> ApprovalOut:
-    """One approval."""
+def approval_out(approval: Approval, *, words: bool = True) -> ApprovalOut:
+    """One approval; without `words` neither a path nor a reference that somebody gave."""
     return ApprovalOut(
         id=approval.id,
         kind=approval.kind,
-        subject=approval.subject,
+        subject=approval.subject if words or approval.kind is not ApprovalKind.CLASSIFY else "",
         phones=list(approval.uuids),
         fingerprint=approval.fingerprint,
         asked_by=approval.asked_by,
@@ -221,7 +221,7 @@ def approval_out(approval: Approval) -> ApprovalOut:
         approvals=list(approval.approvals),
         needed=approval.needed,
         decided_at=approval.decided_at,
-        terms=dict(approval.terms or {}),
+        terms=dict(approval.terms or {}) if words else {},
         command=f"wipectl approvals approve {approval.id}" if approval.state == "pending" else "",
     )
 

@@ -131,7 +131,7 @@ def explain_out(told: Explanation, *, words: bool) -> ExplainOut:
         refusals=list(phone.refusals),
         holds=[hold_out(_worded(hold, told.words.get(hold.id, {})), words=words) for hold in told.holds],
         requests=[request_out(phone.uuid, item, told.words.get(item.id, {}) if words else {}) for item in told.requests],
-        approvals=[approval_out(item) for item in told.approvals],
+        approvals=[approval_out(item, words=words) for item in told.approvals],
         drains=[drain_out(item) for item in told.drains],
         subscription=None if told.subscription is None else subscription_out(told.subscription),
         wipes=[wipe.id for wipe in told.wipes],

@@ -125,11 +125,12 @@ class PromiseHandlers(Remembering):
     # -- approvals
     async def approvals(self, request: web.Request) -> web.Response:
         """What waits for another person."""
-        return as_items([asks.approval_out(item) for item in await self._service.approvals(request.query.get("all", "") == "true")])
+        words, every = may_read(request[CALLER]), request.query.get("all", "") == "true"
+        return as_items([asks.approval_out(item, words=words) for item in await self._service.approvals(every)])
 
     async def approval(self, request: web.Request) -> web.Response:
         """One of them."""
-        return as_json(asks.approval_out(await self._service.approval(request.match_info["id"])))
+        return as_json(asks.approval_out(await self._service.approval(request.match_info["id"]), words=may_read(request[CALLER])))
 
     async def decide(self, request: web.Request) -> web.Response:
         """Approve or reject. Root may ask and never approves, so it is told so before anything else."""

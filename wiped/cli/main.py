@@ -41,7 +41,7 @@ def _guards() -> tuple[App, App]:
         fingerprint: Annotated[str, Parameter(help="only if exactly the set that `breaker status` showed still waits")] = "",
         ctx: Ctx,
     ) -> int:
-        """Let exactly the phones that wait go; those that fall due later count anew."""
+        """Let exactly the phones that wait go: takes two people; those that fall due later count anew."""
         return await guarding.breaker_release(ctx, reason, fingerprint)
 
     @clock.command(name="status")
@@ -247,7 +247,7 @@ def make_app() -> App:
         confirm: Annotated[str, Parameter(help="the phone's name, typed")],
         ctx: Ctx,
     ) -> int:
-        """Accept what cannot be proven. Takes two people: the second, an approver, repeats the command; everything stays in place, fenced."""
+        """Accept what cannot be proven. Takes two people: exit code 3 and the approval's id until the second one approved; everything stays, fenced."""
         return await settling.dispose(ctx, phone, reason=reason, reference=reference, confirm=confirm)
 
     return app

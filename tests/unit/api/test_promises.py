@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +12,12 @@ import pytest
 from tests.fakes.promises import APPROVAL, APPROVAL_ID, DRAIN_ID, HOLD, HOLD_ID, REQUEST, REQUEST_ID, WORDS
 from tests.fakes.service import NOW, UUID_ONE, make_phone
 from tests.unit.api.conftest import Face
-from wiped.api.asks import HoldIn, RequestIn, hold_out, request_out
+from wiped.api.asks import HoldIn, RequestIn, approval_out, hold_out, request_out
 from wiped.api.explaining import explain_out
 from wiped.api.identity import Caller, Role
 from wiped.api.reading import may_read, person_of
 from wiped.errors import RefusedError
-from wiped.model.asks import ASKED, HoldGround, Person
+from wiped.model.asks import ASKED, ApprovalKind, HoldGround, Person
 from wiped.model.status import Explanation
 from wiped.model.subscription import Action, Decision, Reason, State
 
@@ -200,3 +201,13 @@ def test_the_story_tells_why_who_and_when() -> None:
     assert (document.requests[0].reference, document.holds[0].authority) == ("CASE-7", "District Court")
     silent = explain_out(told, words=False).model_dump_json()
     assert not any(word in silent for word in ("District Court", "AZ-7", *WORDS.values()))
+
+
+def test_a_viewer_is_not_told_what_an_approval_was_given() -> None:
+    """Neither the path of an image nor the reference of a decision: they may name somebody."""
+    asked = replace(APPROVAL, kind=ApprovalKind.CLASSIFY, subject="/srv/of-jane.qcow2", terms={"inode": "7"})
+    assert (approval_out(asked).subject, approval_out(asked).terms) == ("/srv/of-jane.qcow2", {"inode": "7"})
+    assert "jane" not in approval_out(asked, words=False).model_dump_json()
+    disposal = replace(APPROVAL, kind=ApprovalKind.DISPOSE, terms={"reference": "of Jane"})
+    assert "Jane" not in approval_out(disposal, words=False).model_dump_json()
+    assert approval_out(disposal, words=False).subject == APPROVAL.subject
