@@ -113,7 +113,7 @@ class Agreeing:
         world, now = self._world, self._world.clock.now()
         if each is None:
             fresh, each = await self._stands(approval)
-            if fresh != approval.fingerprint:
+            if fresh != approval.fingerprint or await self._settled_since(approval):
                 return  # it is done, or another thing by now
         kind = approval.kind
         if kind is ApprovalKind.WIPE:
@@ -140,6 +140,17 @@ class Agreeing:
         elif kind is ApprovalKind.SHORTEN:
             await shortening.carry_out(world, approval, approver=person.name)
             await self._reconciler.decide_now(approval.subject)
+
+    async def _settled_since(self, approval: Approval) -> bool:
+        """Whether it was done, or somebody said otherwise, since enough people agreed: one of them alone does not do it a second time. What else is agreed
+        to is named by an id that never comes again."""
+        agreed = approval.decided_at or self._world.clock.now()
+        if approval.kind is ApprovalKind.CLASSIFY:
+            return any(image.path == approval.subject and image.at >= agreed for image in await self._world.ledger.classified_images())
+        if approval.kind is ApprovalKind.SHORTEN:
+            term = await self._world.ledger.subscription(approval.subject)
+            return term is None or term.first_recorded_at >= agreed
+        return False
 
     async def reject(self, approval_id: str, *, reason: str, person: Person) -> Approval:
         """Say no: what waited is off. A request that was rejected is closed, and what it had fenced is given back by the next decision.

@@ -375,6 +375,28 @@ async def test_a_renewal_between_the_two_people_ends_the_wish(tmp_path: Path) ->
         assert term.expires_at > rig.clock.now() + timedelta(seconds=199_000)
 
 
+async def test_a_renewal_is_not_undone_by_saying_it_again(tmp_path: Path) -> None:
+    """Cut short by two people, then renewed to the very end that it had: the second one alone does not cut it again. After a crash the same words do."""
+    async with Rig.on_disk(str(tmp_path)) as rig:
+        (uuid,) = await bound(rig, 1)
+        before = await rig.ledger.subscription(uuid)
+        assert before is not None
+        approval = await wish_to_shorten(rig, _earlier(rig, uuid, 600))
+        rig.clock.move(5)
+        await rig.world.promises.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)  # type: ignore[union-attr]
+        rig.clock.move(5)
+        await rig.service.approve(approval.id, fingerprint="", person=BORIS)
+        cut = await rig.ledger.subscription(uuid)
+        assert cut is not None
+        assert cut.expires_at < before.expires_at
+        rig.clock.move(5)
+        await rig.subscribe(uuid, seconds=(before.expires_at - rig.clock.now()).total_seconds(), account=ACCOUNT.value, number="s-0")
+        await rig.service.approve(approval.id, fingerprint="", person=BORIS)
+        after = await rig.ledger.subscription(uuid)
+        assert after is not None
+        assert after.expires_at == before.expires_at
+
+
 async def test_nothing_else_of_a_term_is_changed_with_its_end(tmp_path: Path) -> None:
     """Another policy or subscription beside the earlier end is not even asked about; many at once are not either."""
     async with Rig.on_disk(str(tmp_path)) as rig:

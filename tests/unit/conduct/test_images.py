@@ -125,6 +125,22 @@ async def test_private_takes_two_people(rig: Rig) -> None:
     assert BASE not in repr([entry.body for entry in await rig.ledger.audit()])
 
 
+async def test_what_was_settled_otherwise_since_is_not_said_again(rig: Rig) -> None:
+    """Private by two people, then golden: the second one alone, saying it again, does not make it private anew. After a crash the same words do."""
+    with_base(rig)
+    await rig.reconciler.sweep()
+    approval = await wished(rig)
+    await rig.world.promises.agree(approval.id, BEN.name, rig.clock.now(), fingerprint=approval.fingerprint)  # type: ignore[union-attr]
+    rig.clock.move(5)
+    await rig.service.approve(approval.id, fingerprint="", person=BEN)
+    assert rig.sheets.images[BASE].meaning == "private"
+    rig.clock.move(5)
+    await classify(rig)
+    await rig.service.approve(approval.id, fingerprint="", person=BEN)
+    assert rig.sheets.images[BASE].meaning == "golden"
+    assert [image.meaning for image in await rig.ledger.classified_images()] == ["golden"]
+
+
 async def test_another_file_at_the_path_is_not_what_was_agreed_to(rig: Rig) -> None:
     """Between the two people somebody put a golden image there: nothing is recorded, and it has to be asked for again."""
     with_base(rig)
