@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -106,18 +107,27 @@ def test_lease_sees_a_loop_device(path: Path) -> None:
 
 def test_lease_sees_a_read_only_nbd_server(path: Path, scratch: Path) -> None:
     """`qemu-nbd -r`, as a backup would run it."""
-    socket = scratch / "nbd.sock"
-    command = ["qemu-nbd", "-r", "-t", "-f", "raw", "-k", str(socket), str(path)]
+    address = scratch / "nbd.sock"
+    command = ["qemu-nbd", "-r", "-t", "-f", "raw", "-k", str(address), str(path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            deadline = time.monotonic() + 20
-            while not socket.exists():
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            greeted(address)
             assert refused(path, take_and_drop_write_lease) == "in-use"
         finally:
-            server.terminate()
+            server.kill()
             server.wait(20)
+
+
+def greeted(address: Path) -> None:
+    """Wait until the NBD server greets: it listens before it opens the image (and a SIGTERM in between is forgotten, so it is killed)."""
+    deadline = time.monotonic() + 20
+    while not address.exists():
+        assert time.monotonic() < deadline, "qemu-nbd does not listen"
+        time.sleep(0.02)
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(20)
+        line.connect(str(address))
+        assert line.recv(8) == b"NBDMAGIC"
 
 
 def test_opening_under_a_lease_is_harmless(path: Path) -> None:
