@@ -5,6 +5,7 @@ Everything runs inside the private namespace, where `/etc/libvirt`, `/etc/wiped`
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -213,6 +214,8 @@ class Product:
             return wait_for(there, f"a wipe of {phone} to be {steps}", seconds, 0.1)
         except BaseException:
             print(self.log.read_text()[-6000:])
+            with contextlib.suppress(Exception):
+                print(json.dumps({"explain": self.explain(phone), "status": self.get("/v1/status"), "wipes": self.wipes(phone)}, indent=1))
             raise
 
     def wait_for_state(self, phone: str, *states: str, seconds: float = 60) -> Any:
