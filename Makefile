@@ -22,7 +22,7 @@ venv: deps $(ENVIRONMENT) ## make the virtual environment .venv from the lock
 $(ENVIRONMENT): .lock/dev.txt pyproject.toml
 	@echo "venv: installing the locked dependencies into .venv"
 	@$(PYTHON) -c "" 2>/dev/null || { rm -rf .venv; /usr/bin/python3 -m venv .venv; }
-	@$(PIP) install --root-user-action=ignore --require-hashes -r .lock/dev.txt
+	@$(PIP) install --root-user-action=ignore --no-deps --require-hashes -r .lock/dev.txt
 	@$(PIP) install --root-user-action=ignore --no-deps --no-build-isolation -e .
 	@touch $@
 
