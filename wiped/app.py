@@ -24,35 +24,39 @@ from typing import Any
 import structlog
 
 import wiped
-from wiped.api.identity import Access
+from wiped.api.http.identity import Access
 from wiped.api.metrics import Metrics, MetricsServer
 from wiped.api.server import ApiServer
 from wiped.attest.signing import Ed25519Signer, generate_key
-from wiped.conduct.announce import Hub
-from wiped.conduct.clockwork import Clockwork
-from wiped.conduct.delivering import Delivering, warn_of_ending_holds
-from wiped.conduct.reconcile import Reconciler
-from wiped.conduct.service import Service
+from wiped.conduct.progress import Hub
+from wiped.conduct.service.service import Service
+from wiped.conduct.sweep.notices import Delivering, warn_of_ending_holds
+from wiped.conduct.sweep.sweep import Reconciler
+from wiped.conduct.sweep.timer import Clockwork
 from wiped.conduct.world import Issuer, World
 from wiped.config import Settings
 from wiped.config.sections import Feed as FeedSection
 from wiped.config.sections import Retention
-from wiped.erase.client import EraserProcess
 from wiped.errors import ConfigError, InputError
+from wiped.feed.file import FileSource
+from wiped.feed.http import HttpSource
+from wiped.feed.importing import parse_subscriptions
+from wiped.feed.local import LocalFeed
+from wiped.feed.polling import PolledFeed
+from wiped.feed.signed import Verifier
+from wiped.helpers.eraser import EraserProcess
+from wiped.helpers.observer import ObserverProcess
+from wiped.keys.salts import SaltFile
+from wiped.machine.clock import SystemClock
 from wiped.notify.secretfile import read_secrets
 from wiped.notify.webhook import Webhook
-from wiped.observe.client import ObserverProcess
-from wiped.observe.feed.file import FileSource
-from wiped.observe.feed.http import HttpSource
-from wiped.observe.feed.importing import parse_subscriptions
-from wiped.observe.feed.local import LocalFeed
-from wiped.observe.feed.polling import PolledFeed
-from wiped.observe.feed.signed import Verifier
-from wiped.ports import Clock, Eraser, Feed, Fences, Hypervisor, Ledger, Milestones, Observer, Sheets
+from wiped.ports.helpers import Eraser, Observer, Sheets
+from wiped.ports.ledger import Ledger
+from wiped.ports.libvirt import Fences, Hypervisor
+from wiped.ports.machine import Clock, Milestones
+from wiped.ports.outside import Feed
+from wiped.record.helper_files import SheetFiles
 from wiped.record.ledger import SqlLedger
-from wiped.record.salts import SaltFile
-from wiped.record.sheets import SheetFiles
-from wiped.timekeeping import SystemClock
 from wiped.virt.connection import LibvirtHypervisor
 from wiped.virt.fence import FenceFiles
 

@@ -16,7 +16,7 @@ from tests.fakes.clock import FakeClock
 from tests.unit.record.rig import Rig, rig_in, uuid_of
 from wiped.model.subscription import Action, Decision, State
 from wiped.record.phones import blank
-from wiped.record.schema import phones, subscriptions
+from wiped.record.sql.schema import phones, subscriptions
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -10,10 +10,10 @@ import pytest
 from tests.fakes.clock import START
 from tests.unit.record.rig import OTHER, PHONE, decision, domain, record, yes
 from wiped.errors import InputError, InvariantError, RefusedError
-from wiped.model.guards import ClockMemory
+from wiped.model.breaker_and_clock import ClockMemory
 from wiped.model.policy import Safety
 from wiped.model.subscription import State
-from wiped.ports import Ledger
+from wiped.ports.ledger import Ledger
 from wiped.wire.messages import Trimmed
 
 SAFETY = Safety(breaker_max=1, breaker_ratio_percent=0, breaker_window=3_600)

@@ -18,7 +18,7 @@ import pytest
 
 from wiped.errors import HypervisorError
 from wiped.model.inventory import DomainState
-from wiped.ports import Hypervisor
+from wiped.ports.libvirt import Hypervisor
 
 NOBODY = "00000000-1111-4222-8333-444444444444"
 

@@ -16,10 +16,10 @@ from tests.unit.attest.samples import EVIDENCE, RESULTS
 from tests.unit.record.rig import BOB, DAY, OTHER, PHONE, Rig, decision, domain, no, record, yes
 from wiped.errors import InvariantError, RefusedError
 from wiped.model.inventory import ArtefactKind, FileIdentity
-from wiped.model.memory import ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.model.records import ArtefactState, CertificateRecord, Trigger, WipeStep
+from wiped.model.sightings import ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.model.subscription import Action, Hold, State, WipeRequest
-from wiped.ports import Ledger
+from wiped.ports.ledger import Ledger
 
 
 class LedgerContract:

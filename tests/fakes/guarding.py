@@ -9,7 +9,7 @@ from typing import Any
 
 from wiped.decide import breaker as rules
 from wiped.errors import InputError, InvariantError, RefusedError
-from wiped.model.guards import BreakerRecord, ClockMemory, CountedPhone, DueCount
+from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory, CountedPhone, DueCount
 from wiped.model.policy import Safety
 from wiped.model.records import AuditEntry, PhoneRecord
 from wiped.model.subscription import State, Subscription

@@ -9,8 +9,8 @@ from typing import Any
 
 from wiped.errors import InvariantError
 from wiped.model.inventory import FileIdentity
-from wiped.model.memory import PRIVATE, ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.model.records import CertificateRecord, PhoneRecord, WipeRecord, WipeStep
+from wiped.model.sightings import PRIVATE, ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.model.subscription import State
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from wiped.errors import NotFoundError, RefusedError
-from wiped.model.asks import Approval, ApprovalKind, ApprovalState, Drain, Person
+from wiped.model.approvals import Approval, ApprovalKind, ApprovalState, Drain, Person
 from wiped.model.records import PhoneRecord
 from wiped.model.status import RequestsAsked
 from wiped.model.subscription import AccountReference, Hold, WipeRequest
@@ -121,6 +121,3 @@ class FakePromises:
     async def period_report(self, since: datetime, until: datetime) -> dict[str, Any]:
         self._ask("period_report", since, until)
         return {"kind": "period", "wipes": 3}
-
-    def report_html(self, kind: str, value: dict[str, Any]) -> str:
-        return f"<!doctype html><title>{kind}</title>{len(value)}"

@@ -1,4 +1,4 @@
-"""A service for the faces: answers from values that a test sets, and remembers what it was asked. Implements `wiped.api.port.ServicePort`."""
+"""A service for the faces: answers from values that a test sets, and remembers what it was asked. Implements `wiped.ports.service.ServicePort`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.fakes.promises import APPROVAL_ID, FakePromises
-from wiped.attest.chain import GENESIS, HEAD_TYPE, entry_hash
+from wiped.attest.audit_chain import GENESIS, HEAD_TYPE, entry_hash
 from wiped.attest.signing import Ed25519Signer, generate_key, seal
 from wiped.errors import InputError, NotFoundError, RefusedError
-from wiped.model.asks import Person
-from wiped.model.guards import BreakerRecord, ClockMemory, CountedPhone
+from wiped.model.approvals import Person
+from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory, CountedPhone
 from wiped.model.inventory import ArtefactKind, ExtentFacts, FileIdentity, FilesystemFacts
-from wiped.model.memory import ClassifiedImage, OrphanImage
 from wiped.model.outcome import EraseResult, Evidence, Outcome
 from wiped.model.plan import Method, Plan, Refusal, RefusalCode, Retained, Step
 from wiped.model.records import ArtefactRecord, ArtefactState, AuditEntry, CertificateRecord, PhoneRecord, Secret, Trigger, WipeRecord, WipeStep
+from wiped.model.sightings import ClassifiedImage, OrphanImage
 from wiped.model.status import Explanation, HostStatus, WipeAsked, WipeNews, WipeProgress
 from wiped.model.subscription import Action, Decision, Flag, Reason, State, Subscription, SubscriptionRecord
 

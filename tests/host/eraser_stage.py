@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.lab.libvirtfiles import LibvirtFiles
-from wiped.erase.client import EraserProcess, Session
 from wiped.errors import RefusedError
+from wiped.helpers.eraser import EraserProcess, Session
 from wiped.model.inventory import ArtefactKind, FileIdentity
 from wiped.model.outcome import EraseResult, Evidence, Via
 from wiped.model.policy import StorageRules

@@ -8,9 +8,9 @@ import os
 import sys
 from pathlib import Path
 
+from wiped.helpers.observer import ObserverProcess
 from wiped.model.inventory import FileIdentity, LibvirtDirectories
 from wiped.model.policy import StorageRules
-from wiped.observe.client import ObserverProcess
 from wiped.storage.direct import write_ranges
 from wiped.storage.extents import read_extents
 from wiped.storage.keystream import Keystream

@@ -20,7 +20,7 @@ from tests.host.test_review_data import gone
 from tests.lab.privatelibvirt import wait_for
 from tests.lab.rawdevice import Markers
 from tests.lab.stage import ACCOUNT, OPERATOR, STAFF, Product, instant, phone_with_disk
-from wiped.observe.feed.signed import message
+from wiped.feed.signed import message
 
 #: Trouble of the server -> the reason that it is told apart by.
 TROUBLES = (("dies", "cut"), ("half", "partial"), ("garbage", "malformed"), ("error", "status"))

@@ -17,7 +17,7 @@ import pytest
 from tests.host.eraser_stage import SEED, Stage, digest, map_digest, new_uuid, prove, random_file
 from tests.lab.libvirtfiles import Disk
 from wiped.errors import HelperError, RefusedError
-from wiped.link import HelperEnd, Link, connect
+from wiped.helpers.link import HelperEnd, Link, connect
 from wiped.model.outcome import Evidence
 from wiped.wire.framing import encode
 from wiped.wire.messages import (

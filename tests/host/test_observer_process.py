@@ -16,10 +16,10 @@ import pytest
 from tests.host.observing import ARTEFACT, CHILD, directories_in, erase, identity_of, map_digest, observer, request_for, settings_of
 from tests.lab.privatelibvirt import alive, children
 from wiped.errors import HelperError, RefusedError, StorageError
-from wiped.link import connect
+from wiped.helpers.link import connect
+from wiped.helpers.observer import ObserverProcess
 from wiped.model.inventory import DiskSource, DomainFacts, FileIdentity, LibvirtDirectories
 from wiped.model.policy import StorageRules
-from wiped.observe.client import ObserverProcess
 from wiped.storage.extents import ExtentMap
 from wiped.wire.messages import Erase, Failure
 

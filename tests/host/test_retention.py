@@ -14,12 +14,12 @@ from sqlalchemy import update
 
 from tests.fakes.clock import FakeClock
 from tests.unit.record.rig import PHONE, domain
+from wiped.keys.salts import FILE_NAME, SaltFile
+from wiped.keys.slots import SLOT, slot_of
 from wiped.model.records import Trigger, WipeStep
 from wiped.model.subscription import AccountReference, Hold, SubscriptionRecord, WipeRequest
 from wiped.record.ledger import SqlLedger
-from wiped.record.salts import FILE_NAME, SaltFile
-from wiped.record.schema import subscriptions, wipes
-from wiped.record.slots import SLOT, slot_of
+from wiped.record.sql.schema import subscriptions, wipes
 
 ACCOUNT, OTHER = "li.wei@example.org", "somebody.else@example.org"
 WORDS = ("TICKET-4711-of-li-wei", "she wrote that she leaves", "District Court of Li Wei")

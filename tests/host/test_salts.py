@@ -10,9 +10,9 @@ import pytest
 
 from tests.lab.rawdevice import RawFilesystem, occurrences
 from tests.unit.record.rig import ALICE, BOB, PHONE, Rig, rig_in
+from wiped.keys.salts import SaltFile
+from wiped.keys.slots import SLOT, Slot, slot_of
 from wiped.model.subscription import WipeRequest
-from wiped.record.salts import SaltFile
-from wiped.record.slots import SLOT, Slot, slot_of
 
 MakeFs = Callable[..., RawFilesystem]
 

@@ -28,9 +28,9 @@ from wiped.storage.blockdev import (
     stack_identities,
     whole_device_map,
 )
-from wiped.storage.chain import look_at_layer, names_reached, walk_chain
 from wiped.storage.direct import compare_ranges, write_ranges
 from wiped.storage.filesystems import filesystem_facts, provability_reasons
+from wiped.storage.image_chain import look_at_layer, names_reached, walk_chain
 from wiped.storage.kernel import identity_of
 from wiped.storage.keystream import Keystream
 from wiped.storage.locks import is_locked, lock_image

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from oslo_utils.imageutils import format_inspector
 
-from wiped.storage.chain import names_reached, walk_chain
+from wiped.storage.image_chain import names_reached, walk_chain
 from wiped.storage.qcow2 import Qcow2Header, read_qcow2_header
 
 CREATIONS: dict[str, tuple[str, ...]] = {

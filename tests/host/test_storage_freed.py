@@ -16,7 +16,7 @@ from tests.lab.rawdevice import BLOCK, MIB, MKFS_EXT4, Markers, RawFilesystem, m
 from wiped.model.policy import StorageRules
 from wiped.storage.extents import read_extents
 from wiped.storage.filesystems import filesystem_facts
-from wiped.storage.freed import PROBE_BYTES, make_free_space_unreadable, probe_trim
+from wiped.storage.free_space import PROBE_BYTES, make_free_space_unreadable, probe_trim
 from wiped.storage.fsmap import free_space, read_fsmap, trace
 
 MakeFs = Callable[..., RawFilesystem]

@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab.rawdevice import RawFilesystem
 from wiped.errors import RefusedError
-from wiped.storage.chain import look_at_layer
+from wiped.storage.image_chain import look_at_layer
 from wiped.storage.locks import is_locked, lock_image, take_and_drop_write_lease
 from wiped.storage.paths import SafeFile, open_image
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.rawdevice import RawFilesystem
 from wiped.errors import RefusedError
-from wiped.storage.chain import look_at_layer
+from wiped.storage.image_chain import look_at_layer
 from wiped.storage.paths import containing_root, open_beneath, open_image
 
 MakeFs = Callable[..., RawFilesystem]

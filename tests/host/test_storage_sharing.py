@@ -16,11 +16,11 @@ from tests.lab.rawdevice import BLOCK, MIB, Markers, RawFilesystem
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.policy import StorageRules
 from wiped.storage.artefacts import ArtefactMap, map_artefact
-from wiped.storage.chain import look_at_layer
 from wiped.storage.classified import record_name
 from wiped.storage.direct import compare_ranges, write_ranges
 from wiped.storage.extents import ExtentMap, read_extents
 from wiped.storage.filesystems import open_block_device
+from wiped.storage.image_chain import look_at_layer
 from wiped.storage.keystream import Keystream
 from wiped.storage.paths import open_image
 from wiped.storage.sharing import GoldenFiles

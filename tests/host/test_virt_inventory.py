@@ -18,7 +18,7 @@ from tests.lab.phones import BarePhone
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
 from wiped.errors import HypervisorError
 from wiped.model.inventory import DiskSource, DomainState, JobKind
-from wiped.ports import Hypervisor
+from wiped.ports.libvirt import Hypervisor
 from wiped.virt.connection import LibvirtHypervisor
 from wiped.virt.domain_xml import merge, parse_domain
 

@@ -100,7 +100,9 @@ def _build_system(tree: Path, target: Path) -> None:
         _run("systemctl", f"--root={root}", "-q", "mask", *MASKED)
         # The program's environment, as the README makes it, from this machine's package index.
         _run("/usr/bin/python3", "-m", "venv", "--without-pip", str(root / "opt/wiped"))
-        _pip("--python", str(root / "opt/wiped/bin/python"), "install", "-r", str(REPOSITORY / ".lock/run.txt"), "--no-deps", "--require-hashes", "--no-compile")
+        _pip(
+            "--python", str(root / "opt/wiped/bin/python"), "install", "--no-deps", "--require-hashes", "--no-compile", "-r", str(REPOSITORY / ".lock/run.txt")
+        )
         _settle(root, root / "opt/wiped")
         _run("mkfs.ext4", "-q", "-F", "-b", "4096", "-L", "host", "-d", str(root), str(work / "image"), str(SIZE // 1024) + "k")
         (work / "image").rename(target)

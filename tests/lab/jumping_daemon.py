@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wiped import app, logs
 from wiped.config import DEFAULT_PATH, load
-from wiped.timekeeping import SystemClock
+from wiped.machine.clock import SystemClock
 
 
 class SetClock(SystemClock):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from wiped.api.http.problems import HTTP_CODES, STATUS, MalformedError
 from wiped.api.metrics import METRICS
-from wiped.api.problems import HTTP_CODES, STATUS, MalformedError
 from wiped.cli import daemon
 from wiped.cli import main as wipectl
 from wiped.cli.main import command_names
@@ -57,7 +57,7 @@ def _error_codes() -> dict[str, tuple[int, int]]:
     found, kinds = {}, [WipedError]
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
-        if kind.__module__ in ("wiped.errors", "wiped.api.problems"):
+        if kind.__module__ in ("wiped.errors", "wiped.api.http.problems"):
             status = 400 if kind is MalformedError else next((status for error, status in STATUS if issubclass(kind, error)), 500)
             found[kind.code] = (status, kind.exit_code)
     return found

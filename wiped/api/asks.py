@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from wiped.api.documents import Instant, InstantIn, Text, _account, _In, _uuid
 from wiped.errors import InputError
-from wiped.model.asks import GROUNDS, Approval, ApprovalKind, Drain, HoldGround
+from wiped.model.approvals import GROUNDS, Approval, ApprovalKind, Drain, HoldGround
 from wiped.model.status import RequestsAsked
 from wiped.model.subscription import AccountReference, Hold, WipeRequest
 

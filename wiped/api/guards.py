@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from wiped.api.documents import Instant, _In
 from wiped.decide import breaker as rules
 from wiped.decide import clock as clock_rules
-from wiped.model.guards import BreakerRecord, ClockMemory
+from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory
 
 
 class ReleaseIn(_In):

@@ -11,15 +11,15 @@ from pydantic import BaseModel
 
 from wiped.api import documents as doc
 from wiped.api import guards, images, shaping
-from wiped.api.explaining import explain_out
-from wiped.api.openapi import openapi
-from wiped.api.port import ServicePort
-from wiped.api.problems import from_error
+from wiped.api.http.bodies import CALLER, MAX_BODY, MAX_IMPORT, as_items, as_json, bytes_of, check_key, may_read, number_of, parsed, person_of, uuid_of
+from wiped.api.http.openapi import openapi
+from wiped.api.http.problems import from_error
 from wiped.api.promises import PromiseHandlers
-from wiped.api.reading import CALLER, MAX_BODY, MAX_IMPORT, as_items, as_json, bytes_of, check_key, may_read, number_of, parsed, person_of, uuid_of
-from wiped.api.routes import OPERATIONS
+from wiped.api.v1.explain import explain_out
+from wiped.api.v1.routes import OPERATIONS
 from wiped.errors import WipedError
 from wiped.model.subscription import SubscriptionRecord
+from wiped.ports.service import ServicePort
 
 #: (bytes of an import file, its form or "") -> records; `observe.feed.importing.parse_subscriptions`, handed in.
 ParseImport = Callable[[bytes, str], tuple[SubscriptionRecord, ...]]

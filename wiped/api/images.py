@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wiped.api.documents import Instant, Text, _In, _uuid
-from wiped.model.memory import ClassifiedImage, OrphanImage
+from wiped.model.sightings import ClassifiedImage, OrphanImage
 
 
 class ClassifyIn(_In):

@@ -18,13 +18,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.exposition import choose_encoder
 
 import wiped
-from wiped.api.port import ServicePort
 from wiped.errors import ConfigError, WipedError
 from wiped.model.outcome import Outcome
 from wiped.model.plan import RefusalCode
 from wiped.model.records import FINAL_STEPS, WipeRecord, WipeStep
 from wiped.model.status import HostStatus
 from wiped.model.subscription import State
+from wiped.ports.service import ServicePort
 
 log = structlog.get_logger(room="metrics")
 

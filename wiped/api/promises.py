@@ -7,13 +7,13 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel
 
-from wiped.api import asks, shaping
+from wiped.api import asks, report_page, shaping
 from wiped.api.documents import instant_in
-from wiped.api.identity import Role
-from wiped.api.once import Remembering
-from wiped.api.reading import CALLER, MAX_BODY, as_items, as_json, bytes_of, may_read, parsed, person_of, uuid_of
+from wiped.api.http.bodies import CALLER, MAX_BODY, as_items, as_json, bytes_of, may_read, parsed, person_of, uuid_of
+from wiped.api.http.idempotency import Remembering
+from wiped.api.http.identity import Role
 from wiped.errors import InputError
-from wiped.model.asks import UNDISCLOSED
+from wiped.model.approvals import UNDISCLOSED
 from wiped.model.subscription import AccountReference
 
 
@@ -195,5 +195,5 @@ class PromiseHandlers(Remembering):
     def _report(self, kind: str, value: dict[str, Any], form: str) -> web.Response:
         headers = {"Cache-Control": "no-store"}
         if form == "html":
-            return web.Response(text=self._service.report_html(kind, value), content_type="text/html", charset="utf-8", headers=headers)
+            return web.Response(text=report_page.page(kind, value), content_type="text/html", charset="utf-8", headers=headers)
         return web.json_response(value, headers=headers)

@@ -15,13 +15,13 @@ import structlog
 from aiohttp import web
 
 from wiped.api.handlers import Handlers, ParseImport
-from wiped.api.identity import Access, caller_of_request
-from wiped.api.openapi import Operation
-from wiped.api.port import ServicePort
-from wiped.api.problems import from_error, from_http, problem
-from wiped.api.reading import CALLER, MAX_IMPORT
-from wiped.api.routes import OPERATIONS
+from wiped.api.http.bodies import CALLER, MAX_IMPORT
+from wiped.api.http.identity import Access, caller_of_request
+from wiped.api.http.openapi import Operation
+from wiped.api.http.problems import from_error, from_http, problem
+from wiped.api.v1.routes import OPERATIONS
 from wiped.errors import ConfigError, WipedError
+from wiped.ports.service import ServicePort
 
 log = structlog.get_logger(room="api")
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from rich.live import Live
 from rich.text import Text
 
-from wiped.attest.chain import Head, entry_line, follow
+from wiped.attest.audit_chain import Head, entry_line, follow
 from wiped.attest.signing import open_envelope
 from wiped.cli import tables
 from wiped.cli.client import Client, part
@@ -272,13 +272,13 @@ async def audit_tail(ctx: Context, last: int) -> int:
 
 async def audit_export(ctx: Context, directory: str) -> int:
     """`wipectl audit export DIR`: what `audit verify DIR` reads. The chain is verified on the way."""
-    from wiped.record import auditlog  # noqa: PLC0415 - the ledger's libraries are for the audit commands alone
+    from wiped.record import audit  # noqa: PLC0415 - the ledger's libraries are for the audit commands alone
 
     head = Head()
     try:
         os.makedirs(directory, mode=0o750, exist_ok=True)
         async with ctx.daemon() as client:
-            with open(os.path.join(directory, auditlog.ENTRIES_FILE), "wb") as file:  # noqa: ASYNC230 - nothing else runs on this loop
+            with open(os.path.join(directory, audit.ENTRIES_FILE), "wb") as file:  # noqa: ASYNC230 - nothing else runs on this loop
                 while items := (await client.get("/v1/audit", after=head.seq, limit=_PAGE))["items"]:
                     entries = [AuditEntry(**item) for item in items]
                     head = follow(head, entries)
@@ -289,8 +289,8 @@ async def audit_export(ctx: Context, directory: str) -> int:
             pem = await client.bytes("GET", "/v1/key")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=directory) from error
-    _write(os.path.join(directory, auditlog.HEAD_FILE), signed)
-    _write(os.path.join(directory, auditlog.KEY_FILE), pem)
+    _write(os.path.join(directory, audit.HEAD_FILE), signed)
+    _write(os.path.join(directory, audit.KEY_FILE), pem)
     document = {"directory": directory, "seq": head.seq, "hash": head.hash, "at": head.at}
     ctx.screen.show(document, facts((("exported to", directory), ("entries", head.seq), ("hash", head.hash))))
     return 0
@@ -299,7 +299,7 @@ async def audit_export(ctx: Context, directory: str) -> int:
 async def audit_verify(ctx: Context, directory: str, key: str) -> int:
     """`wipectl audit verify [DIR]`: offline on an exported directory, else what the daemon shows."""
     if directory:
-        from wiped.record.auditlog import verify_directory  # noqa: PLC0415 - the ledger's libraries are for this command alone
+        from wiped.record.audit import verify_directory  # noqa: PLC0415 - the ledger's libraries are for this command alone
 
         head = verify_directory(directory, _read(key) if key else None)
     else:

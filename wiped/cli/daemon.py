@@ -51,7 +51,7 @@ def _line() -> socket.socket:
 
 
 def _helper(program: str, config: str) -> int:
-    from wiped.link import peer_uid  # noqa: PLC0415 - see _run
+    from wiped.helpers.link import peer_uid  # noqa: PLC0415 - see _run
     from wiped.model.inventory import LibvirtDirectories  # noqa: PLC0415 - see _run
 
     rules = load_storage_rules(config)

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from wiped.cli import asking
 from wiped.cli.options import Ctx, Out, Phone, group
-from wiped.model.asks import HoldGround
+from wiped.model.approvals import HoldGround
 
 Reason = Annotated[str, Parameter(help="why, for people; sealed in the ledger, never in a log")]
 MaybePhone = Annotated[str, Parameter(name="PHONE", help="UUID or name; or --account", allow_leading_hyphen=True)]

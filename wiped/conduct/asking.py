@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from wiped.conduct import approving
-from wiped.conduct.reconcile import Reconciler
+from wiped.conduct import second_person
+from wiped.conduct.sweep.sweep import Reconciler
 from wiped.conduct.world import World
 from wiped.decide import refusal
 from wiped.errors import InputError, NotFoundError, RefusedError
-from wiped.model.asks import ASKED, GROUNDS, UNDISCLOSED, ApprovalKind, Drain, HoldGround, Person, RequestKind
+from wiped.model.approvals import ASKED, GROUNDS, UNDISCLOSED, ApprovalKind, Drain, HoldGround, Person, RequestKind
 from wiped.model.canonical import digest
 from wiped.model.plan import RefusalCode
 from wiped.model.records import COMMITTED_STEPS, PhoneRecord
 from wiped.model.status import RequestsAsked
 from wiped.model.subscription import AccountReference, Hold, WipeRequest
-from wiped.ports import PromiseLedger
+from wiped.ports.ledger import PromiseLedger
 
 
 class Asking:
@@ -32,7 +32,7 @@ class Asking:
 
     @property
     def _promises(self) -> PromiseLedger:
-        return approving.promises_of(self._world)
+        return second_person.promises_of(self._world)
 
     async def _known(self, uuid: str) -> PhoneRecord:
         phone = await self._world.ledger.phone(uuid)
@@ -43,7 +43,7 @@ class Asking:
     # -- operators' own
     async def _mark(self, uuid: str, reason: str, person: Person, *, suspended: bool | None = None, protected: bool | None = None) -> PhoneRecord:
         await self._known(uuid)
-        await self._world.ledger.mark(uuid, suspended=suspended, protected=protected, reason=approving.why(reason), operator=person.name)
+        await self._world.ledger.mark(uuid, suspended=suspended, protected=protected, reason=second_person.why(reason), operator=person.name)
         await self._reconciler.decide_now(uuid)
         self._nudge()
         return await self._known(uuid)
@@ -97,7 +97,7 @@ class Asking:
         waiting = await self._waits(asked, now) if kind != RequestKind.LEAK else ()
         approval = None
         if waiting:
-            approval = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.WIPE, subject=base, uuids=waiting, reason=reason)
+            approval = await second_person.ask_for(self._world, self._promises, person, kind=ApprovalKind.WIPE, subject=base, uuids=waiting, reason=reason)
         recorded = {request.id for _, request in asked}
         return RequestsAsked(tuple(item for item in await self._promises.requests() if item[1].id in recorded), approval)
 
@@ -141,12 +141,12 @@ class Asking:
         manual = {request.id for _, request in await self._promises.requests(uuid=uuid) if request.kind == RequestKind.MANUAL}
         for waiting in await self._promises.approvals():
             if waiting.subject in manual:  # it was asked for already, and waits
-                raise approving.needs_another(self._world, waiting, "wiping a phone whose term still runs")
+                raise second_person.needs_another(self._world, waiting, "wiping a phone whose term still runs")
         request = WipeRequest(base, RequestKind.MANUAL, GROUNDS[RequestKind.MANUAL][0], now, operator=person.name)
         await self._world.ledger.add_request(uuid, request, reference=ticket, reason=reason, operator=person.name)
-        asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.WIPE, subject=base, uuids=(uuid,), reason=reason)
+        asked = await second_person.ask_for(self._world, self._promises, person, kind=ApprovalKind.WIPE, subject=base, uuids=(uuid,), reason=reason)
         await self._reconciler.decide_now(uuid)
-        return approving.needs_another(self._world, asked, "wiping a phone whose term still runs")
+        return second_person.needs_another(self._world, asked, "wiping a phone whose term still runs")
 
     async def requests(self, uuid: str = "") -> tuple[tuple[str, WipeRequest, dict[str, str]], ...]:
         """Open requests of one phone or of all, with what people wrote."""
@@ -182,9 +182,9 @@ class Asking:
         if hold is None:
             raise NotFoundError("no such hold is in force", where="hold")
         phones = (hold.uuid,) if hold.uuid else ()
-        asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.HOLD_RELEASE, subject=hold_id, uuids=phones,
-                                        reason=approving.why(reason), fingerprint=digest(["hold", hold_id]))  # fmt: skip
-        raise approving.needs_another(self._world, asked, "releasing a legal hold")
+        asked = await second_person.ask_for(self._world, self._promises, person, kind=ApprovalKind.HOLD_RELEASE, subject=hold_id, uuids=phones,
+                                        reason=second_person.why(reason), fingerprint=digest(["hold", hold_id]))  # fmt: skip
+        raise second_person.needs_another(self._world, asked, "releasing a legal hold")
 
     # -- drains
     async def start_drain(self, at: datetime, *, product: str, reason: str, person: Person) -> Drain:
@@ -193,8 +193,8 @@ class Asking:
         if at <= self._world.clock.now():
             raise InputError("must lie ahead: a drain is announced in advance", where="at")
         drain = Drain(self._world.randomness.identifier(), at, product, operator=person.name)
-        drain = await self._promises.announce_drain(drain, reason=approving.why(reason))
-        await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN, subject=drain.id, uuids=(), reason=reason,
+        drain = await self._promises.announce_drain(drain, reason=second_person.why(reason))
+        await second_person.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN, subject=drain.id, uuids=(), reason=reason,
                                 fingerprint=digest(["drain", drain.id]))  # fmt: skip
         self._nudge()
         return drain
@@ -210,6 +210,6 @@ class Asking:
             raise NotFoundError("no such drain is in force", where="drain")
         if self._world.clock.now() >= drain.at:
             raise InputError("it has begun: it can be cancelled until its date only", where="drain")
-        asked = await approving.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN_CANCEL, subject=drain_id, uuids=(),
-                                        reason=approving.why(reason), fingerprint=digest(["drain", drain_id]))  # fmt: skip
-        raise approving.needs_another(self._world, asked, "cancelling a drain")
+        asked = await second_person.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN_CANCEL, subject=drain_id, uuids=(),
+                                        reason=second_person.why(reason), fingerprint=digest(["drain", drain_id]))  # fmt: skip
+        raise second_person.needs_another(self._world, asked, "cancelling a drain")

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import structlog
 
-from wiped.conduct import approving, deciding
+from wiped.conduct import decisions, second_person
 from wiped.conduct.world import World
 from wiped.decide import breaker, clock
 from wiped.errors import LedgerError
-from wiped.model.asks import Approval
-from wiped.model.guards import BreakerRecord, ClockMemory, ClockReading
+from wiped.model.approvals import Approval
+from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory, ClockReading
 from wiped.model.plan import RefusalCode
 from wiped.model.subscription import Action, Decision, LifecycleFacts, State
 
@@ -33,7 +33,7 @@ async def count(world: World, uuids: Iterable[str]) -> frozenset[str]:
     found: list[tuple[str, int]] = []
     for uuid in uuids:
         try:
-            known = await deciding.fresh(world, uuid)
+            known = await decisions.fresh(world, uuid)
             if known is not None and is_newly_due(world, known[0]):
                 found.append((uuid, known[0].generation))
         except LedgerError:
@@ -46,7 +46,7 @@ async def count(world: World, uuids: Iterable[str]) -> frozenset[str]:
 
 def is_newly_due(world: World, facts: LifecycleFacts) -> bool:
     """Whether the phone counts: it would be wiped now, by time or feed, were the breaker closed."""
-    return breaker.newly_due(deciding.decided(world, replace(facts, breaker_open=False), world.clock.now()))
+    return breaker.newly_due(decisions.decided(world, replace(facts, breaker_open=False), world.clock.now()))
 
 
 async def count_known(world: World, found: list[tuple[str, int]]) -> None:
@@ -70,7 +70,7 @@ async def stands(world: World, waiting: Approval) -> str:
 
 async def release(world: World, approval: Approval, *, approver: str) -> BreakerRecord:
     """Two people let exactly the phones go that waited when it was asked for. Raises RefusedError(drift) when others wait by now."""
-    words = await approving.promises_of(world).words(approval.id)
+    words = await second_person.promises_of(world).words(approval.id)
     before = await world.ledger.release_breaker(world.clock.now(), fingerprint=approval.fingerprint, reason=words.get("reason", "-"),
                                                 operator=approval.asked_by, approver=approver)  # fmt: skip
     phones = [phone.uuid for phone in before.waiting]

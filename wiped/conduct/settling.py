@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from wiped.conduct import disposing, images
-from wiped.conduct.reconcile import Reconciler
+from wiped.conduct.service import images, quarantine
+from wiped.conduct.sweep.sweep import Reconciler
 from wiped.conduct.world import World
-from wiped.model.asks import Person
-from wiped.model.memory import PRIVATE, ClassifiedImage, OrphanImage
+from wiped.model.approvals import Person
 from wiped.model.records import WipeRecord
+from wiped.model.sightings import PRIVATE, ClassifiedImage, OrphanImage
 
 
 class Settling:
@@ -38,4 +38,4 @@ class Settling:
 
     async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, person: Person) -> WipeRecord:
         """Accept what cannot be proven. Takes two people: raises RefusedError(needs-approval) once the wish was recorded, and as `disposing.ask`."""
-        raise await disposing.ask(self._world, uuid, reason=reason, reference=reference, confirm=confirm, person=person)
+        raise await quarantine.ask(self._world, uuid, reason=reason, reference=reference, confirm=confirm, person=person)

@@ -7,10 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from wiped.model.guards import ClockMemory
+from wiped.model.breaker_and_clock import ClockMemory
 from wiped.model.policy import Policy, Safety, StorageRules
 from wiped.model.subscription import FeedStatus
-from wiped.ports import Announcer, Clock, Eraser, Feed, Fences, Hypervisor, Ledger, Milestones, Observer, PromiseLedger, Randomness, Sheets, Signer
+from wiped.ports.helpers import Eraser, Observer, Sheets
+from wiped.ports.ledger import Ledger, PromiseLedger
+from wiped.ports.libvirt import Fences, Hypervisor
+from wiped.ports.machine import Announcer, Clock, Milestones, Randomness
+from wiped.ports.outside import Feed
+from wiped.ports.proofs import Signer
 
 #: How long the eraser's locks are asked for before an image counts as in use (a killed eraser finishes its I/O first), and the pause between, seconds.
 LOCK_PATIENCE = 30.0

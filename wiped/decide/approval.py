@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from wiped.model.asks import Approval, ApprovalState, Person
+from wiped.model.approvals import Approval, ApprovalState, Person
 from wiped.model.canonical import digest
 from wiped.model.plan import Refusal, RefusalCode
 from wiped.model.policy import Safety

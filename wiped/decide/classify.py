@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from wiped.decide.refusal import refusal_of_problem
 from wiped.model.inventory import DiskSource, DomainFacts, DomainState, FoundArtefact, Inventory
-from wiped.model.memory import PRIVATE
 from wiped.model.plan import Refusal, RefusalCode
+from wiped.model.sightings import PRIVATE
 
 #: The UUID of no domain: what is surveyed under it has no owner but others.
 NOBODY = "00000000-0000-0000-0000-000000000000"

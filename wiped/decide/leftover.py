@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from wiped.decide.classify import found_at
 from wiped.model.inventory import Inventory
-from wiped.model.memory import GOLDEN, RememberedFile
 from wiped.model.plan import Plan, Refusal, RefusalCode
+from wiped.model.sightings import GOLDEN, RememberedFile
 
 _WAYS = (
     "name it in the phone's persistent definition and it is erased with the phone, remove it yourself, or say that it is everybody's: wipectl images "

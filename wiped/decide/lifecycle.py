@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 
 from wiped.decide import approval, window
 from wiped.decide.triggers import Term, Trigger, asked_at, binding, binds, of_request, term
-from wiped.model.asks import FENCING, RequestKind
+from wiped.model.approvals import FENCING, RequestKind
 from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import (
     Action,

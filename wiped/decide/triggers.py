@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from wiped.decide import approval
-from wiped.model.asks import ERASING, FIRST, RequestKind
+from wiped.model.approvals import ERASING, FIRST, RequestKind
 from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import LifecycleFacts, Subscription, WipeRequest
 

@@ -26,10 +26,10 @@ from wiped.model.inventory import (
     Inventory,
     JobKind,
 )
-from wiped.model.memory import GOLDEN, RememberedFile
 from wiped.model.outcome import Outcome, ReasonCode, ResidualCode
 from wiped.model.plan import Method, Plan, RefusalCode, Retained, Step
 from wiped.model.policy import StorageRules
+from wiped.model.sightings import GOLDEN, RememberedFile
 
 #: Where a survey brought no extents: only their being there is asked for.
 _NO_EXTENTS = ExtentFacts(0, 0, (), "")

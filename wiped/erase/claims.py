@@ -17,7 +17,7 @@ from typing import Final
 
 from wiped.erase import named
 from wiped.erase.bounds import Bound, Places, below, bound_of
-from wiped.erase.documents import Shelf, are_folders_current, is_current
+from wiped.erase.libvirt_files import Shelf, are_folders_current, is_current
 from wiped.erase.templated import Templated
 from wiped.errors import RefusedError
 from wiped.model.inventory import BlockFacts, FileIdentity, LibvirtDirectories

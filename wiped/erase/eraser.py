@@ -24,9 +24,9 @@ from wiped.erase.locking import LOCKED, MAX_STEPS, RENAMED, Held, alone, lock_al
 from wiped.erase.overwrite import MAX_PASSES, Interrupted, Order, overwrite
 from wiped.erase.ownership import claims_for
 from wiped.erase.remove import evidence_faults, give_back, remove, still_as_proven
-from wiped.erase.trimming import trim
+from wiped.erase.trim import trim
 from wiped.errors import HelperError, RefusedError, WipedError
-from wiped.link import HelperEnd, failure_of
+from wiped.helpers.link import HelperEnd, failure_of
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.outcome import EraseResult, ReasonCode
 from wiped.model.plan import Refusal, RefusalCode

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from wiped.erase.claims import Claims
-from wiped.erase.documents import saved_domain
+from wiped.erase.libvirt_files import saved_domain
 from wiped.erase.opening import LOCKED, MISSING, RENAMED, Opened, find, is_in_bounds
 from wiped.erase.remove import clear_apart
 from wiped.errors import InputError, RefusedError, StorageError

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from wiped.erase.claims import Claims, Why
-from wiped.erase.documents import Document, names_in, saved_domain_at, unreadable
+from wiped.erase.libvirt_files import Document, names_in, saved_domain_at, unreadable
 from wiped.erase.pools import every_location
 from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import DiskSource, DomainFacts, FileIdentity
 from wiped.storage.blockdev import aliases, block_facts, stack_identities
 from wiped.storage.blockstack import DeviceTree
-from wiped.storage.chain import names_reached
+from wiped.storage.image_chain import names_reached
 from wiped.storage.kernel import identity_of
 from wiped.storage.mounts import real_path
 from wiped.virt.places import CREDENTIALS

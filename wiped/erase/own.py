@@ -14,13 +14,13 @@ from typing import Final
 
 from wiped.erase.bounds import below
 from wiped.erase.claims import Claims, Grant, Why
-from wiped.erase.documents import Document
+from wiped.erase.libvirt_files import Document
 from wiped.erase.pools import one_location
 from wiped.erase.remembered import read_records
 from wiped.model.inventory import DiskSource, FileIdentity
 from wiped.model.plan import RefusalCode
-from wiped.storage.chain import walk_chain
 from wiped.storage.classified import classified_as
+from wiped.storage.image_chain import walk_chain
 from wiped.storage.kernel import identity_of
 
 #: `nvdimm`: a memory device whose bytes are a file and stay after the guest.

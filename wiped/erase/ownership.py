@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from wiped.erase.bounds import Places
 from wiped.erase.claims import Claims
-from wiped.erase.documents import read_shelf, saved_domain
+from wiped.erase.libvirt_files import read_shelf, saved_domain
 from wiped.erase.others import claim_others, claim_overlaps, claim_secrets
 from wiped.erase.own import claim_bases, claim_by_uuid, claim_own
 from wiped.erase.pools import golden_directories

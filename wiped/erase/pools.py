@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from wiped.erase.documents import unreadable
+from wiped.erase.libvirt_files import unreadable
 from wiped.model.inventory import DiskSource
 from wiped.virt.pool_xml import DIRECTORY_TYPES, PoolFacts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from wiped.model.asks import Approval, Drain
+from wiped.model.approvals import Approval, Drain
 from wiped.model.records import PhoneRecord, WipeRecord, WipeStep
 from wiped.model.subscription import Decision, Hold, Subscription, WipeRequest
 

@@ -12,7 +12,7 @@ from wiped.model.inventory import DomainFacts, Inventory, LibvirtDirectories
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
 from wiped.observe.places import directories as whole
-from wiped.observe.places import disks, keys, logs, memory
+from wiped.observe.places import disks, keys, logs, ram
 from wiped.observe.places.look import Look
 from wiped.observe.pools import read_pools
 from wiped.observe.reach import Reach
@@ -34,13 +34,13 @@ def survey(domain: DomainFacts, others: Sequence[DomainFacts], rules: StorageRul
     disks.find_disks(look, (file.path for file in own if file.kind == "install-media"))
     logs.find_nvram(look)
     logs.find_console_logs(look)
-    memory.find_managed_save(look)
-    memory.find_stray_saves(look)
-    memory.find_snapshot_memory(look)
-    conf = memory.qemu_conf(look)
+    ram.find_managed_save(look)
+    ram.find_stray_saves(look)
+    ram.find_snapshot_memory(look)
+    conf = ram.qemu_conf(look)
     if conf is not None:
-        memory.find_dumps(look, conf)
-        memory.find_memory_backing(look, conf)
+        ram.find_dumps(look, conf)
+        ram.find_memory_backing(look, conf)
     keys.find_tpm(look)
     logs.find_logs_by_name(look)
     whole.find_shared(look)
@@ -52,5 +52,5 @@ def survey(domain: DomainFacts, others: Sequence[DomainFacts], rules: StorageRul
     for path, reason in list(reach.unclear.items())[:MAX_UNCLEAR]:
         # The eraser would refuse everything because of them, so the phone is better not stopped at all.
         look.problem(RefusalCode.UNREADABLE, path, reason)
-    swapped = memory.swapped_bytes(domain, directories, runs=look.runs)
+    swapped = ram.swapped_bytes(domain, directories, runs=look.runs)
     return Inventory(domain=domain, artefacts=look.finished(), problems=tuple(dict.fromkeys(look.problems)), swap_bytes=swapped)

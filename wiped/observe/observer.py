@@ -16,7 +16,7 @@ import threading
 import time
 
 from wiped.errors import HelperError, StorageError, WipedError
-from wiped.link import HelperEnd, failure_of
+from wiped.helpers.link import HelperEnd, failure_of
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.policy import StorageRules
 from wiped.observe.image import survey

@@ -16,7 +16,7 @@ from wiped.observe.pools import Pools, read_pools
 from wiped.observe.reading import list_names, read_saved_domain
 from wiped.storage.blockdev import aliases, block_facts
 from wiped.storage.blockstack import DeviceTree
-from wiped.storage.chain import Reached, names_reached
+from wiped.storage.image_chain import Reached, names_reached
 from wiped.storage.kernel import identity_of
 from wiped.virt.places import is_log, qemu_log_names, rotated_from, secret_files, swtpm_log
 

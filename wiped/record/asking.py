@@ -12,16 +12,17 @@ from sqlalchemy import Connection, func, select, text, update
 
 from wiped.decide import approval as rules
 from wiped.errors import InputError, NotFoundError, RefusedError
-from wiped.model.asks import Approval, ApprovalKind, ApprovalState, Drain
+from wiped.model.approvals import Approval, ApprovalKind, ApprovalState, Drain
 from wiped.model.instants import instant_text, parse_instant
 from wiped.model.plan import RefusalCode
 from wiped.model.subscription import AccountReference, Hold, Subscription, WipeRequest
-from wiped.ports import Clock, Pseudonyms
-from wiped.record import asks, auditlog, outbox
-from wiped.record.database import Database
+from wiped.ports.machine import Clock
+from wiped.ports.proofs import Pseudonyms
+from wiped.record import asks, audit, outbox
 from wiped.record.phones import known, touch
-from wiped.record.rows import AnyRow, hold_of, request_of, subscription_of
-from wiped.record.schema import approvals, drains, hold_accounts, holds, host_notes, phones, requests, subscriptions
+from wiped.record.sql.database import Database
+from wiped.record.sql.rows import AnyRow, hold_of, request_of, subscription_of
+from wiped.record.sql.schema import approvals, drains, hold_accounts, holds, host_notes, phones, requests, subscriptions
 
 #: (kind of words, slot, sealed words).
 Words = tuple[str, str, bytes]
@@ -78,7 +79,7 @@ def close_request(connection: Connection, request_id: str, now: datetime, *, cod
         return
     connection.execute(update(requests).where(requests.c.id == request_id).values(closed_at=now))
     touch(connection, row.uuid)
-    auditlog.append(connection, "request-closed", {"id": request_id, "uuid": row.uuid, "code": code, "operator": operator}, now)
+    audit.append(connection, "request-closed", {"id": request_id, "uuid": row.uuid, "code": code, "operator": operator}, now)
 
 
 def approve_request(connection: Connection, request_id: str, now: datetime, *, approver: str, until: datetime, fingerprint: str) -> None:
@@ -97,7 +98,7 @@ def approve_request(connection: Connection, request_id: str, now: datetime, *, a
     connection.execute(update(requests).where(requests.c.id == request_id).values(**values))
     touch(connection, row.uuid)
     told = {"id": request_id, "uuid": row.uuid, "approved": given, "approver": approver, "fingerprint": fingerprint, "operator": row.operator}
-    auditlog.append(connection, "request-approved" if given else "request-unapproved", told, now)
+    audit.append(connection, "request-approved" if given else "request-unapproved", told, now)
 
 
 # -- holds on accounts
@@ -119,7 +120,7 @@ def link_holds(connection: Connection, owner: str, account: str, uuid: str, now:
     )  # fmt: skip
     for hold_id in connection.execute(query).scalars().all():
         connection.execute(hold_accounts.insert().prefix_with("OR IGNORE").values(hold_id=hold_id, account=account))
-        auditlog.append(connection, "hold-reaches", {"id": hold_id, "uuid": uuid, "account": account}, now)
+        audit.append(connection, "hold-reaches", {"id": hold_id, "uuid": uuid, "account": account}, now)
 
 
 def of_account(connection: Connection, account: str) -> tuple[Hold, ...]:
@@ -209,7 +210,7 @@ def ask(connection: Connection, asked: Approval, words: Sequence[Words], now: da
         )
     )
     keep_words(connection, asked.id, words)
-    auditlog.append(connection, "approval-asked", _told(asked), now)
+    audit.append(connection, "approval-asked", _told(asked), now)
     outbox.approval_asked(connection, asked, now)
     return asked
 
@@ -240,7 +241,7 @@ def agree(connection: Connection, approval_id: str, name: str, now: datetime, *,
     after = replace(after, state=ApprovalState.APPROVED if enough else ApprovalState.PENDING, decided_at=now if enough else None)
     values = {"agreed": list(after.approvals), "state": str(after.state), "decided_at": after.decided_at}
     connection.execute(update(approvals).where(approvals.c.id == approval_id).values(**values))
-    auditlog.append(connection, "approval-given", {**_told(found), "approver": name, "enough": enough}, now)
+    audit.append(connection, "approval-given", {**_told(found), "approver": name, "enough": enough}, now)
     for uuid in after.uuids:
         touch(connection, uuid)
     return after
@@ -253,12 +254,12 @@ def settle(connection: Connection, approval_id: str, state: ApprovalState, now: 
         if found.state is not ApprovalState.PENDING or found.fingerprint == fingerprint:
             return found
         connection.execute(update(approvals).where(approvals.c.id == approval_id).values(fingerprint=fingerprint, agreed=[]))
-        auditlog.append(connection, "approval-changed", {**_told(found), "fingerprint": fingerprint, "was": found.fingerprint}, now)
+        audit.append(connection, "approval-changed", {**_told(found), "fingerprint": fingerprint, "was": found.fingerprint}, now)
         return replace(found, fingerprint=fingerprint, approvals=())
     if found.state is not ApprovalState.PENDING:
         return found
     connection.execute(update(approvals).where(approvals.c.id == approval_id).values(state=str(state), decided_at=now))
-    auditlog.append(connection, "approval-settled", {**_told(found), "state": str(state), "approver": operator}, now)
+    audit.append(connection, "approval-settled", {**_told(found), "state": str(state), "approver": operator}, now)
     for uuid in found.uuids:
         touch(connection, uuid)
     return replace(found, state=state, decided_at=now)
@@ -274,7 +275,7 @@ def shorten(connection: Connection, uuid: str, generation: int, terms: Mapping[s
     connection.execute(update(subscriptions).where(*own).values(expires_at=expires, first_recorded_at=now, revision=row.revision + 1))
     touch(connection, uuid)
     told = {"uuid": uuid, "generation": generation, "was": terms["was"], "expires_at": terms["expires"], "operator": operator, "approver": approver}
-    auditlog.append(connection, "term-shortened", told, now)
+    audit.append(connection, "term-shortened", told, now)
     return subscription_of(connection.execute(select(subscriptions).where(*own)).one())
 
 
@@ -312,7 +313,7 @@ def announce(connection: Connection, drain: Drain, words: Sequence[Words], now: 
     )
     keep_words(connection, drain.id, words)
     told = {"id": drain.id, "product": drain.product, "at": instant_text(drain.at), "operator": drain.operator}
-    auditlog.append(connection, "drain-announced", told, now)
+    audit.append(connection, "drain-announced", told, now)
     outbox.drain_told(connection, announced, now)
     _touch_all(connection)
     return announced
@@ -329,10 +330,10 @@ def change(connection: Connection, drain_id: str, now: datetime, *, approver: st
         if now >= row.at:
             raise InputError("it has begun: it can be cancelled until its date only", where="drain")
         connection.execute(update(drains).where(drains.c.id == drain_id).values(cancelled_at=now))
-        auditlog.append(connection, "drain-cancelled", {"id": drain_id, "operator": operator, "approver": approver}, now)
+        audit.append(connection, "drain-cancelled", {"id": drain_id, "operator": operator, "approver": approver}, now)
     elif approver and not row.approved:
         connection.execute(update(drains).where(drains.c.id == drain_id).values(approved=True, approver=approver))
-        auditlog.append(connection, "drain-approved", {"id": drain_id, "operator": row.operator, "approver": approver}, now)
+        audit.append(connection, "drain-approved", {"id": drain_id, "operator": row.operator, "approver": approver}, now)
     found = drain_of(connection.execute(select(drains).where(drains.c.id == drain_id)).one())
     if cancelled:
         outbox.drain_told(connection, found, now)

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, select, text, update
 
 from wiped.errors import NotFoundError
 from wiped.model.subscription import Hold, WipeRequest
-from wiped.record import auditlog, outbox
+from wiped.record import audit, outbox
 from wiped.record.phones import known, touch
-from wiped.record.rows import AnyRow, hold_of
-from wiped.record.schema import holds, phones, requests, sealed_notes, subscriptions
+from wiped.record.sql.rows import AnyRow, hold_of
+from wiped.record.sql.schema import holds, phones, requests, sealed_notes, subscriptions
 
 #: A pseudonym and the words sealed under its key; None where no words were given.
 Sealed = tuple[str, bytes] | None
@@ -39,7 +39,7 @@ def mark(connection: Connection, uuid: str, values: Mapping[str, Any], now: date
         return
     connection.execute(update(phones).where(phones.c.uuid == uuid).values(**news, touches=phones.c.touches + 1))
     keep_note(connection, uuid, "marked", "", sealed)
-    auditlog.append(connection, "marked", {"uuid": uuid, **news, "cause": cause, "operator": operator}, now)
+    audit.append(connection, "marked", {"uuid": uuid, **news, "cause": cause, "operator": operator}, now)
     if news.get("fenced"):
         outbox.fenced(connection, uuid, cause, now)
 
@@ -65,7 +65,7 @@ def add_request(connection: Connection, uuid: str, request: WipeRequest, now: da
     )
     keep_note(connection, uuid, "request", request.id, sealed)
     touch(connection, uuid)
-    auditlog.append(connection, "request", values, now)
+    audit.append(connection, "request", values, now)
 
 
 def add_hold(connection: Connection, hold: Hold, now: datetime, operator: str) -> None:
@@ -73,7 +73,7 @@ def add_hold(connection: Connection, hold: Hold, now: datetime, operator: str) -
     values = {"id": hold.id, "uuid": hold.uuid, "account": hold.account, "ground": hold.ground, "until": hold.until, "operator": operator}
     connection.execute(holds.insert().values(**values, added_at=now, disclose=hold.disclose))
     _touch_held(connection, hold)
-    auditlog.append(connection, "hold", values, now)
+    audit.append(connection, "hold", values, now)
 
 
 def release_hold(connection: Connection, hold_id: str, now: datetime, operator: str) -> AnyRow:
@@ -83,7 +83,7 @@ def release_hold(connection: Connection, hold_id: str, now: datetime, operator: 
         raise NotFoundError(f"no hold {hold_id} is in force", where="hold")
     connection.execute(update(holds).where(holds.c.id == hold_id).values(released_at=now))
     _touch_held(connection, hold_of(row))
-    auditlog.append(connection, "hold-released", {"id": hold_id, "uuid": row.uuid, "account": row.account, "operator": operator}, now)
+    audit.append(connection, "hold-released", {"id": hold_id, "uuid": row.uuid, "account": row.account, "operator": operator}, now)
     return row
 
 

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, func, select, text
 
 from wiped.model.plan import RefusalCode
 from wiped.model.subscription import FeedTaken, SubscriptionRecord
-from wiped.record import auditlog, terms
-from wiped.record.database import Database
-from wiped.record.schema import host_conditions, subscriptions
+from wiped.record import audit, terms
+from wiped.record.sql.database import Database
+from wiped.record.sql.schema import host_conditions, subscriptions
 
 _REFUSED = "feed-refused"
 _TOLD = 50
@@ -45,7 +45,7 @@ def note_refused(connection: Connection, refused: Sequence[tuple[str, RefusalCod
     if news:
         terms.note_refused(connection, news, now, source=source, operator=source)
         told = [{"uuid": uuid, "code": str(code)} for uuid, code in news[:_TOLD]]
-        auditlog.append(connection, "feed-refused", {"source": source, "records": told, "of": len(news)}, now)
+        audit.append(connection, "feed-refused", {"source": source, "records": told, "of": len(news)}, now)
 
 
 class FeedingLedger:

@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from wiped.errors import InvariantError
-from wiped.ports import Clock
-from wiped.record import auditlog
-from wiped.record.database import Database
-from wiped.record.schema import trims
+from wiped.ports.machine import Clock
+from wiped.record import audit
+from wiped.record.sql.database import Database
+from wiped.record.sql.schema import trims
 from wiped.record.wipes import HANDS, row_of
 from wiped.wire.messages import Trimmed
 
@@ -23,7 +23,7 @@ def record(connection: Connection, wipe_id: str, device: int, answer: Trimmed, n
     values = {"wipe_id": wipe_id, "device": device, "method": answer.method, "bytes": answer.bytes, "at": now}
     connection.execute(trims.insert().prefix_with("OR REPLACE").values(**values, detail=answer.detail))
     told = {"wipe_id": wipe_id, "uuid": row.uuid, "device": device, "method": answer.method, "bytes": answer.bytes}
-    auditlog.append(connection, "trimmed", told, now)
+    audit.append(connection, "trimmed", told, now)
 
 
 def methods(connection: Connection, wipe_id: str) -> dict[int, str]:

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from wiped.errors import InputError
-from wiped.model.guards import BreakerRecord, ClockMemory, DueCount
+from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory, DueCount
 from wiped.model.policy import Safety
 from wiped.record import asks, massmistakes
-from wiped.record.database import Database
+from wiped.record.sql.database import Database
 
 #: Words about the host itself are sealed under a slot of its own.
 _ABOUT_HOST = "host"

@@ -10,26 +10,27 @@ from typing import Any, Protocol, Self, TypeVar
 
 from sqlalchemy import Connection, delete, select
 
-from wiped.attest.chain import Head
+from wiped.attest.audit_chain import Head
 from wiped.errors import ConfigError, InputError, LedgerError, NotFoundError
 from wiped.model.inventory import DomainFacts
 from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.plan import Plan, RefusalCode
 from wiped.model.records import ArtefactRecord, AuditEntry, CertificateRecord, PhoneRecord, Trigger, WipeRecord, WipeStep
 from wiped.model.subscription import AccountReference, Decision, Hold, LifecycleFacts, Subscription, SubscriptionRecord, WipeRequest
-from wiped.ports import Clock, Pseudonyms, Signer
-from wiped.record import asking, asks, auditlog, phones, terms, verdicts, wipes
+from wiped.ports.machine import Clock
+from wiped.ports.proofs import Pseudonyms, Signer
+from wiped.record import asking, asks, audit, phones, terms, verdicts, wipes
 from wiped.record.asking import AskingLedger
-from wiped.record.database import Database
 from wiped.record.feeding import FeedingLedger
 from wiped.record.freed import FreedLedger
 from wiped.record.guarding import GuardingLedger
-from wiped.record.migrate import FILE_NAME, migrate
 from wiped.record.noticing import NoticeLedger
 from wiped.record.remembering import RememberingLedger
 from wiped.record.retention import RetainingLedger, Shredder
-from wiped.record.rows import certificate_of, phone_of, subscription_of
-from wiped.record.schema import answers, certificates, subscriptions
+from wiped.record.sql.database import Database
+from wiped.record.sql.migrate import FILE_NAME, migrate
+from wiped.record.sql.rows import certificate_of, phone_of, subscription_of
+from wiped.record.sql.schema import answers, certificates, subscriptions
 
 _T = TypeVar("_T")
 #: How long an answer is remembered for its Idempotency-Key.
@@ -406,11 +407,11 @@ class SqlLedger(AskingLedger, FeedingLedger, FreedLedger, GuardingLedger, Notice
 
     async def audit(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
         """See `ports.Ledger`."""
-        return await self._db.read(lambda c: auditlog.entries(c, after=after, limit=limit))
+        return await self._db.read(lambda c: audit.entries(c, after=after, limit=limit))
 
     async def verify_audit(self) -> Head:
         """Follow the whole chain; its head. Raises VerificationError."""
-        return await self._db.read_in_thread(auditlog.verify)
+        return await self._db.read_in_thread(audit.verify)
 
     async def export_audit(self, directory: str, signer: Signer) -> Head:
         """Write the log, the public key and a signed head into `directory`, for `wipectl audit verify DIR`."""
@@ -418,13 +419,13 @@ class SqlLedger(AskingLedger, FeedingLedger, FreedLedger, GuardingLedger, Notice
         public_pem = signer.public_pem
 
         def look(connection: Connection) -> Head:
-            return auditlog.write_export(directory, lambda after: auditlog.entries(connection, after=after, limit=1_000), signer, public_pem, now)
+            return audit.write_export(directory, lambda after: audit.entries(connection, after=after, limit=1_000), signer, public_pem, now)
 
         return await self._db.read_in_thread(look)
 
     async def note(self, kind: str, body: dict[str, Any], now: datetime) -> AuditEntry:
         """See `ports.Ledger`."""
-        return await self._db.write(lambda c: auditlog.append(c, kind, body, now))
+        return await self._db.write(lambda c: audit.append(c, kind, body, now))
 
     async def counts(self) -> dict[str, int]:
         """See `ports.Ledger`."""

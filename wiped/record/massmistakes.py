@@ -15,12 +15,12 @@ from sqlalchemy import Connection, and_, delete, func, select, text, update
 
 from wiped.decide import breaker as rules
 from wiped.errors import InputError, InvariantError, RefusedError
-from wiped.model.guards import BreakerRecord, ClockMemory, CountedPhone, DueCount
+from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory, CountedPhone, DueCount
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import Safety
 from wiped.model.subscription import State
-from wiped.record import auditlog, outbox
-from wiped.record.schema import breakers, due_phones, host_conditions, host_notes, phones, subscriptions
+from wiped.record import audit, outbox
+from wiped.record.sql.schema import breakers, due_phones, host_conditions, host_notes, phones, subscriptions
 
 #: A phone in one of these is beyond the breaker: its wipe spoke its last word, or is over.
 _BEYOND = (State.ERASING, State.VERIFYING, State.WIPED, State.QUARANTINED, State.RELEASED, State.RECYCLED, State.DISPOSED)
@@ -105,7 +105,7 @@ def count_due(connection: Connection, found: Sequence[tuple[str, int]], now: dat
     connection.execute(due_phones.insert(), [{"uuid": uuid, "generation": generation, "counted_at": now} for uuid, generation in fresh])
     uuids = [uuid for uuid, _ in fresh]
     if is_open(connection):
-        auditlog.append(connection, "breaker-joined", {"phones": uuids}, now)
+        audit.append(connection, "breaker-joined", {"phones": uuids}, now)
         return DueCount(fresh, opened=False, breaker=breaker(connection))
     since = now - timedelta(seconds=safety.breaker_window)
     counted = int(connection.execute(select(func.count()).where(due_phones.c.counted_at > since, due_phones.c.breaker_id.is_(None))).scalar_one())
@@ -119,7 +119,7 @@ def count_due(connection: Connection, found: Sequence[tuple[str, int]], now: dat
     held = [phone.uuid for phone in after.waiting]
     _touch(connection, held)
     body = {**told, "id": after.id, "limit": limit, "phones": held, "fingerprint": after.fingerprint}
-    auditlog.append(connection, "breaker-opened", body, now)
+    audit.append(connection, "breaker-opened", body, now)
     outbox.breaker_opened(connection, body, now)
     return DueCount(fresh, opened=True, breaker=after)
 
@@ -150,7 +150,7 @@ def release(connection: Connection, now: datetime, *, fingerprint: str, sealed: 
     _touch_due(connection)
     _keep(connection, "breaker", f"breaker:{before.id}", sealed)
     told = {"id": before.id, "phones": [phone.uuid for phone in before.waiting], "fingerprint": before.fingerprint, "operator": operator, "approver": approver}
-    auditlog.append(connection, "breaker-released", told, now)
+    audit.append(connection, "breaker-released", told, now)
     return before
 
 
@@ -186,7 +186,7 @@ def keep_clock(connection: Connection, memory: ClockMemory, now: datetime, told:
     connection.execute(host_conditions.insert().prefix_with("OR REPLACE").values(key=_CLOCK, value=value))
     if told is not None:
         _touch_due(connection)
-        auditlog.append(connection, "clock", told, now)
+        audit.append(connection, "clock", told, now)
 
 
 def trust_clock(connection: Connection, memory: ClockMemory, now: datetime, *, sealed: Sealed, operator: str) -> None:

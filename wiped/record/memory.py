@@ -13,14 +13,14 @@ from sqlalchemy import Connection, delete, select, update
 
 from wiped.errors import InvariantError
 from wiped.model.inventory import ArtefactKind, FileIdentity
-from wiped.model.memory import PRIVATE, ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.model.records import CertificateRecord, WipeStep
+from wiped.model.sightings import PRIVATE, ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.model.subscription import State
-from wiped.record import auditlog
+from wiped.record import audit
 from wiped.record.asks import Sealed, keep_note
 from wiped.record.phones import known, row_of, set_state
-from wiped.record.rows import AnyRow
-from wiped.record.schema import certificates, classifications, disposals, memories, ranges, remembered, wipes
+from wiped.record.sql.rows import AnyRow
+from wiped.record.sql.schema import certificates, classifications, disposals, memories, ranges, remembered, wipes
 from wiped.record.wipes import row_of as wipe_row
 
 
@@ -45,7 +45,7 @@ def classify(connection: Connection, image: ClassifiedImage, *, sealed: Sealed, 
     else:
         connection.execute(update(classifications).where(classifications.c.key == key).values(**values))
     body = {"image_sha256": key, "as": image.meaning, "was": before.meaning if before else "", "operator": image.operator, "approver": approver}
-    auditlog.append(connection, "classified", {**body, "device": image.identity.device, "inode": image.identity.inode}, image.at)
+    audit.append(connection, "classified", {**body, "device": image.identity.device, "inode": image.identity.inode}, image.at)
     return image
 
 
@@ -130,7 +130,7 @@ def left_by_migration(connection: Connection, uuid: str, now: datetime) -> None:
         connection.execute(memories.insert().values(uuid=uuid, generation=phone.generation, at=now, digest="", migrated=True))
     else:
         connection.execute(update(memories).where(memories.c.uuid == uuid).values(migrated=True))
-    auditlog.append(connection, "migrated-away", {"uuid": uuid, "generation": phone.generation}, now)
+    audit.append(connection, "migrated-away", {"uuid": uuid, "generation": phone.generation}, now)
 
 
 # -- disposal
@@ -144,14 +144,14 @@ def wish(connection: Connection, asked: Disposal, *, sealed: Sealed) -> Disposal
         disposals.insert().values(wipe_id=asked.wipe_id, operator=asked.operator, uid=asked.uid, reference=asked.reference, at=asked.at),
     )
     keep_note(connection, wipe.uuid, "disposal", asked.wipe_id, sealed)
-    auditlog.append(connection, "disposal-asked", {"wipe_id": asked.wipe_id, "uuid": wipe.uuid, "operator": asked.operator}, asked.at)
+    audit.append(connection, "disposal-asked", {"wipe_id": asked.wipe_id, "uuid": wipe.uuid, "operator": asked.operator}, asked.at)
     return asked
 
 
 def withdraw(connection: Connection, wipe_id: str, operator: str, now: datetime) -> None:
     """`Ledger.withdraw_disposal`."""
     if connection.execute(delete(disposals).where(disposals.c.wipe_id == wipe_id)).rowcount:
-        auditlog.append(connection, "disposal-withdrawn", {"wipe_id": wipe_id, "operator": operator}, now)
+        audit.append(connection, "disposal-withdrawn", {"wipe_id": wipe_id, "operator": operator}, now)
 
 
 def dispose(connection: Connection, wipe_id: str, certificate: CertificateRecord, now: datetime, *, operator: str, approver: str) -> None:
@@ -185,4 +185,4 @@ def dispose(connection: Connection, wipe_id: str, certificate: CertificateRecord
         "certificate_id": certificate.id,
         "certificate_sha256": hashlib.sha256(certificate.envelope).hexdigest(),
     }
-    auditlog.append(connection, "disposed", body, now)
+    audit.append(connection, "disposed", body, now)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from wiped.model.notices import Backlog, Notice
 from wiped.record import outbox
-from wiped.record.database import Database
+from wiped.record.sql.database import Database
 
 
 class NoticeLedger:

@@ -16,13 +16,13 @@ from sqlalchemy import Connection, func, or_, select, text, update
 
 from wiped.decide import notices as rules
 from wiped.decide.notices import Before, Last
-from wiped.model.asks import Approval, Drain
+from wiped.model.approvals import Approval, Drain
 from wiped.model.instants import instant_text
 from wiped.model.notices import Backlog, Notice, NoticeKind, NoticeState
 from wiped.model.subscription import Decision, State
-from wiped.record import auditlog
-from wiped.record.rows import AnyRow
-from wiped.record.schema import holds, host_conditions, notices, phones, subscriptions
+from wiped.record import audit
+from wiped.record.sql.rows import AnyRow
+from wiped.record.sql.schema import holds, host_conditions, notices, phones, subscriptions
 
 _RECEIVED = "notices"
 _PENDING = text("state = 'pending'")
@@ -238,14 +238,14 @@ def note_delivery(connection: Connection, notice_id: str, now: datetime, *, deli
     connection.execute(update(notices).where(notices.c.seq == row.seq).values(**values, last_fault=fault))
     if dead:
         body = {"id": notice_id, "notice": row.kind, "uuid": row.subject, "attempts": row.attempts + 1, "fault": fault}
-        auditlog.append(connection, "notice-dead", body, now)
+        audit.append(connection, "notice-dead", body, now)
 
 
 def revive(connection: Connection, now: datetime, operator: str) -> int:
     """Dead letters are pending again, from their first attempt on; how many."""
     found = connection.execute(update(notices).where(text("state = 'dead'")).values(state=str(NoticeState.PENDING), attempts=0, next_at=now)).rowcount
     if found:
-        auditlog.append(connection, "notices-revived", {"count": found, "operator": operator}, now)
+        audit.append(connection, "notices-revived", {"count": found, "operator": operator}, now)
     return int(found)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, text, union, update
 
 from wiped.errors import NotFoundError
-from wiped.model.asks import GROUNDS, RequestKind
+from wiped.model.approvals import GROUNDS, RequestKind
 from wiped.model.inventory import DomainFacts
 from wiped.model.records import PhoneRecord
 from wiped.model.subscription import Action, Decision, FeedStatus, LifecycleFacts, State, Subscription, WipeRequest
-from wiped.record import auditlog, massmistakes, outbox
-from wiped.record.rows import AnyRow, hold_of, phone_of, reasons_value, request_of, subscription_of
-from wiped.record.schema import drains, hold_accounts, holds, memories, phones, requests, subscriptions
+from wiped.record import audit, massmistakes, outbox
+from wiped.record.sql.rows import AnyRow, hold_of, phone_of, reasons_value, request_of, subscription_of
+from wiped.record.sql.schema import drains, hold_accounts, holds, memories, phones, requests, subscriptions
 
 #: The generation has ended: nothing of it is wiped any more.
 ENDED_STATES = frozenset({State.RELEASED, State.RECYCLED, State.DISPOSED})
@@ -90,7 +90,7 @@ def see_domains(connection: Connection, domains: Sequence[DomainFacts], now: dat
     if new:
         connection.execute(phones.insert(), [blank(uuid, seen[uuid], now, present=True) for uuid in new])
         for uuid in new:
-            auditlog.append(connection, "phone-seen", {"uuid": uuid}, now)
+            audit.append(connection, "phone-seen", {"uuid": uuid}, now)
     changed: list[dict[str, Any]] = []
     for uuid, row in rows.items():
         here = uuid in seen
@@ -101,11 +101,11 @@ def see_domains(connection: Connection, domains: Sequence[DomainFacts], now: dat
             # A domain defined anew under the UUID of one that was released starts as nobody's: its old term does not bind it.
             # One that was disposed of stays so: what could not be proven may come back with it.
             state = str(State.UNBOUND) if row.state in ENDED_STATES and row.state != State.DISPOSED else row.state
-            auditlog.append(connection, "phone-back", {"uuid": uuid, "state": state}, now)
+            audit.append(connection, "phone-back", {"uuid": uuid, "state": state}, now)
         elif not here and row.state != State.WIPED and row.state not in ENDED_STATES:  # a wiped phone's domain was undefined by us
-            auditlog.append(connection, "vanished", {"uuid": uuid, "state": row.state}, now)
+            audit.append(connection, "vanished", {"uuid": uuid, "state": row.state}, now)
         if here and seen[uuid] != row.name:
-            auditlog.append(connection, "phone-renamed", {"uuid": uuid}, now)
+            audit.append(connection, "phone-renamed", {"uuid": uuid}, now)
         changed.append({"key": uuid, "new_present": here, "new_name": seen.get(uuid, row.name), "new_state": state,
                         "new_since": row.since if state == row.state else now})  # fmt: skip
     if changed:
@@ -243,7 +243,7 @@ def conclude(connection: Connection, uuid: str, decision: Decision, now: datetim
             "action": str(decision.action),
             "codes": [reason.code for reason in decision.reasons],
         }
-        auditlog.append(connection, "decision", body, now)
+        audit.append(connection, "decision", body, now)
 
 
 def set_state(connection: Connection, uuid: str, state: State, now: datetime) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from wiped.model.inventory import FileIdentity
-from wiped.model.memory import ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.model.records import CertificateRecord
+from wiped.model.sightings import ClassifiedImage, Disposal, Memory, RememberedFile
 from wiped.record import asks, memory, wipes
-from wiped.record.database import Database
+from wiped.record.sql.database import Database
 
 _ABOUT_IMAGES = "images"
 

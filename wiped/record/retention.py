@@ -13,9 +13,9 @@ from typing import Protocol
 
 from sqlalchemy import Connection, delete, func, select, text, update
 
-from wiped.record import auditlog
-from wiped.record.database import Database
-from wiped.record.schema import hold_accounts, holds, host_notes, notices, requests, sealed_notes, subscriptions, wipes
+from wiped.record import audit
+from wiped.record.sql.database import Database
+from wiped.record.sql.schema import hold_accounts, holds, host_notes, notices, requests, sealed_notes, subscriptions, wipes
 
 
 class Shredder(Protocol):
@@ -44,7 +44,7 @@ def drop_snapshots(connection: Connection, before: datetime, now: datetime) -> i
     for wipe_id in ids:
         connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(snapshot=None))
     if ids:
-        auditlog.append(connection, "snapshots-dropped", {"wipes": ids[:100], "of": len(ids)}, now)
+        audit.append(connection, "snapshots-dropped", {"wipes": ids[:100], "of": len(ids)}, now)
     return len(ids)
 
 
@@ -67,7 +67,7 @@ def anonymise(connection: Connection, before: datetime, now: datetime) -> tuple[
         connection.execute(delete(sealed_notes).where(sealed_notes.c.pseudonym == row.account))
         connection.execute(delete(host_notes).where(host_notes.c.pseudonym == row.account))
         connection.execute(delete(notices).where(notices.c.account == row.account, notices.c.state != "pending"))
-        auditlog.append(connection, "anonymised", {"uuid": row.uuid, "generation": row.generation, "account": row.account}, now)
+        audit.append(connection, "anonymised", {"uuid": row.uuid, "generation": row.generation, "account": row.account}, now)
         accounts.append(row.account)
     return tuple(dict.fromkeys([*accounts, *_ended_holds(connection, before)]))
 
@@ -113,4 +113,4 @@ class RetainingLedger:
 
     async def _note_slot(self, account: str, reasons: Sequence[str], now: datetime) -> None:
         kind = "slot-not-sanitized" if reasons else "slot-destroyed"
-        await self._db.write(lambda c: auditlog.append(c, kind, {"account": account, "reasons": list(reasons)}, now))
+        await self._db.write(lambda c: audit.append(c, kind, {"account": account, "reasons": list(reasons)}, now))

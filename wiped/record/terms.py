@@ -27,10 +27,10 @@ from wiped.errors import InputError, RefusedError
 from wiped.model.plan import RefusalCode
 from wiped.model.records import COMMITTED_STEPS
 from wiped.model.subscription import State, Subscription, SubscriptionRecord
-from wiped.record import asking, auditlog, outbox
+from wiped.record import asking, audit, outbox
 from wiped.record.phones import WIPE_STATES, blank, row_of, touch
-from wiped.record.rows import AnyRow, subscription_of
-from wiped.record.schema import drains, phones, requests, subscriptions, wipes
+from wiped.record.sql.rows import AnyRow, subscription_of
+from wiped.record.sql.schema import drains, phones, requests, subscriptions, wipes
 
 #: Sources behind which one person stands: they cannot bring the end of a running term forward alone, unless billing signed the record.
 BY_HAND = frozenset({"local", "cli", "import", "file"})
@@ -153,7 +153,7 @@ def _apply(connection: Connection, move: Move, now: datetime, *, source: str, op
     before, record, uuid = move.before, move.record, move.record.uuid
     if before.occupied and not before.ended:
         connection.execute(update(phones).where(phones.c.uuid == uuid).values(occupied=False, touches=phones.c.touches + 1))
-        auditlog.append(connection, "occupied-settled", {"uuid": uuid, "generation": before.generation, "source": source, "operator": operator}, now)
+        audit.append(connection, "occupied-settled", {"uuid": uuid, "generation": before.generation, "source": source, "operator": operator}, now)
     if move.change is Change.NOTHING and before.last is not None:
         return before.last
     if move.change is Change.BEGIN or before.last is None:
@@ -163,7 +163,7 @@ def _apply(connection: Connection, move: Move, now: datetime, *, source: str, op
     asking.link_holds(connection, move.owner, values["account"], uuid, now)
     touch(connection, uuid)
     told = {key: values[key] for key in ("uuid", "generation", "account", "starts_at", "expires_at", "first_recorded_at", "policy", "minor", "revision")}
-    auditlog.append(connection, "subscription", {**told, "change": str(move.change), "source": source, "operator": operator}, now)
+    audit.append(connection, "subscription", {**told, "change": str(move.change), "source": source, "operator": operator}, now)
     if move.change is Change.RENEW and now < record.expires_at:
         _answer_requests(connection, uuid, before.generation, now)
     row = connection.execute(
@@ -233,7 +233,7 @@ def _answer_requests(connection: Connection, uuid: str, generation: int, now: da
     """An operator's manual request was for the term that has been renewed: kept, it would take the grace of the next end away."""
     open_ones = (requests.c.uuid == uuid, requests.c.generation == generation, requests.c.closed_at.is_(None), requests.c.kind.in_(_ANSWERED_BY_RENEWAL))
     for request_id in connection.execute(select(requests.c.id).where(*open_ones)).scalars().all():
-        auditlog.append(connection, "request-closed", {"id": request_id, "uuid": uuid, "code": "subscription-renewed"}, now)
+        audit.append(connection, "request-closed", {"id": request_id, "uuid": uuid, "code": "subscription-renewed"}, now)
     connection.execute(update(requests).where(*open_ones).values(closed_at=now))
 
 
@@ -249,10 +249,10 @@ def note_refused(connection: Connection, refused: Sequence[tuple[str, RefusalCod
         if code is RefusalCode.GENERATION_OCCUPIED and phone is not None and not phone.occupied:
             connection.execute(update(phones).where(phones.c.uuid == uuid).values(occupied=True, touches=phones.c.touches + 1))
             body = {"uuid": uuid, "generation": phone.generation, "source": source, "operator": operator}
-            auditlog.append(connection, "generation-occupied", body, now)
+            audit.append(connection, "generation-occupied", body, now)
     if source in BY_HAND:
         told = {"codes": sorted({str(code) for _, code in refused}), "phones": [uuid for uuid, _ in refused[:_SHOWN]], "of": len(refused)}
-        auditlog.append(connection, "refused", {**told, "source": source, "operator": operator}, now)
+        audit.append(connection, "refused", {**told, "source": source, "operator": operator}, now)
 
 
 _WORDS = {

@@ -12,10 +12,10 @@ from wiped.errors import InvariantError, NotFoundError
 from wiped.model.outcome import Outcome
 from wiped.model.records import COMMITTED_STEPS, FINAL_STEPS, ArtefactState, CertificateRecord, WipeStep
 from wiped.model.subscription import State
-from wiped.record import auditlog, outbox
+from wiped.record import audit, outbox
 from wiped.record.phones import set_state
-from wiped.record.rows import AnyRow
-from wiped.record.schema import artefacts, certificates, memories, phones, ranges, remembered, requests, subscriptions, wipes
+from wiped.record.sql.rows import AnyRow
+from wiped.record.sql.schema import artefacts, certificates, memories, phones, ranges, remembered, requests, subscriptions, wipes
 from wiped.record.wipes import DONE, HANDS, row_of
 
 
@@ -81,7 +81,7 @@ def judge(
         "certificate_id": certificate.id if certificate else "",
         "certificate_sha256": _sha256(certificate.envelope) if certificate else "",
     }
-    auditlog.append(connection, "judged", body, now)
+    audit.append(connection, "judged", body, now)
     told = {"certificate_id": body["certificate_id"], "outcome": outcome, "reasons": reasons, "residuals": residuals}
     outbox.judged(connection, row, **told, good=good, attempt=row.attempt, now=now, retry_at=retry_at)
 
@@ -107,7 +107,7 @@ def finish(connection: Connection, wipe_id: str, step: WipeStep, now: datetime) 
     if step is WipeStep.RELEASED:
         _end_generation(connection, row, now)
     connection.execute(update(phones).where(phones.c.uuid == row.uuid).values(touches=phones.c.touches + 1))
-    auditlog.append(connection, "finished", {"wipe_id": wipe_id, "uuid": row.uuid, "generation": row.generation, "step": str(step)}, now)
+    audit.append(connection, "finished", {"wipe_id": wipe_id, "uuid": row.uuid, "generation": row.generation, "step": str(step)}, now)
 
 
 def _end_generation(connection: Connection, row: AnyRow, now: datetime) -> None:
@@ -128,4 +128,4 @@ def retry_now(connection: Connection, wipe_id: str, now: datetime, operator: str
     if row.step != WipeStep.QUARANTINED:
         raise NotFoundError(f"wipe {wipe_id} is not in quarantine", where="wipe")
     connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(retry_at=now))
-    auditlog.append(connection, "retry", {"wipe_id": wipe_id, "uuid": row.uuid, "operator": operator}, now)
+    audit.append(connection, "retry", {"wipe_id": wipe_id, "uuid": row.uuid, "operator": operator}, now)

@@ -18,10 +18,10 @@ from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.plan import Plan
 from wiped.model.records import COMMITTED_STEPS, FINAL_STEPS, ArtefactRecord, ArtefactState, Trigger, WipeRecord, WipeStep
 from wiped.model.subscription import Action, Decision, LifecycleFacts, State
-from wiped.record import auditlog
+from wiped.record import audit
 from wiped.record.phones import facts, known, set_state
-from wiped.record.rows import AnyRow, artefact_of, evidence_value, plan_value, result_value, trigger_value, wipe_of
-from wiped.record.schema import artefacts, ranges, wipes
+from wiped.record.sql.rows import AnyRow, artefact_of, evidence_value, plan_value, result_value, trigger_value, wipe_of
+from wiped.record.sql.schema import artefacts, ranges, wipes
 
 _UNFINISHED = text("step NOT IN ('released', 'cancelled', 'disposed')")
 #: An artefact's bytes are proven gone.
@@ -94,7 +94,7 @@ def begin(connection: Connection, uuid: str, wipe_id: str, trigger: Trigger, now
             )
         )
         body = {"wipe_id": wipe_id, "uuid": uuid, "generation": phone.generation, "trigger": trigger.kind, "ground": trigger.ground}
-        auditlog.append(connection, "wipe-begun", {**body, "operator": trigger.operator, "approver": trigger.approver}, now)
+        audit.append(connection, "wipe-begun", {**body, "operator": trigger.operator, "approver": trigger.approver}, now)
         existing = wipe_id
     found = wipe(connection, existing)
     assert found is not None
@@ -140,7 +140,7 @@ def record_intent(
         )
     )
     body = {"wipe_id": wipe_id, "uuid": row.uuid, "plan_fingerprint": plan.fingerprint, "snapshot_sha256": snapshot_digest, "artefacts": len(records)}
-    auditlog.append(connection, "intent", body, now)
+    audit.append(connection, "intent", body, now)
 
 
 def _artefact_values(wipe_id: str, place: int, record: ArtefactRecord) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def advance(connection: Connection, wipe_id: str, step: WipeStep, now: datetime,
         set_state(connection, row.uuid, State.VERIFYING, now)
     if step in _AFTER_LAST_WORD or row.step not in COMMITTED_STEPS:
         connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(step=str(step)))
-    auditlog.append(connection, "step", {**detail, "wipe_id": wipe_id, "uuid": row.uuid, "step": str(step), "attempt": row.attempt}, now)
+    audit.append(connection, "step", {**detail, "wipe_id": wipe_id, "uuid": row.uuid, "step": str(step), "attempt": row.attempt}, now)
 
 
 def last_word(connection: Connection, wipe_id: str, now: datetime, decide: Callable[[LifecycleFacts], Decision]) -> Decision:
@@ -233,7 +233,7 @@ def last_word(connection: Connection, wipe_id: str, now: datetime, decide: Calla
         )
         set_state(connection, row.uuid, State.ERASING, now)
     codes = [reason.code for reason in decision.reasons]
-    auditlog.append(connection, "last-word", {"wipe_id": wipe_id, "uuid": row.uuid, "erase": spoken, "state": str(decision.state), "codes": codes}, now)
+    audit.append(connection, "last-word", {"wipe_id": wipe_id, "uuid": row.uuid, "erase": spoken, "state": str(decision.state), "codes": codes}, now)
     return decision
 
 
@@ -259,7 +259,7 @@ def record_erased(connection: Connection, wipe_id: str, result: EraseResult, now
         "map_digest": result.digest_after,
         "reasons": list(result.reasons),
     }
-    auditlog.append(connection, "erased", body, now)
+    audit.append(connection, "erased", body, now)
 
 
 def record_evidence(connection: Connection, wipe_id: str, evidence: Evidence, now: datetime, *, proven: bool) -> None:
@@ -279,7 +279,7 @@ def record_evidence(connection: Connection, wipe_id: str, evidence: Evidence, no
         "proven": proven,
         "reasons": list(evidence.reasons),
     }
-    auditlog.append(connection, "evidence", body, now)
+    audit.append(connection, "evidence", body, now)
 
 
 def record_removed(connection: Connection, wipe_id: str, artefact_id: str, now: datetime) -> None:
@@ -290,4 +290,4 @@ def record_removed(connection: Connection, wipe_id: str, artefact_id: str, now: 
         raise InvariantError("I3", f"artefact {artefact_id} was removed while {state}")
     if state != ArtefactState.REMOVED:
         _change_artefact(connection, wipe_id, artefact_id, state=str(ArtefactState.REMOVED))
-        auditlog.append(connection, "removed", {"wipe_id": wipe_id, "uuid": row.uuid, "artefact_id": artefact_id}, now)
+        audit.append(connection, "removed", {"wipe_id": wipe_id, "uuid": row.uuid, "artefact_id": artefact_id}, now)

@@ -15,9 +15,9 @@ import aiohttp
 import pytest
 
 from tests.fakes.service import FakeService
-from wiped.api.identity import Access
+from wiped.api.http.identity import Access
 from wiped.api.server import ApiServer
-from wiped.observe.feed.importing import parse_subscriptions
+from wiped.feed.importing import parse_subscriptions
 
 
 @dataclass

@@ -14,8 +14,8 @@ import pytest
 
 from tests.fakes.service import UUID_ONE
 from tests.unit.api.conftest import Face
-from wiped.api.identity import Access, Caller, Role
-from wiped.api.routes import OPERATIONS
+from wiped.api.http.identity import Access, Caller, Role
+from wiped.api.v1.routes import OPERATIONS
 from wiped.errors import NotAuthorisedError
 
 ALL = Access(viewer_group="daemon", operator_group="bin", approver_group="sys", auditor_group="adm")

@@ -13,11 +13,11 @@ from tests.fakes.promises import APPROVAL, APPROVAL_ID, DRAIN_ID, HOLD, HOLD_ID,
 from tests.fakes.service import NOW, UUID_ONE, make_phone
 from tests.unit.api.conftest import Face
 from wiped.api.asks import HoldIn, RequestIn, approval_out, hold_out, request_out
-from wiped.api.explaining import explain_out
-from wiped.api.identity import Caller, Role
-from wiped.api.reading import may_read, person_of
+from wiped.api.http.bodies import may_read, person_of
+from wiped.api.http.identity import Caller, Role
+from wiped.api.v1.explain import explain_out
 from wiped.errors import RefusedError
-from wiped.model.asks import ASKED, ApprovalKind, HoldGround, Person
+from wiped.model.approvals import ASKED, ApprovalKind, HoldGround, Person
 from wiped.model.status import Explanation
 from wiped.model.subscription import Action, Decision, Reason, State
 
@@ -159,7 +159,7 @@ async def test_a_subject_report_comes_as_json_and_as_a_page(face: Face) -> None:
     answer = await face.ask("POST", "/v1/reports/subject", json=body, headers={"Idempotency-Key": "k2"})
     assert (answer.status, answer.json["kind"], answer.headers["Cache-Control"], face.service.answers) == (200, "subject", "no-store", {})
     page = await face.ask("POST", "/v1/reports/subject", json={**body, "format": "html"})
-    assert (page.status, page.headers["Content-Type"], b"<title>subject" in page.body) == (200, "text/html; charset=utf-8", True)
+    assert (page.status, page.headers["Content-Type"], b"<title>What this host holds on one account" in page.body) == (200, "text/html; charset=utf-8", True)
 
 
 async def test_a_period_report_has_two_ends(face: Face) -> None:

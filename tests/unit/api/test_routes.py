@@ -10,8 +10,8 @@ import pytest
 
 from tests.fakes.service import CERTIFICATE_ID, NOW, QUARANTINED, UUID_ONE, UUID_TWO, WIPE_ID, make_audit
 from tests.unit.api.conftest import Face
-from wiped.api.problems import MEDIA_TYPE
-from wiped.api.routes import OPERATIONS
+from wiped.api.http.problems import MEDIA_TYPE
+from wiped.api.v1.routes import OPERATIONS
 from wiped.errors import (
     ConfigError,
     HelperError,

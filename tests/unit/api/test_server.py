@@ -13,7 +13,7 @@ import pytest
 from tests.fakes.service import UUID_ONE, FakeService
 from tests.unit.api.conftest import Face
 from wiped import logs
-from wiped.api.identity import Access
+from wiped.api.http.identity import Access
 from wiped.api.server import ApiServer, open_socket
 from wiped.errors import ConfigError
 

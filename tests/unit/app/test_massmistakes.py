@@ -13,7 +13,7 @@ from tests.fakes.host import FakeHost
 from tests.unit.app.test_app import ask, parts, running, settings, term
 from wiped import app
 from wiped.config import Settings
-from wiped.timekeeping import SystemClock, boot_id, synchronised
+from wiped.machine.clock import SystemClock, boot_id, synchronised
 
 __all__ = ["settings"]
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.model.test_canonical import TEXT, VALUES
-from wiped.attest.chain import GENESIS, Head, entry_hash, entry_line, follow, parse_entry_line, verify_entries
+from wiped.attest.audit_chain import GENESIS, Head, entry_hash, entry_line, follow, parse_entry_line, verify_entries
 from wiped.errors import VerificationError
 from wiped.model.records import AuditEntry
 

@@ -22,20 +22,20 @@ from tests.fakes.ports import (
     RecordingMilestones,
 )
 from wiped.attest.signing import Ed25519Signer, generate_key
-from wiped.conduct import deciding
-from wiped.conduct.announce import Hub
-from wiped.conduct.endings import Ending
-from wiped.conduct.execute import Executor
-from wiped.conduct.reconcile import Reconciler
-from wiped.conduct.schedule import Work
-from wiped.conduct.service import Service
+from wiped.conduct import decisions
+from wiped.conduct.progress import Hub
+from wiped.conduct.results import Ending
+from wiped.conduct.service.service import Service
+from wiped.conduct.sweep.queue import Work
+from wiped.conduct.sweep.sweep import Reconciler
+from wiped.conduct.wipe.run import Executor
 from wiped.conduct.world import Issuer, World
+from wiped.keys.salts import SaltFile
 from wiped.model.policy import Policy, Safety, StorageRules
 from wiped.model.records import FINAL_STEPS, WipeRecord, WipeStep
 from wiped.model.subscription import AccountReference, Action, SubscriptionRecord
-from wiped.ports import Ledger
+from wiped.ports.ledger import Ledger
 from wiped.record.ledger import SqlLedger
-from wiped.record.salts import SaltFile
 
 _SIGNER = Ed25519Signer(generate_key())
 GRACE = 3600
@@ -192,7 +192,7 @@ class Rig:
             raise BrokenWorldError(f"I7: {what} at {wipe.step}")
         facts = await self.ledger.facts(uuid, self.clock.now())
         assert facts is not None
-        if deciding.last_word(self.world, facts, self.clock.now()).action is not Action.WIPE:
+        if decisions.last_word(self.world, facts, self.clock.now()).action is not Action.WIPE:
             raise BrokenWorldError("I7: held or renewed")
         inode = self.host.names.get(record.location)
         if what == "write" and (inode is None or inode.locked_by is None):

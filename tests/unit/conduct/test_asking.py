@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.conduct.rig import GRACE, SAFETY, Rig
+from wiped.api import report_page
 from wiped.errors import InputError, RefusedError
-from wiped.model.asks import Approval, ApprovalKind, ApprovalState, Person
+from wiped.model.approvals import Approval, ApprovalKind, ApprovalState, Person
 from wiped.model.subscription import AccountReference, State, SubscriptionRecord
 
 ANNA, BORIS, CLEO = Person("anna", 1001), Person("boris", 1002, may_approve=True), Person("cleo", 1003, may_approve=True)
@@ -95,7 +96,7 @@ async def test_a_cancelled_account(tmp_path: Path) -> None:
         assert [(item["kind"], item["reference"]) for item in report["requests"]] == [("cancellation", "DSR-77")] * 3
         assert {item["outcome"] for item in report["wipes"]} == {"clear"}
         assert len(report["wipes"]) == len(report["subscriptions"]) == 3
-        assert "DSR-77" in rig.service.report_html("subject", report)
+        assert "DSR-77" in report_page.page("subject", report)
         period = await rig.service.period_report(rig.clock.now() - timedelta(days=1), rig.clock.now() + timedelta(days=1))
         assert (period["outcomes"], period["triggers"]) == ({"clear": 3}, {"cancellation": 3})
         told = str([entry.body for entry in await rig.ledger.audit()])

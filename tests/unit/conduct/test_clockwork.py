@@ -10,7 +10,7 @@ from datetime import timedelta
 from tests.fakes.ports import FakeHypervisor
 from tests.unit.conduct.rig import Rig
 from wiped.app import SystemClock
-from wiped.conduct.clockwork import Clockwork
+from wiped.conduct.sweep.timer import Clockwork
 from wiped.errors import LedgerError
 
 

@@ -21,14 +21,14 @@ from tests.fakes.clock import FakeClock, FakeRandomness
 from tests.fakes.ports import PowerCut
 from tests.fakes.receiver import SECRET, Received, Receiver, receiving, verified
 from tests.unit.record.rig import OTHER, PHONE, Rig, rig_in, uuid_of
-from wiped.conduct.delivering import ATTEMPTS, GIVEN_UP, LAST_AGAIN, LEFT_ALONE, LOOK, Delivering, warn_of_ending_holds
+from wiped.conduct.sweep.notices import ATTEMPTS, GIVEN_UP, LAST_AGAIN, LEFT_ALONE, LOOK, Delivering, warn_of_ending_holds
 from wiped.errors import LedgerError
 from wiped.model.notices import Backlog, Delivery, Notice, NoticeKind, NoticeState
 from wiped.model.policy import Safety
 from wiped.model.subscription import Hold
 from wiped.notify.signing import parse_secrets
 from wiped.notify.webhook import Webhook
-from wiped.ports import Courier, Outbox
+from wiped.ports.outside import Courier, Outbox
 from wiped.record import outbox
 from wiped.record.ledger import SqlLedger
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.unit.conduct.rig import SAFETY, Rig
 from wiped.attest.signing import open_envelope
-from wiped.conduct.endings import Ending
+from wiped.conduct.results import Ending
 from wiped.errors import HypervisorError, InputError, RefusedError
-from wiped.model.asks import Approval, ApprovalState, Person
+from wiped.model.approvals import Approval, ApprovalState, Person
 from wiped.model.records import WipeRecord, WipeStep
 from wiped.model.subscription import State
 

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.host import COW, EXT4
 from tests.unit.conduct.rig import PowerCut, Rig
 from wiped.attest.signing import open_envelope
-from wiped.conduct.endings import Ending
+from wiped.conduct.results import Ending
 from wiped.errors import HelperError, HypervisorError, LedgerError
 from wiped.model.inventory import DomainState, JobKind
 from wiped.model.records import ArtefactState, WipeStep

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.ports import PowerCut
 from tests.unit.conduct.rig import Rig
 from wiped.attest.signing import open_envelope
-from wiped.conduct.endings import Ending
+from wiped.conduct.results import Ending
 from wiped.errors import HelperError, InvariantError, RefusedError
 from wiped.model.records import WipeStep
 from wiped.wire.messages import Trimmed

@@ -9,11 +9,11 @@ import pytest
 
 from tests.fakes.ports import PowerCut
 from tests.unit.conduct.rig import Rig
-from wiped.conduct import images
-from wiped.conduct.endings import Ending
+from wiped.conduct.results import Ending
+from wiped.conduct.service import images
 from wiped.errors import InputError, RefusedError
-from wiped.model.asks import Approval, ApprovalState, Person
-from wiped.model.memory import ClassifiedImage
+from wiped.model.approvals import Approval, ApprovalState, Person
+from wiped.model.sightings import ClassifiedImage
 
 BASE = "/phones/base.qcow2"
 ANN, BEN = Person("ann", 1001), Person("ben", 1002, may_approve=True)

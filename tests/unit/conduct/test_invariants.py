@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.conduct.rig import Rig
-from wiped.conduct import invariants
+from wiped.conduct.wipe import invariants
 from wiped.decide.verdict import judge
 from wiped.errors import InvariantError
 from wiped.model.inventory import ArtefactKind, FileIdentity

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.ports import PowerCut
 from tests.unit.conduct.rig import Rig
-from wiped.conduct.endings import Ending
+from wiped.conduct.results import Ending
 from wiped.decide.lastlook import appeared
 from wiped.errors import HypervisorError
 from wiped.model.inventory import ArtefactKind, DiskSource, FoundArtefact

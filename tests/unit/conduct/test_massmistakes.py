@@ -10,10 +10,10 @@ import pytest
 
 from tests.fakes.ports import PowerCut
 from tests.unit.conduct.rig import GRACE, SAFETY, Rig
-from wiped.conduct.endings import Ending
+from wiped.conduct.results import Ending
 from wiped.errors import InputError, RefusedError
-from wiped.model.asks import ApprovalState, Person
-from wiped.model.guards import BreakerRecord
+from wiped.model.approvals import ApprovalState, Person
+from wiped.model.breaker_and_clock import BreakerRecord
 from wiped.model.records import WipeStep
 from wiped.model.subscription import Action, Flag, State
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.conduct.rig import GRACE, PowerCut, Rig
 from tests.unit.conduct.test_execute import BEFORE_THE_LAST_WORD, proven
-from wiped.conduct.endings import Ending
+from wiped.conduct.results import Ending
 from wiped.errors import RefusedError
 from wiped.model.inventory import DomainState
 from wiped.model.records import WipeStep

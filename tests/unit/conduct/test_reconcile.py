@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.conduct.rig import GRACE, Rig
-from wiped.conduct.endings import Ending
+from wiped.conduct.results import Ending
 from wiped.errors import HypervisorError
 from wiped.model.inventory import DomainState
 from wiped.model.records import WipeStep

@@ -6,8 +6,8 @@ import pytest
 
 from tests.fakes.ports import PowerCut
 from tests.unit.conduct.rig import Rig
-from wiped.api.explaining import story
-from wiped.conduct.endings import Ending
+from wiped.api.v1.explain import story
+from wiped.conduct.results import Ending
 from wiped.errors import HypervisorError
 from wiped.model.inventory import DiskSource, JobKind
 from wiped.model.plan import RefusalCode

@@ -10,8 +10,8 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.ports import PowerCut
-from wiped.conduct.endings import Ending
-from wiped.conduct.schedule import PATIENCE, Kind, Work, WorkQueue
+from wiped.conduct.results import Ending
+from wiped.conduct.sweep.queue import PATIENCE, Kind, Work, WorkQueue
 from wiped.errors import HelperError, InvariantError, TransientError
 
 

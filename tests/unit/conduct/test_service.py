@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.conduct.rig import GRACE, SAFETY, Rig
-from wiped.attest.chain import HEAD_TYPE
+from wiped.attest.audit_chain import HEAD_TYPE
 from wiped.attest.signing import open_envelope
-from wiped.conduct.endings import Ending
+from wiped.conduct.results import Ending
 from wiped.errors import InputError, NotFoundError, RefusedError
-from wiped.model.asks import Person
+from wiped.model.approvals import Person
 from wiped.model.records import WipeStep
 from wiped.model.subscription import AccountReference, State, SubscriptionRecord
 

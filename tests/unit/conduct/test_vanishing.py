@@ -10,7 +10,7 @@ from tests.fakes.host import FakeHost
 from tests.fakes.ports import PowerCut
 from tests.unit.conduct.rig import GRACE, Rig
 from tests.unit.conduct.test_on_disk import rig_on_disk
-from wiped.conduct.endings import Ending
+from wiped.conduct.results import Ending
 from wiped.model.inventory import DiskSource, DomainFacts, FilesystemFacts
 from wiped.model.records import WipeStep
 from wiped.model.subscription import Hold, State

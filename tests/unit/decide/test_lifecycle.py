@@ -13,7 +13,7 @@ from tests.unit.decide.nouns import DAY, HOUR, NOON, PHONE, facts, subscription
 from wiped.decide.approval import stands
 from wiped.decide.lifecycle import decide, last_word
 from wiped.decide.window import is_open, parse
-from wiped.model.asks import FENCING, GROUNDS, RequestKind
+from wiped.model.approvals import FENCING, GROUNDS, RequestKind
 from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import Action, FeedStatus, Flag, Hold, State, WipeRequest
 

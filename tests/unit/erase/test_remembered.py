@@ -15,9 +15,9 @@ from wiped.erase.locking import refusals_of
 from wiped.erase.ownership import claims_for
 from wiped.errors import RefusedError
 from wiped.model.inventory import ArtefactKind, FileIdentity
-from wiped.model.memory import Memory, RememberedFile
 from wiped.model.policy import StorageRules
-from wiped.record.sheets import SheetFiles
+from wiped.model.sightings import Memory, RememberedFile
+from wiped.record.helper_files import SheetFiles
 from wiped.wire.messages import Lock, LockStep
 
 GONE, OTHER = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from wiped.errors import HelperError, LedgerError, RefusedError, StorageError
-from wiped.link import HelperEnd, Link, connect, error_of, failure_of, peer_uid
+from wiped.helpers.link import HelperEnd, Link, connect, error_of, failure_of, peer_uid
 from wiped.wire.framing import decode, encode
 from wiped.wire.messages import MAX_LINE, VERSION, Failure, Hello, Leave, Left, Progress
 
 PROLOGUE = """
 import os, signal, socket, sys, time
-from wiped.link import HelperEnd
+from wiped.helpers.link import HelperEnd
 from wiped.wire.messages import Left, Progress
 sock = socket.socket(fileno=0)
 end = HelperEnd(sock)

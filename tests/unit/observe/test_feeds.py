@@ -22,15 +22,15 @@ from hypothesis import strategies as st
 from tests.fakes.billing import TOKEN, Billing
 from tests.fakes.clock import START, FakeClock
 from wiped.decide.feeding import AnswerFacts, FeedFault, FeedMemory, digest_of, weigh
+from wiped.feed.file import FileSource
+from wiped.feed.http import HttpSource
+from wiped.feed.polling import PolledFeed
+from wiped.feed.signed import Verifier, message
+from wiped.keys.salts import SaltFile
 from wiped.model.instants import instant_text
 from wiped.model.policy import Safety
 from wiped.model.subscription import FeedStatus
-from wiped.observe.feed.file import FileSource
-from wiped.observe.feed.http import HttpSource
-from wiped.observe.feed.polling import PolledFeed
-from wiped.observe.feed.signed import Verifier, message
 from wiped.record.ledger import SqlLedger
-from wiped.record.salts import SaltFile
 
 PHONES = [f"00000000-0000-4000-8000-{number:012d}" for number in range(1, 9)]
 POLICIES = frozenset({"default"})

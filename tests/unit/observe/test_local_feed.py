@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from wiped.feed.local import LocalFeed
 from wiped.model.subscription import FeedStatus
-from wiped.observe.feed.local import LocalFeed
 
 
 class _StillClock:

@@ -10,10 +10,10 @@ import pytest
 from tests.fakes.clock import START
 from tests.lab.libvirtfiles import LibvirtFiles
 from wiped.model.inventory import DiskSource, DomainFacts, FileIdentity
-from wiped.model.memory import ClassifiedImage
 from wiped.model.policy import StorageRules
+from wiped.model.sightings import ClassifiedImage
 from wiped.observe.orphans import find_orphans
-from wiped.record.sheets import SheetFiles
+from wiped.record.helper_files import SheetFiles
 from wiped.wire.messages import OrphansFound
 
 UUID = "00000000-0000-4000-8000-000000000001"

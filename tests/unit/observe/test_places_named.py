@@ -10,7 +10,7 @@ import pytest
 from tests.unit.observe.places import ME, OTHER, Places, disk, neighbour, phone, qcow2, saved_state
 from wiped.decide.planning import make_plan
 from wiped.model.inventory import DomainState, Inventory
-from wiped.observe.places.memory import is_memory
+from wiped.observe.places.ram import is_memory
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from tests.fakes.clock import START, FakeClock
 from tests.unit.attest.samples import EVIDENCE, PLAN, RESULTS
+from wiped.keys.salts import SaltFile
 from wiped.model.inventory import DomainFacts
 from wiped.model.plan import Plan
 from wiped.model.records import ArtefactRecord, CertificateRecord, Secret, Trigger, WipeStep
 from wiped.model.subscription import AccountReference, Action, Decision, LifecycleFacts, State, SubscriptionRecord
 from wiped.record.ledger import SqlLedger
-from wiped.record.salts import SaltFile
 
 DAY = timedelta(days=1)
 ALICE, BOB = AccountReference("alice@customers.example"), AccountReference("bob@customers.example")

@@ -8,7 +8,7 @@ from tests.contract.guards import GuardContract
 from tests.contract.ledger import LedgerContract
 from tests.fakes.ledger import MemoryLedger
 from tests.unit.record.rig import Rig
-from wiped.ports import Ledger
+from wiped.ports.ledger import Ledger
 
 
 class TestSqlLedger(LedgerContract, GuardContract):

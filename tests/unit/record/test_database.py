@@ -20,9 +20,9 @@ from sqlalchemy import create_engine
 
 from tests.unit.record.rig import PHONE, Rig, domain, rig_in
 from wiped.errors import ConfigError, InputError, LedgerError, LedgerVersionError, VerificationError
-from wiped.record import migrate as migrating
-from wiped.record.migrate import FILE_NAME, SCHEMA_VERSION, migrate
-from wiped.record.schema import metadata
+from wiped.record.sql import migrate as migrating
+from wiped.record.sql.migrate import FILE_NAME, SCHEMA_VERSION, migrate
+from wiped.record.sql.schema import metadata
 
 
 def set_version(path: Path, version: str) -> None:

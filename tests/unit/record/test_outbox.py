@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from tests.unit.record.rig import ALICE, DAY, OTHER, PHONE, Rig, decision, domain, record, yes
 from wiped.errors import RefusedError
-from wiped.model.asks import Approval, ApprovalKind, Drain
+from wiped.model.approvals import Approval, ApprovalKind, Drain
 from wiped.model.instants import instant_text
 from wiped.model.notices import Backlog, Notice, NoticeKind, NoticeState
 from wiped.model.records import WipeStep

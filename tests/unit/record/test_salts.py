@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from tests.unit.record.rig import ALICE, BOB, PHONE, record, rig_in
 from wiped.errors import ConfigError, InputError, LedgerError, NotFoundError
+from wiped.keys.salts import SaltFile
+from wiped.keys.slots import CHUNK_SLOTS, SLOT, Slot, is_free, slot_of, used_bytes
 from wiped.model.subscription import AccountReference, WipeRequest
-from wiped.record.salts import SaltFile
-from wiped.record.slots import CHUNK_SLOTS, SLOT, Slot, is_free, slot_of, used_bytes
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_a_killed_process_loses_nothing_it_handed_out(folder: Path) -> None:
     code = f"""
 import asyncio, os, signal
 from wiped.model.subscription import AccountReference
-from wiped.record.salts import SaltFile
+from wiped.keys.salts import SaltFile
 async def main():
     salts = SaltFile.open({str(folder)!r})
     print(await salts.pseudonym(AccountReference("alice@customers.example"), 1), flush=True)

@@ -14,8 +14,8 @@ import pytest
 from tests.fakes.clock import START
 from wiped.errors import InputError, StorageError
 from wiped.model.inventory import ArtefactKind, FileIdentity, LibvirtDirectories
-from wiped.model.memory import ClassifiedImage, Memory, RememberedFile
-from wiped.record.sheets import SheetFiles
+from wiped.model.sightings import ClassifiedImage, Memory, RememberedFile
+from wiped.record.helper_files import SheetFiles
 from wiped.storage.classified import classified_as, read_classified
 
 UUID = "00000000-0000-4000-8000-000000000001"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.storage.headers import DATA_FILE, qcow2
 from wiped.model.inventory import FileIdentity, ImageLayer
-from wiped.storage.chain import has_protocol, look_at_layer, names_reached, walk_chain
+from wiped.storage.image_chain import has_protocol, look_at_layer, names_reached, walk_chain
 from wiped.storage.locks import lock_image
 
 

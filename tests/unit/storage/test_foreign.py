@@ -10,8 +10,8 @@ import pytest
 
 from wiped.errors import InputError
 from wiped.model.inventory import FileIdentity
-from wiped.storage.chain import look_at_layer, names_reached
 from wiped.storage.foreign import format_by_magic, names_in
+from wiped.storage.image_chain import look_at_layer, names_reached
 
 FLAT = '# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="twoGbMaxExtentFlat"\n\nRW 4192256 FLAT "{name}" 0\n'
 CHILD = '# Disk DescriptorFile\nparentFileNameHint="{name}"\ncreateType="monolithicSparse"\nRW 2048 SPARSE "self.vmdk"\n'

@@ -15,7 +15,7 @@ import pytest
 from tests.contract.hypervisor import HypervisorContract
 from wiped.errors import HypervisorError, InputError
 from wiped.model.inventory import DiskSource
-from wiped.ports import Hypervisor
+from wiped.ports.libvirt import Hypervisor
 from wiped.virt.connection import Bounds, LibvirtHypervisor
 
 PHONE = "6f1f7a5e-53b1-4c6a-9d3b-0123456789ab"

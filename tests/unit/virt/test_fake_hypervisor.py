@@ -9,7 +9,7 @@ import pytest
 from tests.contract.hypervisor import HypervisorContract
 from tests.fakes.host import FakeHost
 from tests.fakes.ports import FakeHypervisor
-from wiped.ports import Hypervisor
+from wiped.ports.libvirt import Hypervisor
 
 
 class TestFake(HypervisorContract):

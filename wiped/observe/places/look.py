@@ -15,8 +15,8 @@ from wiped.observe.opening import Bound, bound_for
 from wiped.observe.pools import Pools
 from wiped.observe.reach import Reach
 from wiped.observe.reading import why_doubtful, why_unlisted
-from wiped.storage.chain import look_at_layer, walk_chain
 from wiped.storage.classified import Classified, classified_as, read_classified
+from wiped.storage.image_chain import look_at_layer, walk_chain
 from wiped.storage.paths import open_beneath
 from wiped.storage.sharing import GoldenFiles
 

@@ -1,0 +1,98 @@
+"""Reading a request and writing an answer: bounded bodies, strict JSON, no value of the input in an error; who asks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from wiped.api.http.identity import Caller, Role
+from wiped.api.http.problems import MalformedError, input_error
+from wiped.errors import InputError, NotFoundError
+from wiped.model.approvals import Person
+
+CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
+
+#: A JSON body is a few hundred bytes; an import is a host's phones.
+MAX_BODY = 64 * 1024
+MAX_IMPORT = 64 * 1024 * 1024
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+def person_of(caller: Caller) -> Person:
+    """The caller as the rules of two people see them: uid 0 never approves (DESIGN)."""
+    return Person(caller.name, caller.uid, Role.APPROVER in caller.roles and caller.uid != 0)
+
+
+def may_read(caller: Caller) -> bool:
+    """Whether the words that people wrote (reasons, references, authorities) may be shown to the caller (R14)."""
+    return not caller.roles.isdisjoint({Role.OPERATOR, Role.APPROVER, Role.AUDITOR})
+
+
+def as_json(document: BaseModel, *, status: int = 200) -> web.Response:
+    """One document."""
+    return web.Response(body=document.model_dump_json().encode(), status=status, content_type="application/json")
+
+
+def as_items(documents: list[BaseModel]) -> web.Response:
+    """A list."""
+    return web.json_response({"items": [document.model_dump(mode="json") for document in documents]})
+
+
+def uuid_of(request: web.Request) -> str:
+    """The phone of the path. Raises NotFoundError."""
+    try:
+        return str(UUID(request.match_info["uuid"]))
+    except ValueError:
+        raise NotFoundError("is no UUID; look a name up with GET /v1/phones?name=", where="phone") from None
+
+
+def number_of(request: web.Request, name: str, default: int, low: int, high: int) -> int:
+    """A number of the query. Raises InputError."""
+    text = request.query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 18) or not low <= int(text) <= high:
+        raise InputError(f"must be a whole number from {low} to {high}", where=name)
+    return int(text)
+
+
+async def bytes_of(request: web.Request, limit: int) -> bytes:
+    """The body, at most `limit` bytes. Raises HTTPRequestEntityTooLarge."""
+    if (request.content_length or 0) > limit:
+        raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
+    data = bytearray()
+    async for piece in request.content.iter_chunked(65_536):
+        data += piece
+        if len(data) > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, len(data))
+    return bytes(data)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise MalformedError("a key stands twice", where="body")
+    return document
+
+
+def parsed(model: type[BodyT], data: bytes) -> BodyT:
+    """The body as a document. Never repeats a value of it in an error."""
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise MalformedError("is not JSON in UTF-8", where="body") from None
+    if not isinstance(value, dict):
+        raise InputError("must be a JSON object", where="body")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise input_error(error) from None
+
+
+def check_key(key: str) -> None:
+    """Raises InputError for an Idempotency-Key that is none."""
+    if not 1 <= len(key) <= 128 or not all("!" <= letter <= "~" for letter in key):
+        raise InputError("must be 1 to 128 printable ASCII characters without spaces", where="Idempotency-Key")

@@ -1,0 +1,38 @@
+"""Putting a fence up and taking it down (DESIGN step 2, I6). Always the file first, then the ledger."""
+
+from __future__ import annotations
+
+from wiped.conduct.wipe import invariants
+from wiped.conduct.world import World
+from wiped.model.inventory import DomainFacts
+from wiped.model.plan import Plan, Step
+
+
+def _volumes(domain: DomainFacts, paths: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """Pool and name of the volumes among the fenced paths."""
+    return tuple(dict.fromkeys((disk.pool, disk.volume) for disk in domain.disks if disk.pool and disk.volume and disk.location in paths))
+
+
+def _own(plan: Plan) -> tuple[Step, ...]:
+    """The steps that may stand in the fence: nothing that is kept, was refused, or is gone (its place and inode may be another's by now)."""
+    places = {item.location for item in plan.retained} | {item.location for item in plan.refusals}
+    files = {item.identity for item in plan.retained if item.identity is not None}
+    return tuple(step for step in plan.steps if not step.gone and step.location not in places and step.identity not in files)
+
+
+async def put(world: World, uuid: str, plan: Plan | None, domain: DomainFacts | None) -> None:
+    """Fence a phone and the files that are its own. Never a retained or a refused one: that could fence its neighbours too.
+
+    Without a plan (nothing could be looked at) only the UUID is fenced. Idempotent.
+    """
+    steps = _own(plan) if plan is not None else ()
+    paths = tuple(step.location for step in steps)
+    volumes = _volumes(domain, frozenset(paths)) if domain is not None else ()
+    await world.fences.put(uuid, paths, tuple(step.identity for step in steps), volumes)
+    invariants.fence_stands(await world.fences.standing(), uuid)
+
+
+async def lift(world: World, uuid: str, *, reason: str) -> None:
+    """Take the fence down. The file first: a crash between leaves the ledger saying *fenced*, and whoever lifted it does so again."""
+    await world.fences.lift(uuid)
+    await world.ledger.mark(uuid, fenced=False, reason=reason)

@@ -1,0 +1,58 @@
+"""Stopping a domain: gracefully within a time, then hard; ready to let go of it at any second."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from wiped.conduct.results import GoneError
+from wiped.conduct.world import GONE_PATIENCE, STOP_PAUSE, World
+from wiped.errors import HypervisorError, RefusedError
+from wiped.model.inventory import DomainFacts, DomainState, JobKind
+from wiped.model.plan import RefusalCode
+
+#: States in which a guest cannot hear the power button.
+_DEAF = frozenset({DomainState.PAUSED, DomainState.CRASHED, DomainState.PMSUSPENDED})
+#: Why a transient domain is refused; `live-only` says that it must not be stopped for it.
+_TRANSIENT = (RefusalCode.UNSUPPORTED_ARTEFACT, RefusalCode.LIVE_ONLY)
+#: The power button is pressed again after this many seconds: a booting guest does not hear it.
+_ASK_AGAIN = 10.0
+
+
+async def present(world: World, uuid: str) -> DomainFacts:
+    """The domain, which must be there and must outlive its own stop. Raises GoneError, or RefusedError for a transient domain:
+
+    stopping one would take its definition away, and with it libvirt's own word on whose its disks are.
+    """
+    domain = await world.hypervisor.domain(uuid)
+    if domain is None:
+        raise GoneError(uuid)
+    if not domain.persistent:
+        raise RefusedError("a transient domain: define it first (virsh define), then it can be stopped and wiped", codes=_TRANSIENT)
+    return domain
+
+
+async def stop(world: World, uuid: str, *, patience: float, recall: Callable[[], Awaitable[None]]) -> None:
+    """Stop the domain and wait until it is gone. `patience`: seconds for the graceful way (0: hard at once).
+
+    `recall` is called about each second, and directly before the hard stop; what it raises ends the waiting with the domain as it is.
+    Raises RefusedError(domain-busy) while libvirt runs a job on the domain, GoneError, HypervisorError.
+    """
+    began = world.clock.boottime()
+    asked_at: float | None = None
+    while True:
+        domain = await present(world, uuid)
+        if domain.state is DomainState.SHUTOFF and domain.job is JobKind.NONE:
+            return
+        await recall()
+        spent = world.clock.boottime() - began
+        if domain.job is not JobKind.NONE:
+            if spent >= patience:
+                raise RefusedError(f"libvirt runs a {domain.job} job on the domain", codes=(RefusalCode.DOMAIN_BUSY,))
+        elif domain.state in _DEAF or spent >= patience:
+            await world.hypervisor.destroy(uuid)
+        elif asked_at is None or spent - asked_at >= _ASK_AGAIN:
+            await world.hypervisor.shutdown(uuid)
+            asked_at = spent
+        if spent >= patience + GONE_PATIENCE:
+            raise HypervisorError("the domain was destroyed but is not gone")
+        await world.pause(STOP_PAUSE)

@@ -1,0 +1,35 @@
+"""What signs a certificate, and what turns an account reference into a pseudonym."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from wiped.model.subscription import (
+    AccountReference,
+)
+
+
+class Signer(Protocol):
+    """Signs certificates (Ed25519)."""
+
+    @property
+    def key_id(self) -> str:
+        """Bound to the key: hex SHA-256 of the public key's SubjectPublicKeyInfo DER."""
+
+    @property
+    def public_pem(self) -> bytes:
+        """The public key, PEM."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte signature over `message`."""
+
+
+class Pseudonyms(Protocol):
+    """Account references into pseudonyms (R11); implemented in `record/` over the salt file."""
+
+    async def pseudonym(self, account: AccountReference, generation: int) -> str:
+        """The pseudonym of (account, generation); made on first use."""
+
+    async def find(self, account: AccountReference, generations: Sequence[int]) -> tuple[str, ...]:
+        """The pseudonyms that already exist; makes none."""

@@ -1,0 +1,167 @@
+"""What the faces ask of the daemon: implemented in `conduct/service/`, faked in tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from wiped.model.approvals import Approval, Drain, Person
+from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory
+from wiped.model.plan import Plan
+from wiped.model.records import AuditEntry, CertificateRecord, PhoneRecord, WipeRecord
+from wiped.model.sightings import ClassifiedImage, OrphanImage
+from wiped.model.status import Explanation, HostStatus, RequestsAsked, WipeAsked, WipeNews
+from wiped.model.subscription import AccountReference, Hold, Subscription, SubscriptionRecord, WipeRequest
+
+
+class PromisePort(Protocol):
+    """Every method raises errors of `wiped.errors` only. `person` is who asks, as the face authenticated them; `reason`, `reference` and `authority` are
+    sealed at rest. Where a second person is needed: RefusedError(needs-approval) with the approval's id, after the wish was recorded."""
+
+    async def suspend(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """Stop and fence now; reversible (R17). Idempotent."""
+
+    async def resume(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """Take a suspension back. Idempotent."""
+
+    async def protect(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """An operator's own hold, apart from legal ones. Idempotent."""
+
+    async def unprotect(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """Take a protection back. Idempotent."""
+
+    async def add_request(self, kind: str, ground: str, *, uuid: str = "", account: AccountReference | None = None, reference: str, reason: str, confirm: str,
+                          person: Person) -> RequestsAsked:  # fmt: skip
+        """A trigger on one phone or on every phone of an account. RefusedError(wrong-confirmation, ...), InputError, NotFoundError."""
+
+    async def requests(self, uuid: str = "") -> tuple[tuple[str, WipeRequest, dict[str, str]], ...]:
+        """Open ones, oldest first: (uuid, request, the words that came with it)."""
+
+    async def add_hold(self, *, uuid: str = "", account: AccountReference | None = None, authority: str, reference: str, ground: str, until: datetime | None,
+                       disclose: bool, reason: str, person: Person) -> Hold:  # fmt: skip
+        """A legal hold on a phone, or on an account's phones, present and future (R9)."""
+
+    async def release_hold(self, hold_id: str, *, reason: str, person: Person) -> Hold:
+        """Takes two people."""
+
+    async def holds(self) -> tuple[Hold, ...]:
+        """Those in force, with authority and reference unsealed."""
+
+    async def approvals(self, every: bool = False, /) -> tuple[Approval, ...]:
+        """What waits for another person, oldest first; with `every` what was decided too."""
+
+    async def approval(self, approval_id: str) -> Approval:
+        """One. NotFoundError."""
+
+    async def approve(self, approval_id: str, *, fingerprint: str, person: Person) -> Approval:
+        """Agree to what `fingerprint` names. RefusedError: needs-approval (who asked, or root), drift (it changed meanwhile: look again), expired."""
+
+    async def reject(self, approval_id: str, *, reason: str, person: Person) -> Approval:
+        """Say no: its requests are closed."""
+
+    async def start_drain(self, at: datetime, *, product: str, reason: str, person: Person) -> Drain:
+        """Announce the end of this host, or of one product on it (R7)."""
+
+    async def drains(self) -> tuple[Drain, ...]:
+        """Those in force."""
+
+    async def cancel_drain(self, drain_id: str, *, reason: str, person: Person) -> Drain:
+        """Takes two people; until its date."""
+
+    async def subject_report(self, account: AccountReference, person: Person) -> dict[str, Any]:
+        """Everything that the host holds on one account (R13), as a JSON value."""
+
+    async def period_report(self, since: datetime, until: datetime) -> dict[str, Any]:
+        """What was asked, held, wiped and could not be proven from `since` until `until`, as a JSON value."""
+
+
+class ServicePort(PromisePort, Protocol):
+    """Every method raises errors of `wiped.errors` only. `operator` is the authenticated staff identity for the audit log; `uuid` is a phone's."""
+
+    async def status(self) -> HostStatus:
+        """The host at a glance."""
+
+    async def phones(self, states: Sequence[str] = ()) -> tuple[PhoneRecord, ...]:
+        """All phones, or those in `states`."""
+
+    async def resolve(self, name: str) -> PhoneRecord:
+        """The phone with this UUID or name. NotFoundError for none, and for several, with the candidates."""
+
+    async def explain(self, uuid: str) -> Explanation:
+        """State, next change, every reason."""
+
+    async def plan(self, uuid: str) -> Plan:
+        """What would be destroyed, kept and refused, as of now. Changes nothing."""
+
+    async def set_subscription(self, record: SubscriptionRecord, person: Person) -> Subscription:
+        """Bind or renew one phone's term. Idempotent."""
+
+    async def import_subscriptions(self, records: Sequence[SubscriptionRecord], operator: str) -> tuple[Subscription, ...]:
+        """All or nothing. Idempotent."""
+
+    async def subscriptions(self) -> tuple[Subscription, ...]:
+        """All current terms."""
+
+    async def request_wipe(self, uuid: str, *, reason: str, ticket: str, confirm: str, person: Person) -> WipeAsked:
+        """A manual wipe. RefusedError with every code that stands against it."""
+
+    async def wipes(self, uuid: str = "") -> tuple[WipeRecord, ...]:
+        """Wipes, newest first; of one phone, or all."""
+
+    async def quarantine(self) -> tuple[WipeRecord, ...]:
+        """Wipes that wait in quarantine, oldest first."""
+
+    async def wipe(self, wipe_id: str) -> WipeRecord:
+        """One wipe. NotFoundError."""
+
+    def events(self, wipe_id: str) -> AsyncIterator[WipeNews]:
+        """The step it is at, then news until its end; of an ended one, its end at once. NotFoundError."""
+
+    async def certificate(self, certificate_id: str) -> CertificateRecord:
+        """One envelope, by its id or its wipe's. NotFoundError."""
+
+    async def audit(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        """Entries with seq > `after`, in order."""
+
+    async def audit_head(self, seq: int) -> bytes:
+        """A signed head (DSSE) over the log up to entry `seq`. NotFoundError."""
+
+    async def retry(self, uuid: str, operator: str) -> WipeRecord:
+        """Try a quarantined phone again now. RefusedError or NotFoundError where there is nothing to retry."""
+
+    async def breaker(self) -> BreakerRecord:
+        """The breaker, and while it is open the phones that wait behind it."""
+
+    async def release_breaker(self, *, fingerprint: str, reason: str, person: Person) -> BreakerRecord:
+        """Takes two people. InputError when it is not open, RefusedError: drift for another set, needs-approval once the wish was recorded."""
+
+    async def clock(self) -> ClockMemory:
+        """What is thought of the clock."""
+
+    async def trust_clock(self, *, reason: str, operator: str) -> ClockMemory:
+        """The clock is right: what was held against it. InputError when nothing is."""
+
+    async def classify_image(self, path: str, meaning: str, *, reason: str, person: Person) -> ClassifiedImage:
+        """Settle an image as golden, or as private by two people. InputError, RefusedError with every code that stands against it. Idempotent."""
+
+    async def classified_images(self) -> tuple[ClassifiedImage, ...]:
+        """All that were settled."""
+
+    async def orphans(self) -> tuple[tuple[OrphanImage, ...], bool, tuple[tuple[str, str], ...]]:
+        """Images that no domain reaches, largest first; whether there are more; what could not be looked at."""
+
+    async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, person: Person) -> WipeRecord:
+        """Accept what cannot be proven. Takes two people: RefusedError(needs-approval) once the wish was recorded."""
+
+    async def readiness(self) -> dict[str, str]:
+        """What keeps the promise from being kept now: name -> "" (good) or the fault. Names: libvirt, ledger, feed, helpers, hook, clock, breaker."""
+
+    def public_key(self) -> bytes:
+        """The signing key's public half, PEM."""
+
+    async def replay(self, key: str, digest: str) -> dict[str, Any] | None:
+        """The remembered answer for an Idempotency-Key. InputError if the key came with another request."""
+
+    async def remember(self, key: str, digest: str, answer: dict[str, Any]) -> None:
+        """Remember an answer."""
