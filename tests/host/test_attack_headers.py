@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.attacking import (
+from tests.host.attacks import (
     Host,
     backing_header,
     bind_all,

@@ -170,7 +170,7 @@ class Metrics:
             self._counted.pop(record.id, None)
 
     def feed_failed(self, reason: str) -> None:
-        """An answer of the feed was not taken (`decide.feeding.FeedFault`)."""
+        """An answer of the feed was not taken (`decide.feed_answer.FeedFault`)."""
         self.feed_errors.labels(reason).inc()
 
     def refused(self, codes: Sequence[str]) -> None:

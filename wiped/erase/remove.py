@@ -15,8 +15,8 @@ import os
 import stat as st
 from typing import Final
 
-from wiped.erase.opening import Opened
 from wiped.erase.overwrite import Look
+from wiped.erase.target import Opened
 from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import FileIdentity
 from wiped.model.outcome import Evidence, Via

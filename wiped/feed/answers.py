@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from wiped.decide.feeding import FeedFault
-from wiped.feed.importing import COLUMNS, Faults, read_instant, record_of
+from wiped.decide.feed_answer import FeedFault
+from wiped.feed.import_file import COLUMNS, Faults, read_instant, record_of
 from wiped.feed.signed import Verifier
 from wiped.model.subscription import SubscriptionRecord
 

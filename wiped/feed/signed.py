@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from wiped.errors import InputError
-from wiped.feed.importing import read_instant
+from wiped.feed.import_file import read_instant
 from wiped.model.canonical import canonical_bytes
 
 _SIGNATURE_BYTES = 64

@@ -156,7 +156,7 @@ class FeedStatus:
     complete_answers: int = 0
     kind: str = "local"
     fault: str = ""
-    """Why the last answer was not taken (`decide.feeding.FeedFault`)."""
+    """Why the last answer was not taken (`decide.feed_answer.FeedFault`)."""
 
 
 @dataclass(frozen=True, slots=True)

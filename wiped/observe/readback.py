@@ -15,7 +15,7 @@ from wiped.errors import HelperError, RefusedError, StorageError
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.outcome import Evidence, ReasonCode, Via
 from wiped.model.policy import StorageRules
-from wiped.observe.opening import map_of, open_artefact
+from wiped.observe.bounds import map_of, open_artefact
 from wiped.storage.artefacts import ArtefactMap
 from wiped.storage.blockdev import BlockFile, open_block
 from wiped.storage.direct import Comparison, compare_ranges

@@ -25,12 +25,12 @@ from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.foreign import NAMING, names_in
 from wiped.storage.kernel import identity_of
 from wiped.storage.locks import is_locked
-from wiped.storage.looking import has_protocol, open_quietly
 from wiped.storage.mounts import containing_root
 from wiped.storage.paths import open_straight
 from wiped.storage.qcow2 import read_qcow2_header
+from wiped.storage.quiet_open import has_protocol, open_quietly
 from wiped.storage.reached import MAX_DEPTH, OPAQUE, Reached, names_reached
-from wiped.storage.sharing import GoldenFiles, split
+from wiped.storage.shared_extents import GoldenFiles, split
 
 __all__ = ["Reached", "has_protocol", "look_at_layer", "names_reached", "walk_chain"]
 

@@ -15,7 +15,7 @@ from wiped.conduct import decisions
 from wiped.conduct.results import CalledOffError
 from wiped.conduct.wipe import invariants, prepare, trim, vanished
 from wiped.conduct.world import LOCK_PATIENCE, LOCK_PAUSE, World
-from wiped.decide.planning import drift
+from wiped.decide.plan import drift
 from wiped.decide.verdict import artefact_proven, expected_reasons
 from wiped.errors import HypervisorError, InvariantError, RefusedError, StorageError
 from wiped.model.outcome import EraseResult, Evidence, ReasonCode

@@ -7,8 +7,8 @@ import os
 from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import ArtefactKind
 from wiped.model.plan import RefusalCode
+from wiped.observe.host_files import list_names, read_small
 from wiped.observe.places.look import Look, plain
-from wiped.observe.reading import list_names, read_small
 from wiped.storage.templates import walk_directory
 from wiped.virt.places import CREDENTIALS, SecretFacts, parse_secret, secret_files
 

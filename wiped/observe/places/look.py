@@ -11,14 +11,14 @@ from wiped.model.inventory import ArtefactKind, DomainFacts, DomainState, FileId
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
-from wiped.observe.opening import Bound, bound_for
+from wiped.observe.bounds import Bound, bound_for
+from wiped.observe.host_files import why_doubtful, why_unlisted
 from wiped.observe.pools import Pools
 from wiped.observe.reach import Reach
-from wiped.observe.reading import why_doubtful, why_unlisted
 from wiped.storage.classified import Classified, classified_as, read_classified
 from wiped.storage.image_chain import look_at_layer, walk_chain
 from wiped.storage.paths import open_beneath
-from wiped.storage.sharing import GoldenFiles
+from wiped.storage.shared_extents import GoldenFiles
 
 #: Problems of a layer that mean that nothing is there.
 ABSENT = (RefusalCode.MISSING, ReasonCode.VANISHED)

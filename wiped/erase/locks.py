@@ -22,8 +22,8 @@ from typing import Final
 
 from wiped.erase.claims import Claims
 from wiped.erase.libvirt_files import saved_domain
-from wiped.erase.opening import LOCKED, MISSING, RENAMED, Opened, find, is_in_bounds
 from wiped.erase.remove import clear_apart
+from wiped.erase.target import LOCKED, MISSING, RENAMED, Opened, find, is_in_bounds
 from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import FileIdentity
 from wiped.model.outcome import ReasonCode
@@ -34,7 +34,7 @@ from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.kernel import identity_of
 from wiped.storage.locks import lock_image, take_and_drop_write_lease
 from wiped.storage.paths import SafeFile, open_beneath, open_root
-from wiped.storage.sharing import settle
+from wiped.storage.shared_extents import settle
 from wiped.wire.messages import Lock, LockStep
 
 __all__ = ["LOCKED", "MAX_STEPS", "MISSING", "RENAMED", "Held", "alone", "lock_all", "refusals_of", "release", "still_owned"]

@@ -10,8 +10,8 @@ from wiped.errors import InputError, RefusedError
 from wiped.model.inventory import FileIdentity, LibvirtDirectories
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
+from wiped.observe.host_files import read_small
 from wiped.observe.pools import read_pools
-from wiped.observe.reading import read_small
 from wiped.storage.artefacts import ArtefactMap, map_artefact
 from wiped.storage.blockdev import DEV, BlockFile, block_root, open_block
 from wiped.storage.paths import SafeFile, containing_root, open_image

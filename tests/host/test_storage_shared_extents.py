@@ -23,7 +23,7 @@ from wiped.storage.filesystems import open_block_device
 from wiped.storage.image_chain import look_at_layer
 from wiped.storage.keystream import Keystream
 from wiped.storage.paths import open_image
-from wiped.storage.sharing import GoldenFiles
+from wiped.storage.shared_extents import GoldenFiles
 
 MakeFs = Callable[..., RawFilesystem]
 STREAM = Keystream(bytes(range(32)), "artefact", 1)

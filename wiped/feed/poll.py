@@ -1,4 +1,4 @@
-"""Port Feed over a source: fetch, read, weigh (`decide.feeding`), hand the records to the ledger, remember; and tell each failure apart."""
+"""Port Feed over a source: fetch, read, weigh (`decide.feed_answer`), hand the records to the ledger, remember; and tell each failure apart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from wiped.decide.feeding import AnswerFacts, FeedFault, FeedMemory, digest_of, weigh
+from wiped.decide.feed_answer import AnswerFacts, FeedFault, FeedMemory, digest_of, weigh
 from wiped.feed.answers import Answer, FeedError, Page, joined
 from wiped.feed.signed import Verifier
 from wiped.model.policy import Safety

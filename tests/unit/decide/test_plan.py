@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.decide.nouns import NEIGHBOUR, PHONE, found, inventory
-from wiped.decide.planning import drift, forgotten, make_plan
+from wiped.decide.plan import drift, forgotten, make_plan
 from wiped.decide.refusal import confirmation
 from wiped.model.inventory import ArtefactKind, BlockFacts, DiskSource, ExtentFacts, FilesystemFacts, JobKind
 from wiped.model.plan import RefusalCode

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wiped.storage.extents import ExtentMap
 from wiped.storage.fsmap import FreeSpace
-from wiped.storage.sharing import _compare
+from wiped.storage.shared_extents import _compare
 
 BLOCK = 4096
 RANGES = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.integers(0, 40), st.booleans()), max_size=12)

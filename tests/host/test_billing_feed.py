@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.fakes.billing import TOKEN, Billing
+from tests.fakes.billing_server import TOKEN, Billing
 from tests.fakes.receiver import SECRET, Receiver, verified
 from tests.host.test_review_data import gone
 from tests.lab.privatelibvirt import wait_for

@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.billing import TOKEN, Billing
+from tests.fakes.billing_server import TOKEN, Billing
 from tests.fakes.clock import START, FakeClock
-from wiped.decide.feeding import AnswerFacts, FeedFault, FeedMemory, digest_of, weigh
+from wiped.decide.feed_answer import AnswerFacts, FeedFault, FeedMemory, digest_of, weigh
 from wiped.feed.file import FileSource
 from wiped.feed.http import HttpSource
-from wiped.feed.polling import PolledFeed
+from wiped.feed.poll import PolledFeed
 from wiped.feed.signed import Verifier, message
 from wiped.keys.salts import SaltFile
 from wiped.model.instants import instant_text

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wiped.errors import InputError
-from wiped.feed.importing import COLUMNS, MAX_FAULTS, MAX_LINES, SHOWN_FAULTS, parse_subscriptions
+from wiped.feed.import_file import COLUMNS, MAX_FAULTS, MAX_LINES, SHOWN_FAULTS, parse_subscriptions
 from wiped.model.subscription import AccountReference, SubscriptionRecord
 
 ONE = "0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11"
