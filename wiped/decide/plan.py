@@ -13,9 +13,9 @@ from wiped.model.inventory import ERASE_ORDER, ArtefactKind, FileIdentity, Found
 from wiped.model.outcome import Outcome, ReasonCode, ResidualCode
 from wiped.model.plan import Method, Plan, Refusal, RefusalCode, Retained, Step
 from wiped.model.policy import StorageRules
+from wiped.model.sightings import GOLDEN, PRIVATE
 
 #: The words of `wipectl images classify` (FoundArtefact.classified).
-GOLDEN, PRIVATE = "golden", "private"
 
 _RANK = {kind: rank for rank, kind in enumerate(ERASE_ORDER)}
 

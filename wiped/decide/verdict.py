@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from wiped.decide import backoff
 from wiped.model.inventory import ArtefactKind
 from wiped.model.outcome import (
     RETRYABLE_REASONS,
@@ -146,4 +147,4 @@ def retry_after(reasons: Iterable[str], attempt: int) -> int | None:
     """Seconds until the next attempt after the `attempt`-th (from 1) failed; None when only a changed host can help (DESIGN, Quarantined)."""
     if not any(reason in RETRYABLE_REASONS for reason in reasons):
         return None
-    return int(min(LAST_RETRY, FIRST_RETRY * 2 ** min(max(attempt, 1) - 1, 20)))
+    return int(backoff.wait(attempt - 1, first=FIRST_RETRY, longest=LAST_RETRY))

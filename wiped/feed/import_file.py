@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from wiped.errors import InputError
+from wiped.model.strict_json import RepeatedKeyError, read_json
 from wiped.model.subscription import AccountReference, SubscriptionRecord
 
 REQUIRED = ("phone", "account", "subscription", "starts", "expires")
@@ -112,12 +113,6 @@ def _lines(data: bytes) -> list[str]:
 def _json_rows(lines: list[str], faults: Faults) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Each line one JSON object; the others are faults."""
 
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        row = dict(pairs)
-        if len(row) != len(pairs):
-            raise _TwiceError
-        return row
-
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -125,14 +120,14 @@ def _json_rows(lines: list[str], faults: Faults) -> Iterator[tuple[int, Mapping[
             faults.add(number, f"is longer than {MAX_LINE} characters")
             continue
         try:
-            row = json.loads(line, object_pairs_hook=once)
-        except _TwiceError:
+            row = read_json(line)
+        except RepeatedKeyError:
             faults.add(number, "a key stands twice")
             continue
         except json.JSONDecodeError as error:
             faults.add(number, f"is not JSON (column {error.colno})")
             continue
-        except (ValueError, RecursionError):
+        except ValueError:
             faults.add(number, "is not usable JSON")
             continue
         if not isinstance(row, dict):
@@ -143,10 +138,6 @@ def _json_rows(lines: list[str], faults: Faults) -> Iterator[tuple[int, Mapping[
             faults.add(number, f"key {list(row).index(key) + 1} is unknown{_suggestion(key)}")
         if not unknown:
             yield number, row
-
-
-class _TwiceError(Exception):
-    """A key stands twice in an object."""
 
 
 def _csv_rows(lines: list[str], faults: Faults) -> Iterator[tuple[int, Mapping[str, Any]]]:

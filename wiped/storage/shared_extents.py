@@ -19,7 +19,8 @@ from typing import Final
 from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import FileIdentity, LibvirtDirectories
 from wiped.model.policy import StorageRules
-from wiped.storage.classified import GOLDEN, read_classified
+from wiped.model.sightings import GOLDEN
+from wiped.storage.classified import read_classified
 from wiped.storage.extents import ExtentMap, physical_at, read_extents
 from wiped.storage.kernel import identity_of, sync_filesystem
 from wiped.storage.paths import open_straight, reopen
