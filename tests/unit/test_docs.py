@@ -1,4 +1,4 @@
-"""Prose is checked (STYLE 11): what the program has, the README says; what the README says, the program has."""
+"""Prose is checked (STYLE 11): what the program has, the documents say; what the documents say, the program has."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def _rows(heading: str, *, table: int = 0) -> dict[str, list[str]]:
-    """A Markdown table below a heading: first cell (without backticks) -> the others."""
-    section = README.split(f"\n{heading}\n", 1)[1]
+def _read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+README = _read("README.md")
+
+
+def _rows(heading: str, *, table: int = 0, of: str = "README.md") -> dict[str, list[str]]:
+    """A Markdown table below a heading of a document: first cell (without backticks) -> the others."""
+    section = _read(of).split(f"\n{heading}\n", 1)[1]
     tables = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
     rows = {}
     for line in tables[table].splitlines()[2:]:
@@ -65,15 +71,15 @@ def _error_codes() -> dict[str, tuple[int, int]]:
 
 def test_every_setting_is_documented() -> None:
     """The table has exactly the keys that exist; names of later versions stand below it."""
-    assert _settings() == set(_rows("## Configuration"))
+    assert _settings() == set(_rows("## Configuration", of="docs/configuration.md"))
     for name in (*LATER, *(f"storage.{key}" for key in STORAGE_LATER)):
         told = f"`[{name}]`" if "." not in name else f"`{name.replace('*', 'NAME')}`"
-        assert told in README, name
+        assert told in _read("docs/configuration.md"), name
 
 
 def test_every_error_code_is_documented_with_its_status_and_exit_code() -> None:
     """The table has exactly the codes that exist."""
-    rows = _rows("## API")
+    rows = _rows("## API", of="docs/api.md")
     codes = _error_codes()
     assert set(rows) == set(codes) | set(HTTP_CODES.values())
     for code, (status, exit_code) in codes.items():
@@ -98,7 +104,7 @@ def test_every_reason_and_residual_is_documented() -> None:
 
 def test_every_metric_is_documented() -> None:
     """Name and meaning as the endpoint says them."""
-    assert {name: [what] for name, what in METRICS.items()} == _rows("## Metrics")
+    assert {name: [what] for name, what in METRICS.items()} == _rows("## Metrics", of="docs/metrics.md")
 
 
 def test_every_reason_of_a_decision_is_documented() -> None:
@@ -113,7 +119,7 @@ def test_every_reason_of_a_decision_is_documented() -> None:
 @pytest.mark.parametrize("command", command_names())
 def test_every_command_of_wipectl_is_documented_with_its_options(command: str) -> None:
     """`--help` and the README say the same."""
-    (row,) = [name for name in _rows("## Commands") if re.match(rf"wipectl {command}(?![a-z])", name)]
+    (row,) = [name for name in _rows("## Commands", of="docs/commands.md") if re.match(rf"wipectl {command}(?![a-z])", name)]
     out = io.StringIO()
     assert wipectl.run([*command.split(), "--help"], out=out, err=io.StringIO()) == 0
     helped = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", out.getvalue())) - {"--socket", "--output", "--help", "--version"}
@@ -125,7 +131,7 @@ def test_every_command_of_wipectl_is_documented_with_its_options(command: str) -
 
 def test_the_readme_shows_no_command_that_is_not_there() -> None:
     """Of either program."""
-    documented = {re.sub(r" (?=[A-Z\[-]).*", "", name) for name in _rows("## Commands")}
+    documented = {re.sub(r" (?=[A-Z\[-]).*", "", name) for name in _rows("## Commands", of="docs/commands.md")}
     assert documented == {f"wipectl {name}" for name in command_names()}
     used = set(re.findall(r"\bwipectl ((?:[a-z]+ ?){1,2})", README))
     verbs = {name.split()[0] for name in command_names()}
@@ -138,13 +144,13 @@ def test_every_command_of_wiped_is_documented(capsys: pytest.CaptureFixture[str]
     listed = re.findall(r"^    ([a-z][a-z-]*)(?: |$)", capsys.readouterr().out, re.MULTILINE)
     assert {"run", "check-config", "eraser", "observer", "migrate"} == set(listed)
     for command in listed:
-        assert f"`wiped {command}`" in README
+        assert f"`wiped {command}`" in _read("docs/commands.md")
 
 
 def test_every_exit_code_is_documented() -> None:
     """CONTRACT's table."""
     codes = {exit_code for _, exit_code in _error_codes().values()} | {0}
-    assert {str(code) for code in codes} == set(_rows("## Commands", table=1))
+    assert {str(code) for code in codes} == set(_rows("## Commands", table=1, of="docs/commands.md"))
 
 
 def test_every_duty_has_a_row() -> None:
