@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 
 from wiped.api.metrics import METRICS
 from wiped.api.problems import HTTP_CODES, STATUS, MalformedError
@@ -18,7 +19,9 @@ from wiped.cli import main as wipectl
 from wiped.cli.main import command_names
 from wiped.config.sections import LATER, Tables
 from wiped.config.storage import LATER as STORAGE_LATER
+from wiped.decide.feeding import FeedFault
 from wiped.errors import WipedError
+from wiped.model.notices import NoticeKind
 from wiped.model.outcome import RETRYABLE_REASONS, Outcome, ReasonCode, ResidualCode
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
@@ -31,11 +34,16 @@ def _read(name: str) -> str:
 
 
 README = _read("README.md")
+DOCUMENTS = ["README.md", "CHANGELOG.md", *sorted(str(file.relative_to(ROOT)) for file in (ROOT / "docs").rglob("*.md"))]
+#: Written by a program, one line a fact.
+GENERATED = {"docs/policy.md", "docs/configuration.md", "docs/commands.md", "docs/api.md", "docs/metrics.md"}
+#: Read by those who change the program; `docs/developing.md` leads to them.
+INNER = {"docs/design.md", "docs/contract.md", "docs/physics.md", "docs/style.md"}
 
 
 def _rows(heading: str, *, table: int = 0, of: str = "README.md") -> dict[str, list[str]]:
     """A Markdown table below a heading of a document: first cell (without backticks) -> the others."""
-    section = _read(of).split(f"\n{heading}\n", 1)[1]
+    section = f"\n{_read(of)}".split(f"\n{heading}\n", 1)[1]
     tables = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
     rows = {}
     for line in tables[table].splitlines()[2:]:
@@ -87,19 +95,42 @@ def test_every_error_code_is_documented_with_its_status_and_exit_code() -> None:
         assert rows[code][:2] == expected, code
 
 
-def test_every_refusal_code_is_documented() -> None:
-    """The second table of the API."""
-    assert {str(code) for code in RefusalCode} == set(_rows("## API", table=1))
+def _sections(heading: str, *, of: str) -> dict[str, str]:
+    """What is below each `###` heading of a `##` section: heading (without backticks) -> text."""
+    section = re.split(r"^## ", _read(of).split(f"\n## {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    return {name.strip("`"): text for name, text in re.findall(r"^### (.+)\n((?:(?!###).*\n)*)", section, re.MULTILINE)}
 
 
-def test_every_reason_and_residual_is_documented() -> None:
-    """And which reasons are retried."""
-    heading = "## Outcomes, in the terms of NIST SP 800-88r2"
-    assert {str(outcome) for outcome in Outcome} == set(_rows(heading))
-    reasons = _rows(heading, table=1)
-    assert {str(code) for code in ReasonCode} == set(reasons)
-    assert {str(code) for code in RETRYABLE_REASONS} == {code for code, (text,) in reasons.items() if text.startswith("*retried*")}
-    assert {str(code) for code in ResidualCode} == set(_rows(heading, table=2))
+def _alerts() -> list[str]:
+    document = yaml.safe_load(_read("config/alerts.yml"))
+    return [rule["alert"] for group in document["groups"] for rule in group["rules"]]
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [
+        ("Alerts", _alerts()),
+        ("Refusals", [str(code) for code in RefusalCode]),
+        ("Reasons", [str(code) for code in ReasonCode]),
+        ("Residual risks", [str(code) for code in ResidualCode]),
+    ],
+)
+def test_operators_are_told_what_to_do_about_every_word(heading: str, words: list[str]) -> None:
+    """Every alert, refusal, reason and residual risk has its section, and none is of another version: means, look at, do, never, each with something said."""
+    sections = _sections(heading, of="docs/operate.md")
+    assert sorted(sections) == sorted(words)
+    for word, text in sections.items():
+        told = re.findall(r"^- \*\*(Means|Look at|Do|Never):\*\* (?=\S)", text, re.MULTILINE)
+        assert told == ["Means", "Look at", "Do", "Never"], word
+
+
+def test_which_reasons_are_tried_again_is_documented() -> None:
+    """The table says which wait for a person and which do not; every outcome has a row in the README."""
+    text = _read("docs/operate.md").split("\n## Reasons\n", 1)[1]
+    (line,) = re.findall(r"^\| (`.*`) \| all others but `legal-hold` \|$", text, re.MULTILINE)
+    again = set(re.findall(r"`([a-z-]+)`", line))
+    assert {str(code) for code in RETRYABLE_REASONS} == again
+    assert {str(outcome) for outcome in Outcome} == set(_rows("## Outcomes"))
 
 
 def test_every_metric_is_documented() -> None:
@@ -110,10 +141,11 @@ def test_every_metric_is_documented() -> None:
 def test_every_reason_of_a_decision_is_documented() -> None:
     """`explain` shows these codes."""
     codes = set()
-    for file in (*(ROOT / "wiped" / "decide").glob("*.py"), *(ROOT / "wiped" / "conduct").glob("*.py")):
+    for file in (*(ROOT / "wiped" / "decide").rglob("*.py"), *(ROOT / "wiped" / "conduct").rglob("*.py")):
         codes |= set(re.findall(r'\bReason\(\s*"([a-z-]+)"', file.read_text(encoding="utf-8")))
     assert codes
-    assert sorted(code for code in codes if f"`{code}`" not in README) == []
+    operate = _read("docs/operate.md")
+    assert sorted(code for code in codes if f"`{code}`" not in operate) == []
 
 
 @pytest.mark.parametrize("command", command_names())
@@ -129,13 +161,15 @@ def test_every_command_of_wipectl_is_documented_with_its_options(command: str) -
     assert helped == shown
 
 
-def test_the_readme_shows_no_command_that_is_not_there() -> None:
-    """Of either program."""
+def test_the_documents_show_no_command_that_is_not_there() -> None:
+    """The table has exactly the commands that exist; the prose of every document uses no other."""
     documented = {re.sub(r" (?=[A-Z\[-]).*", "", name) for name in _rows("## Commands", of="docs/commands.md")}
     assert documented == {f"wipectl {name}" for name in command_names()}
-    used = set(re.findall(r"\bwipectl ((?:[a-z]+ ?){1,2})", README))
-    verbs = {name.split()[0] for name in command_names()}
-    assert {words.split()[0] for words in used} <= verbs | {"and", "as"}
+    names = set(command_names())
+    groups = {name.split()[0] for name in names if " " in name}
+    for document in DOCUMENTS:
+        for first, second in re.findall(r"(?:`|^)wipectl (?:--output json )?([a-z]+)(?: ([a-z]+))?", _read(document), re.MULTILINE):
+            assert (f"{first} {second}" if first in groups and second else first) in names | groups, (document, first, second)
 
 
 def test_every_command_of_wiped_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,15 +189,61 @@ def test_every_exit_code_is_documented() -> None:
 
 def test_every_duty_has_a_row() -> None:
     """R1 to R20: kept, partly, or not yet; none is left out."""
-    rows = _rows("## Which duties this version keeps")
+    rows = _rows("# The duties, and how far this version keeps them", of="docs/duties.md")
     assert [f"R{number}" for number in range(1, 21)] == list(rows)
     assert all(re.match(r"kept|partly|not yet", cells[1]) for cells in rows.values())
 
 
-def test_links_of_the_readme_lead_somewhere() -> None:
-    """Within the repository."""
-    for target in re.findall(r"\]\(((?!https?:)[^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_every_event_is_documented() -> None:
+    """The table of notices has exactly the kinds that are sent."""
+    text = _read("docs/webhooks.md")
+    shown = {name for first in re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE) for name in re.findall(r"`([a-z.-]+)`", first)}
+    assert {str(kind) for kind in NoticeKind} == shown - {"type", "wiped."}
+
+
+def test_every_reason_why_an_answer_of_billing_is_not_taken_is_documented() -> None:
+    """The labels of `wiped_feed_errors_total`."""
+    assert {str(fault) for fault in FeedFault} == set(_rows("## When an answer is not taken", of="docs/subscriptions.md"))
+
+
+def test_the_readme_is_a_page() -> None:
+    """At most 8 KiB; everything else is in docs/, and the README leads to each document of it."""
+    assert len(README.encode()) <= 8192
+    linked = set(re.findall(r"\]\((docs/[a-z-]+\.md)[)#]", README))
+    assert {f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md")} - INNER == linked
+
+
+def _prose(text: str) -> str:
+    """A document without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def _anchors(document: str) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    found: dict[str, int] = {}
+    anchors = set()
+    for heading in re.findall(r"^#{1,6} (.+)$", _prose(_read(document)), re.MULTILINE):
+        anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        number = found[anchor] = found.get(anchor, -1) + 1
+        anchors.add(f"{anchor}-{number}" if number else anchor)
+    return anchors
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_somewhere(document: str) -> None:
+    """To a file of the repository, and to a heading that it has."""
+    for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", re.sub(r"\s+", " ", _prose(_read(document)))):
+        path, _, anchor = target.partition("#")
+        file = ((ROOT / document).parent / path).resolve() if path else ROOT / document
+        assert file.exists(), (document, target)
+        assert not anchor or anchor in _anchors(str(file.relative_to(ROOT))), (document, target)
+
+
+@pytest.mark.parametrize("document", [document for document in DOCUMENTS if document not in GENERATED])
+def test_lines_of_prose_are_short(document: str) -> None:
+    """Under 120 characters; tables and code may be wider."""
+    long = [line for line in _prose(_read(document)).splitlines() if len(line) >= 120 and not line.startswith("|")]
+    assert long == []
 
 
 def test_nothing_of_this_machine_is_in_the_documents() -> None:
