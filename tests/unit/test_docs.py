@@ -239,6 +239,20 @@ def test_every_link_leads_somewhere(document: str) -> None:
         assert not anchor or anchor in _anchors(str(file.relative_to(ROOT))), (document, target)
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_named_file_exists(document: str) -> None:
+    """A path of the repository in backticks, a pattern of paths included, names something that is there."""
+    for name in re.findall(r"`((?:wiped|config|systemd|docs|tests|\.ci|\.lock)/[^\s`]*)`", re.sub(r"\s+", " ", _prose(_read(document)))):
+        assert list(ROOT.glob(name.rstrip("/"))), (document, name)
+
+
+def test_the_map_of_the_house_has_every_room() -> None:
+    """No more and no fewer; where rooms are found is what the map is for."""
+    packages = {str(file.parent.relative_to(ROOT)) for file in (*(ROOT / "wiped").glob("*/__init__.py"), *(ROOT / "wiped").glob("*/*/__init__.py"))}
+    modules = {str(file.relative_to(ROOT)) for file in (ROOT / "wiped").glob("*.py")} - {"wiped/__init__.py", "wiped/__main__.py"}
+    assert packages | modules == set(_rows("## The rooms", of="docs/developing.md"))
+
+
 @pytest.mark.parametrize("document", [document for document in DOCUMENTS if document not in GENERATED])
 def test_lines_of_prose_are_short(document: str) -> None:
     """Under 120 characters; tables and code may be wider."""
