@@ -21,8 +21,9 @@ def cell(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """`text` as a paragraph, its lines under 120 characters."""
-    return textwrap.fill(" ".join(text.split()), 116, break_long_words=False, break_on_hyphens=False)
+    """`text` as a paragraph, its lines under 120 characters; code is not broken over lines."""
+    whole = re.sub(r"`[^`]*`", lambda match: match[0].replace(" ", "\0"), " ".join(text.split()))
+    return textwrap.fill(whole, 116, break_long_words=False, break_on_hyphens=False).replace("\0", " ")
 
 
 def command_line(text: str) -> str:
