@@ -52,6 +52,10 @@ lint: venv ## ruff, mypy and the import contracts
 	@.venv/bin/lint-imports > .lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
 
+.PHONY: docs
+docs: venv ## write the generated parts of docs/ from the code
+	@$(PYTHON) -m tests.documents
+
 bench: venv ## measure the proven wipe against its peers (10 GiB of disk, a few minutes)
 	@$(PYTHON) -m tests.bench.run
 
