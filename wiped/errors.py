@@ -27,7 +27,7 @@ from typing import ClassVar
 
 
 class WipedError(Exception):
-    """Root of the tree. `code` is a stable word for scripts; `exit_code` follows CONTRACT; `retry` tells whether trying again can help."""
+    """Root of the tree. `code` is a stable word for scripts; `exit_code` follows docs/contract.md; `retry` tells whether trying again can help."""
 
     code: ClassVar[str] = "unexpected"
     exit_code: ClassVar[int] = 1
@@ -53,7 +53,8 @@ class NotFoundError(InputError):
 
 
 class RefusedError(WipedError):
-    """A guard refused. `codes` are CONTRACT's refusal codes, the first is the main one; `approval`: the id of what waits for another person, "" if nothing."""
+    """A guard refused. `codes` are the refusal codes of docs/contract.md, the first is the main one; `approval`: the id of what waits for another person, "" if
+    nothing."""
 
     code = "refused"
     exit_code = 3
@@ -65,7 +66,7 @@ class RefusedError(WipedError):
 
 
 class NotSanitizedError(WipedError):
-    """Wiped without proof. `reasons` are PHYSICS' reason codes."""
+    """Wiped without proof. `reasons` are the reason codes of docs/contract.md."""
 
     code = "not-sanitized"
     exit_code = 4
@@ -76,7 +77,7 @@ class NotSanitizedError(WipedError):
 
 
 class InvariantError(WipedError):
-    """One of I1 to I8 (DESIGN, The order of a wipe) would have been broken; raised before the call that would have broken it."""
+    """One of I1 to I8 (docs/design.md, "The order of a wipe") would have been broken; raised before the call that would have broken it."""
 
     code = "invariant"
 
@@ -115,7 +116,7 @@ class HypervisorError(TransientError):
 
 
 class StorageError(TransientError):
-    """The kernel or a device failed. `reason` is a PHYSICS reason code such as `io-error`."""
+    """The kernel or a device failed. `reason` is a reason code of docs/contract.md such as `io-error`."""
 
     code = "storage-failure"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from wiped.api.http.openapi import Operation, openapi
+from wiped.api.http.problems import HTTP_CODES, STATUS, MalformedError
 from wiped.api.metrics import METRICS, Metrics
-from wiped.api.openapi import Operation, openapi
-from wiped.api.problems import HTTP_CODES, STATUS, MalformedError
-from wiped.api.routes import OPERATIONS
+from wiped.api.v1.routes import OPERATIONS
 from wiped.attest.certificate import statement
 from wiped.cli import daemon
 from wiped.cli.main import command_names, make_app
@@ -16,9 +16,9 @@ from wiped.config.sections import LATER, Section, Tables
 from wiped.config.storage import LATER as STORAGE_LATER
 from wiped.config.storage import PARSERS, parse_profile_name, parse_truth, text_list
 from wiped.config.units import parse_rate, parse_size, parse_verify
-from wiped.decide.feeding import FeedFault
+from wiped.decide.feed_answer import FeedFault
 from wiped.errors import WipedError
-from wiped.model.asks import GROUNDS, HoldGround, RequestKind
+from wiped.model.approvals import GROUNDS, HoldGround, RequestKind
 from wiped.model.inventory import ArtefactKind
 from wiped.model.notices import NoticeKind
 from wiped.model.outcome import RETRYABLE_REASONS, Outcome, ReasonCode, ResidualCode, Via

@@ -30,7 +30,7 @@ CREATIONS: dict[str, tuple[str, ...]] = {
 
 
 def make(path: Path, *options: str) -> None:
-    """qemu-img create, 16 MiB; again where its measuring of the processor fails at random (PHYSICS 6)."""
+    """qemu-img create, 16 MiB; again where its measuring of the processor fails at random (docs/physics.md 6)."""
     command = ["qemu-img", "create", "-q", *(item.format(dir=path.parent) for item in options), str(path), "16M"]
     for _ in range(10):
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
 """The image of a whole virtualization host: Debian with systemd, libvirt, QEMU and LVM, this checkout's program in /opt/wiped.
 
 Made with mmdebstrap from the Debian mirrors that this machine's apt is configured with (its proxy and trust too), as root, in about a minute, and
-kept in `guest.CACHE`: one image of the system, by what it is made of, and one with the program, by the program's own digest. Source: LAB, "A whole
+kept in `guest.CACHE`: one image of the system, by what it is made of, and one with the program, by the program's own digest. Source: docs/lab.md, "A whole
 virtualization host".
 """
 

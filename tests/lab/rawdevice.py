@@ -1,8 +1,8 @@
 """Filesystems on loop devices whose raw bytes can be searched, and the markers to search for.
 
 The image file under the loop device *is* the raw device: once the filesystem is unmounted, what it holds is what a thief
-of the disk would find. A test that never saw its markers there before the wipe proves nothing. Source: LAB, "The raw
-device under a filesystem"; PHYSICS 1.
+of the disk would find. A test that never saw its markers there before the wipe proves nothing. Source: docs/lab.md, "The raw
+device under a filesystem"; docs/physics.md 1.
 """
 
 from __future__ import annotations

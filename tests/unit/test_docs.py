@@ -1,4 +1,4 @@
-"""Prose is checked (STYLE 11): what the program has, the documents say; what the documents say, the program has."""
+"""Prose is checked (docs/style.md 11): what the program has, the documents say; what the documents say, the program has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from wiped.cli.main import command_names
-from wiped.decide.feeding import FeedFault
+from wiped.decide.feed_answer import FeedFault
 from wiped.model.notices import NoticeKind
 from wiped.model.outcome import RETRYABLE_REASONS, Outcome, ReasonCode, ResidualCode
 from wiped.model.plan import RefusalCode
@@ -187,13 +187,13 @@ def _tests() -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
 
 
 def test_every_test_has_a_docstring() -> None:
-    """STYLE 12: it says what would be lost without the test."""
+    """docs/style.md 12: it says what would be lost without the test."""
     silent = [f"{file.relative_to(ROOT)}::{node.name}" for file, node in _tests() if not ast.get_docstring(node)]
     assert silent == []
 
 
 def test_every_room_has_a_charter() -> None:
-    """STYLE 1: what it is and what it may not do."""
+    """docs/style.md 1: what it is and what it may not do."""
     for file in sorted((ROOT / "wiped").glob("*/__init__.py")):
         charter = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
         assert re.search(r"[Mm]ay not", charter), file

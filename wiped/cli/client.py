@@ -34,7 +34,7 @@ class DaemonError(WipedError):
 
 
 def exit_code_of(code: str) -> int:
-    """CONTRACT's exit code for an error code; 1 for one that is not known here."""
+    """The exit code of docs/contract.md for an error code; 1 for one that is not known here."""
     kinds = [WipedError]
     for kind in kinds:
         if kind.code == code:

@@ -1,4 +1,4 @@
-"""What each command of `wipectl` does: ask, show, and the exit code of CONTRACT."""
+"""What each command of `wipectl` does: ask, show, and the exit code of docs/contract.md."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def _migrate(config: str) -> int:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Do what `argv` (without the program's name) says; the exit code of CONTRACT."""
+    """Do what `argv` (without the program's name) says; the exit code of docs/contract.md."""
     try:
         arguments = _parser().parse_args(list(argv))
     except SystemExit as end:  # argparse's own way to say --help, --version or usage

@@ -311,7 +311,7 @@ def _finish(answer: Awaitable[int], context: Context) -> int:
 
 
 def run(argv: Sequence[str], *, out: TextIO | None = None, err: TextIO | None = None) -> int:
-    """Do what `argv` (without the program's name) says; CONTRACT's exit code."""
+    """Do what `argv` (without the program's name) says; the exit code of docs/contract.md."""
     out, err = out or sys.stdout, err or sys.stderr
     try:
         return _launch(argv, out, err)

@@ -1,4 +1,4 @@
-"""CONTRACT's documents as tables."""
+"""The documents of docs/contract.md as tables."""
 
 from __future__ import annotations
 

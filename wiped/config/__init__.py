@@ -1,4 +1,4 @@
-"""Configuration: the operator's TOML becomes model values, or every fault at once (CONTRACT, Configuration).
+"""Configuration: the operator's TOML becomes model values, or every fault at once (docs/contract.md, "Configuration").
 
 `units` reads durations and sizes, `bounds` says what is too small or too large, `storage` is the part that the root helpers need (no third-party library:
 a helper starts in milliseconds), `values` and `endpoints` check single settings, `sections` and `settings` the whole file.

@@ -221,7 +221,7 @@ class Tables(Section):
     retention: Retention = Retention()
 
 
-#: Sections and keys of CONTRACT that this version cannot honour, and what is so instead. Set to anything but an empty value, they are refused.
+#: Sections and keys of docs/contract.md that this version cannot honour, and what is so instead. Set to anything but an empty value, they are refused.
 LATER: dict[str, str] = {
     "fleet": "each host is on its own",
     "api.listen": "the API is on the Unix socket alone",

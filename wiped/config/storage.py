@@ -35,7 +35,7 @@ _NEVER_DEVICES = ("/dev/shm", "/dev/hugepages", "/dev/mqueue", "/dev/pts", "/dev
 _ALL_DEVICES = re.compile(r"/dev(/(mapper|block|char|bus|md|disk(/by-[a-z0-9]+)?))?")
 _NEVER_ROOTS = ("/bin", "/boot", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var/lib/wiped")
 
-#: Keys of CONTRACT that this version cannot honour: (key, what is so instead). Set, they are refused; an empty value is no setting.
+#: Keys of docs/contract.md that this version cannot honour: (key, what is so instead). Set, they are refused; an empty value is no setting.
 LATER = {
     "eraser_socket": "helpers are children of the daemon, which runs as root",
     "observer_socket": "helpers are children of the daemon, which runs as root",

@@ -7,5 +7,5 @@ Files: `lifecycle` (what state a phone is in, what to do, when that changes), `t
 `snapshot` (the audit snapshot), `verdict` (results and evidence to an outcome).
 
 May not: read a clock, log, await, or touch anything outside `wiped.model` and `wiped.errors`. Unknown, missing or stale input never
-leads to a wipe; it leads to an alarm (DESIGN, The life of a phone).
+leads to a wipe; it leads to an alarm (docs/design.md, "The life of a phone").
 """

@@ -231,7 +231,7 @@ def make_plan(inventory: Inventory, generation: int, rules: StorageRules) -> Pla
 
 
 def drift(planned: Plan, seen: Plan) -> tuple[Refusal, ...]:
-    """What differs between the frozen plan and the same phone seen again under its locks (DESIGN step 4); () if nothing does.
+    """What differs between the frozen plan and the same phone seen again under its locks (docs/design.md, step 4); () if nothing does.
 
     Compared: refusals, the set of artefacts, device and inode of each, format, and what is retained. Sizes and maps may differ.
     """

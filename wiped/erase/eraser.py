@@ -1,4 +1,4 @@
-"""The eraser's process: one connection, one plan, in a strict order of messages (DESIGN, The eraser's wire).
+"""The eraser's process: one connection, one plan, in a strict order of messages (docs/design.md, "The eraser's wire").
 
     hello -> lock -> (erase -> remove | leave) for each artefact -> trim* -> EOF        (or, on a connection of its own: hello -> trim* -> EOF)
 

@@ -1,4 +1,4 @@
-"""Taking the locks of one plan, all or none, after every check that can be made without writing (DESIGN step 3, I2, I5).
+"""Taking the locks of one plan, all or none, after every check that can be made without writing (docs/design.md, step 3, I2, I5).
 
 In two rounds. First every step is judged: its form, its place, whose it is, and the file as it stands, opened read-only at most; every refusal is
 collected. Only when there is none at all, the files are opened for writing, and on each are taken QEMU's locks (they keep a QEMU from starting, and

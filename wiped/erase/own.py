@@ -3,7 +3,7 @@
 Disks that are not read-only and not shareable; CD, floppy and read-only images that bear the phone's UUID, are listed as seeds by its directory's profile, or
 were classified as private; NVRAM; console logs; the memory files of its snapshots (with its UUID inside); directories that its guest may write; its
 TPM's directory.
-A base beneath its own disk only where it was classified as private *and* the chain, walked strictly with stated formats, leads to it (PHYSICS 5).
+A base beneath its own disk only where it was classified as private *and* the chain, walked strictly with stated formats, leads to it (docs/physics.md 5).
 """
 
 from __future__ import annotations

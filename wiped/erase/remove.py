@@ -1,4 +1,4 @@
-"""Removing one proven artefact: rename, truncate, unlink, sync the directory (PHYSICS 2, step 6), and what counts as proof (I3).
+"""Removing one proven artefact: rename, truncate, unlink, sync the directory (docs/physics.md 2, step 6), and what counts as proof (I3).
 
 Each step can be the last one before a crash: the file is then found under its rename target, or not at all (at worst its name, without content, is left in
 a directory of ours beside it). A name is unlinked only where nobody else can put another file under it in the meantime (`_unlink_apart`).

@@ -1,4 +1,4 @@
-"""Billing's signature over one record (DESIGN, Memory): Ed25519 over the canonical JSON of the record without its `signature`. Pure.
+"""Billing's signature over one record (docs/design.md, "Memory"): Ed25519 over the canonical JSON of the record without its `signature`. Pure.
 
 The record then has `revision`, `valid_from` and `valid_until` too, so that an old signature cannot be played again for ever: a compromised feed can
 withhold a record, but never make one.

@@ -1,8 +1,8 @@
 """The salt file: account references become pseudonyms here, and only here (R11).
 
-`<state_dir>/salts` is a fixed-slot file (`slots`) that is written in place, since what SQLite deletes stays on the device (DESIGN, Memory). A pseudonym is
-HMAC-SHA256(the slot's salt, reference); a slot is found again by HMAC-SHA256(the host's look-up key, generation || reference), which stands in the slot
-alone. So the ledger's pseudonyms cannot be led back without this file, and destroying a slot makes its pseudonym nobody's for ever, and the words sealed
+`<state_dir>/salts` is a fixed-slot file (`slots`) that is written in place, since what SQLite deletes stays on the device (docs/design.md, "Memory"). A
+pseudonym is HMAC-SHA256(the slot's salt, reference); a slot is found again by HMAC-SHA256(the host's look-up key, generation || reference), which stands in the
+slot alone. So the ledger's pseudonyms cannot be led back without this file, and destroying a slot makes its pseudonym nobody's for ever, and the words sealed
 under its key unreadable.
 
 A slot is written and synced before its pseudonym is handed out. A missing or damaged file is never silently made anew.

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class ArtefactKind(StrEnum):
-    """CONTRACT's artefact kinds."""
+    """The artefact kinds of docs/contract.md."""
 
     DISK_IMAGE = "disk-image"
     SNAPSHOT_OVERLAY = "snapshot-overlay"
@@ -26,7 +26,7 @@ class ArtefactKind(StrEnum):
     EXTRA = "extra"
 
 
-#: The order of erasing (DESIGN, step 6): keys, then memory images, then disks, then the rest. Kinds that are not named come last.
+#: The order of erasing (docs/design.md, step 6): keys, then memory images, then disks, then the rest. Kinds that are not named come last.
 ERASE_ORDER: tuple[ArtefactKind, ...] = (
     ArtefactKind.KEY,
     ArtefactKind.LIBVIRT_SECRET,
@@ -113,7 +113,7 @@ class BlockFacts:
 
 @dataclass(frozen=True, slots=True)
 class DiskSource:
-    """One disk of a domain as its XML says, with its stated backing chain (never probed, PHYSICS 5).
+    """One disk of a domain as its XML says, with its stated backing chain (never probed, docs/physics.md 5).
 
     `type` is libvirt's source type: file, block, volume, network, dir, nvme, vhostuser...; `location` the path of file and block sources (for
     `volume` the resolved path, "" while unresolved); `format` the stated driver type ("" when the XML states none: then it counts as raw and is
@@ -170,7 +170,7 @@ class DomainFacts:
 @dataclass(frozen=True, slots=True)
 class FilesystemFacts:
     """The filesystem and device under a file; for the certificate's `backing`. `mount_options` as in /proc/self/mountinfo plus what the kernel
-    hides (PHYSICS 2: data=journal as a default mount option)."""
+    hides (docs/physics.md 2: data=journal as a default mount option)."""
 
     fs_type: str
     mount_options: tuple[str, ...] = ()
@@ -201,7 +201,7 @@ class ImageLayer:
 
     `backing_location`/`backing_format`: as the (trusted) header states, "" if none. `encrypted`: a LUKS header was seen.
     `under_root`/`under_protected`: the configured root that contains it ("" for none), by resolved directory, as the observer computed it.
-    `libvirt_owned`: within libvirt's own state directories (CONTRACT), where no root is needed.
+    `libvirt_owned`: within libvirt's own state directories (docs/contract.md), where no root is needed.
     """
 
     location: str

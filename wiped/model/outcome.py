@@ -1,4 +1,4 @@
-"""Outcomes and evidence of erasing, per artefact and per phone (PHYSICS 8)."""
+"""Outcomes and evidence of erasing, per artefact and per phone (docs/physics.md 8)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """CONTRACT's outcomes, best first."""
+    """The outcomes of docs/contract.md, best first."""
 
     PURGE = "purge"
     """Cryptographic erase: every copy of the key is gone. Not given in this version."""
@@ -18,7 +18,7 @@ class Outcome(StrEnum):
 
 
 class ReasonCode(StrEnum):
-    """Why something is `not-sanitized` (PHYSICS 8)."""
+    """Why something is `not-sanitized` (docs/physics.md 8)."""
 
     COW_FILESYSTEM = "cow-filesystem"
     """Copy-on-write: an overwrite goes to another place and the old blocks stay. Nothing was overwritten."""
@@ -60,7 +60,7 @@ class ReasonCode(StrEnum):
     """A hold was added while the wipe was in quarantine: the data is kept."""
 
 
-#: Reasons that are retried with back-off from 5 minutes to 24 hours (DESIGN, Quarantined); the others wait for a changed host.
+#: Reasons that are retried with back-off from 5 minutes to 24 hours (docs/design.md, "Quarantine"); the others wait for a changed host.
 RETRYABLE_REASONS = frozenset(
     {
         ReasonCode.IO_ERROR,
@@ -73,7 +73,7 @@ RETRYABLE_REASONS = frozenset(
 
 
 class ResidualCode(StrEnum):
-    """Residual risks that do not change the outcome (PHYSICS 8)."""
+    """Residual risks that do not change the outcome (docs/physics.md 8)."""
 
     FREED_BLOCKS_UNTRACED = "freed-blocks-untraced"
     """Blocks that left the file before the wipe: trimmed by the guest, freed by snapshots. The default, since nothing traces such blocks."""
@@ -91,7 +91,7 @@ class ResidualCode(StrEnum):
 
 
 class Via(StrEnum):
-    """How the bytes were read back (CONTRACT `verified_via`)."""
+    """How the bytes were read back (docs/contract.md, "Words": verified via)."""
 
     BLOCK_ODIRECT = "block-odirect"
     """From the block device, at the file's physical ranges, with O_DIRECT."""
@@ -147,7 +147,7 @@ class ArtefactOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict on the phone: the worst of its artefacts (PHYSICS 8)."""
+    """The verdict on the phone: the worst of its artefacts (docs/physics.md 8)."""
 
     outcome: Outcome
     reasons: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The plan: the very object that `plan` prints and `execute` consumes (STYLE 4)."""
+"""The plan: the very object that `plan` prints and `execute` consumes (docs/style.md 4)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wiped.model.inventory import ArtefactKind, ExtentFacts, FileIdentity, Files
 
 
 class Method(StrEnum):
-    """CONTRACT's methods."""
+    """The methods of docs/contract.md."""
 
     OVERWRITE = "overwrite"
     """The mapped ranges are overwritten, read back and compared."""
@@ -20,7 +20,7 @@ class Method(StrEnum):
 
 
 class RefusalCode(StrEnum):
-    """CONTRACT's refusal codes."""
+    """The refusal codes of docs/contract.md."""
 
     SHARED_BY_DOMAIN = "shared-by-domain"
     """Another domain (its disks, snapshots or backing chains) reaches the file."""
@@ -106,7 +106,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One artefact to be erased. `extents.map_digest` is the coverage that eraser and observer must find again (PHYSICS 2, step 4)."""
+    """One artefact to be erased. `extents.map_digest` is the coverage that eraser and observer must find again (docs/physics.md 2, step 4)."""
 
     artefact_id: str
     kind: ArtefactKind
@@ -122,7 +122,7 @@ class Step:
     root: str = ""
     internal_snapshots: int = 0
     retained_extents: ExtentFacts | None = None
-    """Extents of a reflinked clone that stay with the golden image (DESIGN, shared extents); never overwritten, never read back."""
+    """Extents of a reflinked clone that stay with the golden image (docs/physics.md 1, last row); never overwritten, never read back."""
     golden: str = ""
     gone: bool = False
     """Of a vanished phone: it was remembered and is not there any more (reason `vanished`)."""

@@ -24,7 +24,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What happens to a phone around its expiry (CONTRACT `[policy.NAME]`). `notice`: seconds before expiry, longest first."""
+    """What happens to a phone around its expiry (docs/contract.md, "Configuration": `[policy.NAME]`). `notice`: seconds before expiry, longest first."""
 
     name: str = "default"
     grace: int = 86_400
@@ -46,7 +46,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Safety:
-    """CONTRACT `[safety]` and the feed's maximum age."""
+    """docs/contract.md, "Configuration": `[safety]` and the feed's maximum age."""
 
     settle: int = 900
     feed_max_age: int = 900

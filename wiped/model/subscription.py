@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """The life of a phone (DESIGN): exactly one."""
+    """The life of a phone (docs/design.md): exactly one."""
 
     UNBOUND = "unbound"
     ACTIVE = "active"
@@ -26,7 +26,7 @@ class State(StrEnum):
 
 
 class Flag(StrEnum):
-    """Flags of a phone (DESIGN): any number."""
+    """Flags of a phone (docs/design.md): any number."""
 
     HELD = "held"
     PROTECTED = "protected"
@@ -52,7 +52,7 @@ class Action(StrEnum):
 class Subscription:
     """One term of one account on one phone. `account` is the pseudonym; the reference is never stored (R11).
 
-    `first_recorded_at`: when this host first recorded this end; `due` never lies before it plus grace (DESIGN).
+    `first_recorded_at`: when this host first recorded this end; `due` never lies before it plus grace (docs/design.md).
     """
 
     uuid: str

@@ -30,7 +30,7 @@ class Bound:
 
 
 def libvirt_bounds(directories: LibvirtDirectories) -> tuple[str, ...]:
-    """libvirt's own directories in which a phone's files need no configured root (CONTRACT, Configuration)."""
+    """libvirt's own directories in which a phone's files need no configured root (docs/contract.md, "Configuration")."""
     return (directories.state, directories.logs, directories.swtpm, directories.swtpm_logs, directories.secrets)
 
 

@@ -121,7 +121,7 @@ class Ledger(Outbox, Protocol):
         """Phones of that exact name (present ones first)."""
 
     async def record_subscriptions(self, records: Sequence[SubscriptionRecord], now: datetime, *, source: str, operator: str) -> tuple[Subscription, ...]:
-        """All or nothing. Binds, renews, or starts a generation (DESIGN, The life of a phone). Another account on an unwiped phone:
+        """All or nothing. Binds, renews, or starts a generation (docs/design.md, "The life of a phone"). Another account on an unwiped phone:
         RefusedError(generation-occupied), and the phone is marked `occupied`. A phone whose wipe passed the last word: RefusedError(subscription-renewed)."""
 
     async def subscription(self, uuid: str) -> Subscription | None:

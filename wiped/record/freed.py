@@ -1,4 +1,4 @@
-"""What was done about the free space of filesystems after a wipe's removals (PHYSICS 3). Functions run within a transaction and take its connection."""
+"""What was done about the free space of filesystems after a wipe's removals (docs/physics.md 3). Functions run within a transaction and take its connection."""
 
 from __future__ import annotations
 

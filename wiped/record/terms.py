@@ -1,4 +1,4 @@
-"""Subscriptions: who has which phone until when (DESIGN, The life of a phone).
+"""Subscriptions: who has which phone until when (docs/design.md, "The life of a phone").
 
 What one record does to one phone (`weigh`, pure):
 

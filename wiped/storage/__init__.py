@@ -10,7 +10,7 @@ Synchronous, and meant for helper processes and their threads. It reports facts,
 `StorageError` (a reason code); foreign errors do not leave this room.
 
 It may not: decide whether something is to be wiped, log, remove or rename files, read a clock for anything but pacing I/O, know libvirt,
-or probe a format of what is to be erased (PHYSICS 5). The only functions here that change something are `direct.write_ranges` (mapped ranges, and the file
-size up to their end), `blockdev.discard`, `freed` (files of its own that it removes again, and the discarding of free space), `sharing.settle` (unused
+or probe a format of what is to be erased (docs/physics.md 5). The only functions here that change something are `direct.write_ranges` (mapped ranges, and the
+file size up to their end), `blockdev.discard`, `freed` (files of its own that it removes again, and the discarding of free space), `sharing.settle` (unused
 preallocation) and `locks` (locks and leases, which die with their descriptor).
 """

@@ -1,4 +1,4 @@
-"""Image files and the chains beneath them, one level at a time and with the format stated; nothing is ever probed (PHYSICS 5).
+"""Image files and the chains beneath them, one level at a time and with the format stated; nothing is ever probed (docs/physics.md 5).
 
 Two ways of walking, for opposite purposes. `walk_chain` is for what may be *erased*: it ends at the first thing that is not beyond doubt.
 `names_reached` (room `reached`) is for what must be *protected*: it follows anything that QEMU might follow. Neither writes, locks, or disturbs a

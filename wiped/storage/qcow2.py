@@ -1,4 +1,4 @@
-"""The header of a qcow2 file, read with suspicion: a guest may have written it (PHYSICS 5). Bounded; nothing in it is believed that can be checked.
+"""The header of a qcow2 file, read with suspicion: a guest may have written it (docs/physics.md 5). Bounded; nothing in it is believed that can be checked.
 
 Source: QEMU's docs/interop/qcow2.txt, and what block/qcow2.c refuses. Only what names other files, and what a certificate tells, is read.
 """

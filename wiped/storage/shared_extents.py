@@ -1,4 +1,4 @@
-"""Reflinked clones: which blocks of an image are the golden image's own, and which are the phone's alone (PHYSICS 1, last row).
+"""Reflinked clones: which blocks of an image are the golden image's own, and which are the phone's alone (docs/physics.md 1, last row).
 
 A block that two files share must not be overwritten through either: the kernel would write elsewhere and leave the old bytes. Shared blocks that the
 golden image has at the same offset hold the golden's content and nothing of the phone's: they are kept with it. Any other shared block holds the

@@ -7,6 +7,6 @@ and moves one domain; `calls.py` keeps blocking calls off the event loop; `fence
 
 May: open connections to libvirt, stop, start and undefine domains, write files in the fence directory. May not: open an image, call a
 storage-removing or storage-wiping function of libvirt or hand it such a flag (a volume that libvirt deletes or wipes is evidence of nothing,
-PHYSICS 1), use a domain's name as a key, decide anything, know the ledger, or block the event loop. This file imports nothing: the
+docs/physics.md 1), use a domain's name as a key, decide anything, know the ledger, or block the event loop. This file imports nothing: the
 root helpers, which may not reach libvirt, import this package.
 """

@@ -1,6 +1,6 @@
 """The connection to libvirt: the port Hypervisor, and the only `import libvirt` of the program.
 
-One process-wide thread runs libvirt's event loop; what it hears comes over by `call_soon_threadsafe` (not libvirtaio: DESIGN, Found by trying).
+One process-wide thread runs libvirt's event loop; what it hears comes over by `call_soon_threadsafe` (not libvirtaio: docs/design.md, "Found by trying").
 `run()` keeps one connection that listens: keep-alive finds a hung libvirtd, the close callback a dead one; then it reconnects with back-off, and
 every new connection rings the hint "" (look at everything). Questions go through `calls.py`, each on a connection of its own. The daemon
 starts and stays useful without libvirt: calls raise HypervisorError at once.

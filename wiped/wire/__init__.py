@@ -1,4 +1,4 @@
-"""The messages between the daemon and its two root helpers: length-limited JSON lines, versioned (DESIGN, The eraser's wire).
+"""The messages between the daemon and its two root helpers: length-limited JSON lines, versioned (docs/design.md, "The eraser's wire").
 
 Files: `messages` (every message as a frozen dataclass, and the version), `framing` (a message as one line of JSON, and back).
 

@@ -1,4 +1,4 @@
-"""The operator's commands: what is asked, what is shown, and CONTRACT's exit codes."""
+"""The operator's commands: what is asked, what is shown, and the exit codes of docs/contract.md."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_a_wipe_that_has_to_wait_is_followed_once_it_begins(operator: Operator) 
     ],
 )
 def test_the_daemon_s_errors_become_exit_codes(operator: Operator, error: Exception, code: int) -> None:
-    """CONTRACT's table, with the code on stderr and a document on stdout where one was asked for."""
+    """The table of docs/contract.md, with the code on stderr and a document on stdout where one was asked for."""
     operator.service.fails["request_wipe"] = error
     ran = operator.run(*WIPE)
     assert (ran.code, ran.out) == (code, "")

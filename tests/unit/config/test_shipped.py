@@ -95,7 +95,7 @@ def test_the_socket_s_group_is_made() -> None:
 
 
 def test_the_unit_does_not_restart_on_a_wrong_configuration() -> None:
-    """CONTRACT: 78. And the watchdog, readiness and the daemon's own directories are as the daemon expects them."""
+    """docs/contract.md: 78. And the watchdog, readiness and the daemon's own directories are as the daemon expects them."""
     unit = (ROOT / "systemd" / "wiped.service").read_text(encoding="utf-8")
     for line in ("Type=notify", "RestartPreventExitStatus=78", "StateDirectory=wiped", "RuntimeDirectory=wiped", "KillMode=mixed", "LimitCORE=0"):
         assert f"\n{line}\n" in unit

@@ -124,7 +124,7 @@ def test_a_domain_without_storage_refuses():
 
 
 def test_memory_goes_before_disks_and_logs_come_last():
-    """The order of erasing is keys, memory, disks, the rest (DESIGN step 6)."""
+    """The order of erasing is keys, memory, disks, the rest (docs/design.md, step 6)."""
     log = found("/var/log/console", 5, kind=ArtefactKind.CONSOLE_LOG)
     save = found("/var/lib/save", 6, kind=ArtefactKind.MEMORY_IMAGE)
     plan = make_plan(inventory(log, TOP, save), 1, RULES)

@@ -1,4 +1,4 @@
-"""The part of a wipe under its locks: lock, re-observe, last word, erase, read back, remove (DESIGN steps 3 to 8).
+"""The part of a wipe under its locks: lock, re-observe, last word, erase, read back, remove (docs/design.md, steps 3 to 8).
 
 One `Attempt` is one connection to one eraser. Nothing is taken over from an earlier attempt but what the ledger says (I8).
 """
