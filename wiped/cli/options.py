@@ -1,15 +1,23 @@
-"""Parameters that many commands of `wipectl` share, and how a group of commands is made."""
+"""Parameters that several commands of `wipectl` share, and how a group of commands is made."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from wiped.cli.commands import Context
+from wiped.cli.context import Context
+
+#: What the file of a noun offers on the first level of `wipectl`: commands of their own, and a group whose name is the noun.
+Commands = tuple[App | Callable[..., Awaitable[int]], ...]
 
 Ctx = Annotated[Context, Parameter(parse=False)]
 Phone = Annotated[str, Parameter(help="UUID or name; a name that several phones have is an error which lists them", allow_leading_hyphen=True)]
+MaybePhone = Annotated[str, Parameter(name="PHONE", help="UUID or name; or --account", allow_leading_hyphen=True)]
+Account = Annotated[str, Parameter(help="every phone of this account; - reads it from standard input; becomes a pseudonym at once", allow_leading_hyphen=True)]
+Identifier = Annotated[str, Parameter(name="ID")]
+Reason = Annotated[str, Parameter(help="why, for people; sealed in the ledger, never in a log")]
 Out = Annotated[str, Parameter(name=("--output-file", "-o"), help="write to this file instead of standard output")]
 
 

@@ -1,4 +1,4 @@
-"""Waiting for a wipe: its events as progress bars with ETA on a terminal, as lines else, through restarts of the daemon, until it ends."""
+"""The progress of a wipe, followed to its end: bars with ETA on a terminal, lines elsewhere, through restarts of the daemon."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _Bars:
         self._progress.update(self._bars[key], completed=news["done"], total=news["total"])
 
 
-async def wait(client: Client, screen: Screen, wipe_id: str) -> dict[str, Any]:
+async def wait_until_rest(client: Client, screen: Screen, wipe_id: str) -> dict[str, Any]:
     """The wipe's document once it rests: released, cancelled or quarantined. With JSON the events are lines on standard error."""
     since = time.monotonic()
     with ExitStack() as stack:
