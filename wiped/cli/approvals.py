@@ -1,4 +1,4 @@
-"""`wipectl approvals`: what waits for a second person, and that person's yes or no."""
+"""`wipectl approvals`: what waits for a second person, and how that person approves or rejects it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from wiped.cli.context import Context
 from wiped.cli.options import Commands, Ctx, Identifier, Reason, group
 from wiped.cli.render import Document, clock, facts, grid, moment, plain, words
 
-GROUP = group("approvals", "What waits for a second person.")
+GROUP = group("approvals", "Actions that wait for a second person.")
 
 
 @GROUP.command(name="list")
-async def approvals_list(*, every: Annotated[bool, Parameter(name="--all", negative=(), help="decided and expired ones too")] = False, ctx: Ctx) -> int:
-    """What waits, by whom it was asked, until when."""
+async def approvals_list(
+    *, every: Annotated[bool, Parameter(name="--all", negative=(), help="list decided and expired approvals too")] = False, ctx: Ctx
+) -> int:
+    """List the actions that wait for a second person, who asked for each, and until when the action waits."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/approvals", **({"all": "true"} if every else {}))
     ctx.screen.show(document, approvals_table(document["items"]))
@@ -27,7 +29,7 @@ async def approvals_list(*, every: Annotated[bool, Parameter(name="--all", negat
 
 @GROUP.command(name="show")
 async def approvals_show(approval_id: Identifier, /, *, ctx: Ctx) -> int:
-    """One approval with its phones and fingerprint; `wipectl plan` shows what would be destroyed."""
+    """Show one approval with its phones and fingerprint; `wipectl plan` shows what would be destroyed."""
     async with ctx.daemon() as client:
         document = await client.get(f"/v1/approvals/{part(approval_id)}")
     ctx.screen.show(document, approval_table(document))
@@ -39,13 +41,16 @@ async def approvals_approve(
     approval_id: Identifier,
     /,
     *,
-    fingerprint: Annotated[str, Parameter(help="only if exactly what `approvals show` showed still stands")] = "",
+    fingerprint: Annotated[str, Parameter(help="approve only if the action is still exactly the one that `approvals show` showed")] = "",
     ctx: Ctx,
 ) -> int:
-    """Agree: takes the approver's role, never root, never whoever asked. A plan that changed is refused (drift): look again."""
+    """Approve an action. Needs the approver's role; neither root nor the person who asked can approve.
+
+    A plan that changed meanwhile is refused (drift): look at the plan again.
+    """
     async with ctx.daemon() as client:
         path = f"/v1/approvals/{part(approval_id)}"
-        # Without --fingerprint the operator agrees to what is recorded now.
+        # Without --fingerprint the person approves what is recorded now.
         if not fingerprint:
             fingerprint = (await client.get(path))["fingerprint"]
         document = await client.send("POST", path, {"decision": "approve", "fingerprint": fingerprint})
@@ -57,7 +62,7 @@ async def approvals_approve(
 
 @GROUP.command(name="reject")
 async def approvals_reject(approval_id: Identifier, /, *, reason: Reason, ctx: Ctx) -> int:
-    """Say no; its requests are closed."""
+    """Reject an action; its requests are closed."""
     async with ctx.daemon() as client:
         document = await client.send("POST", f"/v1/approvals/{part(approval_id)}", {"decision": "reject", "reason": reason})
     ctx.screen.show(document, approval_table(document))

@@ -19,14 +19,14 @@ from wiped.errors import InputError
 from wiped.model.records import AuditEntry
 from wiped.verify.export import ENTRIES_FILE, HEAD_FILE, KEY_FILE, verify_directory
 
-GROUP = group("audit", "The append-only log.")
+GROUP = group("audit", "The append-only audit log.")
 #: Entries that are asked for at once.
 _PAGE = 1_000
 
 
 @GROUP.command(name="tail")
 async def audit_tail(*, last: Annotated[int, Parameter(help="how many entries, 1 to 1000")] = 20, ctx: Ctx) -> int:
-    """The newest entries."""
+    """Show the newest entries of the audit log."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/audit", last=last)
     ctx.screen.show(document, audit_table(document["items"]))
@@ -34,8 +34,8 @@ async def audit_tail(*, last: Annotated[int, Parameter(help="how many entries, 1
 
 
 @GROUP.command(name="export")
-async def audit_export(directory: Annotated[str, Parameter(name="DIR", help="made if it is missing")], /, *, ctx: Ctx) -> int:
-    """Copy the whole log, a signed head and the public key into DIR, for verifying it elsewhere."""
+async def audit_export(directory: Annotated[str, Parameter(name="DIR", help="created if it is missing")], /, *, ctx: Ctx) -> int:
+    """Copy the whole audit log, a signed head and the public key into DIR, to verify them elsewhere."""
     head = Head()
     try:
         os.makedirs(directory, mode=0o750, exist_ok=True)
@@ -59,13 +59,13 @@ async def audit_export(directory: Annotated[str, Parameter(name="DIR", help="mad
 
 @GROUP.command(name="verify")
 async def audit_verify(
-    directory: Annotated[str, Parameter(name="DIR", help="an exported log, verified offline; without it the daemon's own")] = "",
+    directory: Annotated[str, Parameter(name="DIR", help="an exported log, verified offline; without it the log of the daemon")] = "",
     /,
     *,
-    key: Annotated[str, Parameter(help="the public key to trust, PEM; without it the one in DIR")] = "",
+    key: Annotated[str, Parameter(help="the public key to trust, PEM; without it the key in DIR")] = "",
     ctx: Ctx,
 ) -> int:
-    """Follow the hash chain from its first entry; exit code 65 for a changed, missing or added one."""
+    """Verify the hash chain from its first entry; exit code 65 if an entry was changed, is missing or was added."""
     if directory:
         head = verify_directory(directory, read_file(key) if key else None)
     else:

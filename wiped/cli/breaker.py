@@ -11,12 +11,12 @@ from rich.text import Text
 from wiped.cli.options import Commands, Ctx, group
 from wiped.cli.render import Document, facts, grid, moment, plain, stack
 
-GROUP = group("breaker", "What stops a mass wipe.")
+GROUP = group("breaker", "The circuit breaker that stops a mass wipe.")
 
 
 @GROUP.command(name="status")
 async def breaker_status(*, ctx: Ctx) -> int:
-    """Open or closed, why, and exactly whom a release lets go."""
+    """Show whether the breaker is open, why, and exactly which phones a release would allow to be wiped."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/breaker")
     ctx.screen.show(document, breaker_table(document))
@@ -26,11 +26,11 @@ async def breaker_status(*, ctx: Ctx) -> int:
 @GROUP.command(name="release")
 async def breaker_release(
     *,
-    reason: Annotated[str, Parameter(help="why it is right that so many are wiped; sealed in the ledger, never in a log")],
-    fingerprint: Annotated[str, Parameter(help="only if exactly the set that `breaker status` showed still waits")] = "",
+    reason: Annotated[str, Parameter(help="the reason why it is right that so many phones are wiped; stored encrypted in the ledger, never written to a log")],
+    fingerprint: Annotated[str, Parameter(help="release only if the phones that wait are exactly those that `breaker status` showed")] = "",
     ctx: Ctx,
 ) -> int:
-    """Let exactly the phones that wait go: takes two people; those that fall due later count anew."""
+    """Allow the wipe of exactly the phones that wait. Needs approval by two different people; phones that fall due later are counted again."""
     async with ctx.daemon() as client:
         if not fingerprint:
             fingerprint = (await client.get("/v1/breaker"))["fingerprint"]

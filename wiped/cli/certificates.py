@@ -14,12 +14,14 @@ from wiped.cli.context import read_file
 from wiped.cli.options import Commands, Ctx, Out, group
 from wiped.cli.render import Document, facts, grid, size, stack, word, words
 
-GROUP = group("certificates", "Signed proofs.")
+GROUP = group("certificates", "Signed certificates of wipes.")
 
 
 @GROUP.command(name="get")
-async def certificates_get(certificate_id: Annotated[str, Parameter(name="ID", help="of the certificate or of its wipe")], /, *, to: Out = "", ctx: Ctx) -> int:
-    """The signed envelope, byte for byte."""
+async def certificates_get(
+    certificate_id: Annotated[str, Parameter(name="ID", help="id of the certificate or of its wipe")], /, *, to: Out = "", ctx: Ctx
+) -> int:
+    """Fetch the signed envelope of a certificate, byte for byte."""
     async with ctx.daemon() as client:
         envelope = await client.bytes("GET", f"/v1/certificates/{part(certificate_id)}")
     # The bytes as they were signed, whatever --output says: they are JSON already.
@@ -28,8 +30,8 @@ async def certificates_get(certificate_id: Annotated[str, Parameter(name="ID", h
 
 
 @GROUP.command(name="verify")
-async def certificates_verify(file: str, /, *, key: Annotated[str, Parameter(help="the host's public key, PEM")], ctx: Ctx) -> int:
-    """Verify an envelope offline; exit code 65 for any other byte."""
+async def certificates_verify(file: str, /, *, key: Annotated[str, Parameter(help="the public key of the host, PEM")], ctx: Ctx) -> int:
+    """Verify an envelope offline; exit code 65 if a single byte was changed."""
     statement = open_envelope(read_file(file), read_file(key))
     ctx.screen.show(statement, stack(Text("verified: signed with this key, unchanged\n", style="green"), certificate_table(statement)))
     return 0
@@ -37,7 +39,7 @@ async def certificates_verify(file: str, /, *, key: Annotated[str, Parameter(hel
 
 @GROUP.command(name="key")
 async def certificates_key(*, to: Out = "", ctx: Ctx) -> int:
-    """The public key that verifies this host's certificates, PEM."""
+    """Fetch the public key that verifies the certificates of this host, PEM."""
     async with ctx.daemon() as client:
         pem = await client.bytes("GET", "/v1/key")
     ctx.hand_out(pem, to)

@@ -11,12 +11,12 @@ from rich.text import Text
 from wiped.cli.options import Commands, Ctx, group
 from wiped.cli.render import Document, facts, moment, plain
 
-GROUP = group("clock", "Whether the clock is trusted.")
+GROUP = group("clock", "The clock of the host, and whether it is trusted.")
 
 
 @GROUP.command(name="status")
 async def clock_status(*, ctx: Ctx) -> int:
-    """Trusted or suspect, and why."""
+    """Show whether the clock is trusted or suspect, and why."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/clock")
     ctx.screen.show(document, clock_table(document))
@@ -24,8 +24,8 @@ async def clock_status(*, ctx: Ctx) -> int:
 
 
 @GROUP.command(name="trust")
-async def clock_trust(*, reason: Annotated[str, Parameter(help="how you know that it is right; sealed in the ledger")], ctx: Ctx) -> int:
-    """Say that a suspect clock is right as it stands; look at it first."""
+async def clock_trust(*, reason: Annotated[str, Parameter(help="how you know that the clock is right; stored encrypted in the ledger")], ctx: Ctx) -> int:
+    """Confirm that a suspect clock shows the right time; check the clock first."""
     async with ctx.daemon() as client:
         document = await client.send("POST", "/v1/clock", {"reason": reason})
     ctx.screen.show(document, clock_table(document))
@@ -33,7 +33,7 @@ async def clock_trust(*, reason: Annotated[str, Parameter(help="how you know tha
 
 
 def clock_table(document: Document) -> RenderableType:
-    """Trusted or not, and what to do."""
+    """Whether the clock is trusted, and what to do if not."""
     known = {True: "yes", False: "no", None: "the kernel does not tell"}[document["synchronised"]]
     state = Text(f"suspect: {document['suspect']}", style="red") if document["suspect"] else Text("trusted", style="green")
     pairs: list[tuple[str, Any]] = [("clock", state), ("looked at", moment(document["at"])), ("synchronised", known)]

@@ -33,13 +33,14 @@ class Context:
             yield client
 
     def line(self, value: str) -> str:
-        """`value`, or the next line of standard input for `-`: what must not stand in a process list is not typed as an argument."""
+        """Return `value`, or for `-` the next line of standard input: an argument is visible in the process list, standard input is not."""
         return self.stdin.readline(_MAX_LINE).rstrip("\r\n") if value == "-" else value
 
     async def about(self, client: Client, name: str, account: str) -> dict[str, str]:
-        """{"phone": uuid} or {"account": reference}. Raises InputError unless exactly one was named."""
+        """Build {"phone": uuid} or {"account": reference}. Raises InputError unless exactly one was named."""
         if bool(name) == bool(account):
-            raise InputError("name a PHONE or an --account, and not both")
+            what = "both a PHONE and an --account are named" if name else "neither a PHONE nor an --account is named"
+            raise InputError(what, hint="name exactly one of them: a PHONE, or an --account for every phone of the account")
         return {"account": self.line(account)} if account else {"phone": (await client.phone(name))["uuid"]}
 
     def hand_out(self, data: bytes, to: str, *, private: bool = False) -> None:

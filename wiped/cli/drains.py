@@ -21,24 +21,27 @@ GROUP = group("drain", "The announced end of this host, or of a product on it.")
 @GROUP.command(name="start")
 async def drain_start(
     *,
-    at: Annotated[str, Parameter(help="RFC 3339 with a zone")],
-    product: Annotated[str, Parameter(help="only phones of this product")] = "",
+    at: Annotated[str, Parameter(help="date of the end, RFC 3339 with a time zone")],
+    product: Annotated[str, Parameter(help="drain only the phones of this product")] = "",
     reason: Reason,
     ctx: Ctx,
 ) -> int:
-    """Announce it: no new subscriptions, and at its date phones are wiped; those whose terms still run only if a second person approves."""
+    """Announce the end: no new subscription is accepted, and on the date the phones are wiped.
+
+    Phones whose term still runs then are wiped only if a second person approves.
+    """
     async with ctx.daemon() as client:
         document = await client.send("POST", "/v1/drain", {"at": at, "product": product, "reason": reason})
         waiting = [item for item in (await client.get("/v1/approvals"))["items"] if item["subject"] == document["id"]]
     ctx.screen.show(document, drains_table([document]))
-    ctx.screen.warn("wipectl: until then it can be cancelled, and no new subscription is accepted")
+    ctx.screen.warn("wipectl: until then the drain can be cancelled, and no new subscription is accepted")
     tell_others(ctx, waiting[0] if waiting else None)
     return 0
 
 
 @GROUP.command(name="status")
 async def drain_status(*, ctx: Ctx) -> int:
-    """Those in force."""
+    """List the drains in force."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/drain")
     ctx.screen.show(document, drains_table(document["items"]))
@@ -47,14 +50,16 @@ async def drain_status(*, ctx: Ctx) -> int:
 
 @GROUP.command(name="cancel")
 async def drain_cancel(
-    drain_id: Annotated[str, Parameter(name="ID", help="may be left out where only one is in force")] = "", /, *, reason: Reason, ctx: Ctx
+    drain_id: Annotated[str, Parameter(name="ID", help="may be left out where only one drain is in force")] = "", /, *, reason: Reason, ctx: Ctx
 ) -> int:
-    """Until its date; takes two people."""
+    """Cancel a drain before its date; needs approval by two different people."""
     async with ctx.daemon() as client:
         if not drain_id:
             found = [item["id"] for item in (await client.get("/v1/drain"))["items"]]
-            if len(found) != 1:
-                raise InputError(f"several drains are in force: {', '.join(map(plain, found))}" if found else "no drain is in force", where="ID")
+            if not found:
+                raise InputError("no drain is in force", where="ID", hint="there is nothing to cancel; `wipectl drain status` lists the drains in force")
+            if len(found) > 1:
+                raise InputError(f"several drains are in force: {', '.join(map(plain, found))}", where="ID", hint="name the ID of the drain to cancel")
             drain_id = found[0]
         document = await client.send("DELETE", f"/v1/drain/{part(drain_id)}", {"reason": reason})
     ctx.screen.show(document, stack(Text("cancelled\n"), drains_table([document])))

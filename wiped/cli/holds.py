@@ -13,7 +13,7 @@ from wiped.cli.options import Account, Commands, Ctx, Identifier, MaybePhone, Re
 from wiped.cli.render import Document, clock, grid, yes
 from wiped.model.approvals import HoldGround
 
-GROUP = group("holds", "Legal holds: nothing that they reach is ever erased.")
+GROUP = group("holds", "Legal holds: a phone on hold is never erased.")
 
 
 @GROUP.command(name="add")
@@ -22,15 +22,15 @@ async def holds_add(
     /,
     *,
     account: Account = "",
-    authority: Annotated[str, Parameter(help="who ordered it; sealed in the ledger")],
-    reference: Annotated[str, Parameter(help="the authority's; sealed in the ledger")],
-    ground: Annotated[HoldGround, Parameter(help="the policy's exception", name_transform=lambda name: name.lower().replace("_", "-"))],
-    until: Annotated[str, Parameter(help="RFC 3339 with a zone: it lifts by itself then")] = "",
-    disclose: Annotated[bool | None, Parameter(help="whether a subject report names it; by default as the ground says")] = None,
-    reason: Annotated[str, Parameter(help="for people; sealed in the ledger")] = "",
+    authority: Annotated[str, Parameter(help="the authority that ordered the hold; stored encrypted in the ledger")],
+    reference: Annotated[str, Parameter(help="case number of the authority; stored encrypted in the ledger")],
+    ground: Annotated[HoldGround, Parameter(help="legal ground of the hold", name_transform=lambda name: name.lower().replace("_", "-"))],
+    until: Annotated[str, Parameter(help="RFC 3339 with a time zone; the hold ends by itself then, and without it only when released")] = "",
+    disclose: Annotated[bool | None, Parameter(help="whether a subject report names the hold; by default the ground decides")] = None,
+    reason: Annotated[str, Parameter(help="the reason, in words; stored encrypted in the ledger")] = "",
     ctx: Ctx,
 ) -> int:
-    """Hold a phone, or every phone that an account has and gets."""
+    """Add a legal hold on a phone, or on every phone that an account has now and gets later."""
     body: dict[str, Any] = {"authority": authority, "reference": reference, "ground": ground.value, "until": until, "disclose": disclose, "reason": reason}
     async with ctx.daemon() as client:
         about = await ctx.about(client, phone, account)
@@ -41,7 +41,7 @@ async def holds_add(
 
 @GROUP.command(name="release")
 async def holds_release(hold_id: Identifier, /, *, reason: Reason, ctx: Ctx) -> int:
-    """Takes two people: exit code 3 and the approval's id until the second one approved."""
+    """Release a legal hold. Needs approval by two different people: exit code 3 and the approval's id until the second person approved."""
     async with ctx.daemon() as client:
         document = await client.send("DELETE", f"/v1/holds/{part(hold_id)}", {"reason": reason})
     ctx.screen.show(document, holds_table([document]))
@@ -50,7 +50,7 @@ async def holds_release(hold_id: Identifier, /, *, reason: Reason, ctx: Ctx) -> 
 
 @GROUP.command(name="list")
 async def holds_list(*, ctx: Ctx) -> int:
-    """Those in force; authority and reference for operators, approvers and auditors."""
+    """List the legal holds in force; authority and reference are shown to operators, approvers and auditors."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/holds")
     ctx.screen.show(document, holds_table(document["items"]))

@@ -11,12 +11,12 @@ from rich.text import Text
 from wiped.cli.options import Commands, Ctx, group
 from wiped.cli.render import Document, clock, facts, grid, moment, plain, size, stack
 
-GROUP = group("images", "Images that no domain reaches, and ambiguous ones.")
+GROUP = group("images", "Images that no domain references, and images that are golden or private.")
 
 
 @GROUP.command(name="orphans")
 async def images_orphans(*, ctx: Ctx) -> int:
-    """Files under the roots that no domain reaches, with size and last owner; changes nothing."""
+    """List files under the roots that no domain references, with size and last owner; changes nothing."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/images/orphans")
     ctx.screen.show(document, orphans_table(document))
@@ -26,13 +26,13 @@ async def images_orphans(*, ctx: Ctx) -> int:
 @GROUP.command(name="classify")
 async def images_classify(
     path: Annotated[str, Parameter(help="absolute path of the image, as libvirt names it")],
-    meaning: Annotated[Literal["golden", "private"], Parameter(name="AS", help="golden: kept, never wiped; private: one phone's own base")],
+    meaning: Annotated[Literal["golden", "private"], Parameter(name="AS", help="golden: shared, kept, never wiped; private: the base of one phone alone")],
     /,
     *,
-    reason: Annotated[str, Parameter(help="how you know; sealed in the ledger, never in a log")],
+    reason: Annotated[str, Parameter(help="how you know this; stored encrypted in the ledger, never written to a log")],
     ctx: Ctx,
 ) -> int:
-    """Settle an image that nothing else says is golden or a phone's own."""
+    """Record that an image is golden or private, where nothing else shows it. `private` needs approval by two different people."""
     async with ctx.daemon() as client:
         document = await client.send("POST", "/v1/images:classify", {"path": path, "as": meaning, "reason": reason})
     pairs = (("image", document["path"]), ("is", document["as"]), ("file", f"device {document['device']}, inode {document['inode']}"),
@@ -43,7 +43,7 @@ async def images_classify(
 
 @GROUP.command(name="classified")
 async def images_classified(*, ctx: Ctx) -> int:
-    """What was settled, by whom and when."""
+    """List the images that were classified, by whom and when."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/images/classified")
     rows = ((item["path"], item["as"], f"{item['device']}:{item['inode']}", clock(item["at"]), item["operator"]) for item in document["items"])
@@ -52,7 +52,7 @@ async def images_classified(*, ctx: Ctx) -> int:
 
 
 def orphans_table(document: Document) -> RenderableType:
-    """Largest first, with whose it was."""
+    """Largest first, each with its last owner."""
     items = document["items"]
     rows = ((item["location"], size(item["allocated_bytes"]), size(item["size_bytes"]), clock(item["modified"]), item["owner_name"] or item["owner"] or "-")
             for item in items)  # fmt: skip

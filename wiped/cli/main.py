@@ -1,4 +1,4 @@
-"""`wipectl`: the operator's commands. Grammar: what is done to one phone is a verb; everything else is a plural noun and its verb."""
+"""`wipectl`: the operator's commands. Grammar: an action on one phone is a verb; everything else is a noun and its verb."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from wiped.cli import (
 from wiped.cli.client import DEFAULT_SOCKET, DaemonError
 from wiped.cli.context import Context
 from wiped.cli.options import Commands
-from wiped.cli.render import FORMATS, Screen
-from wiped.errors import InputError, RefusedError, WipedError
+from wiped.cli.render import FORMATS, Document, Screen
+from wiped.errors import InputError, WipedError
 
 _EXIT_CODES = """Exit codes: 0 done; 1 unexpected error; 2 usage; 3 refused by a guard, a hold or a missing approval; 4 wiped but not sanitized;
 65 verification failed; 69 daemon unreachable; 75 failure that will be retried; 77 not authorised; 78 configuration."""
@@ -61,11 +61,12 @@ NOUNS: tuple[Commands, ...] = (
 
 
 def make_app() -> App:
-    """All commands."""
+    """Build the program with all its commands."""
     app = App(name="wipectl", help="Ask the wipe daemon, and verify its proofs.", version=wiped.__version__, help_format="plaintext", help_epilogue=_EXIT_CODES)
-    for commands in NOUNS:
-        for command in commands:
-            app.command(command)
+    offered = [command for commands in NOUNS for command in commands]
+    # The commands of their own come first, as in the help.
+    for command in sorted(offered, key=lambda each: isinstance(each, App)):
+        app.command(command)
     return app
 
 
@@ -77,7 +78,9 @@ def _launch(argv: Sequence[str], out: TextIO, err: TextIO) -> int:
     def launcher(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
         socket: Annotated[str, Parameter(env_var="WIPED_SOCKET", help="the daemon's socket")] = DEFAULT_SOCKET,
-        output: Annotated[Literal["table", "json", "yaml"], Parameter(help="with json and yaml stdout is one document, words go to stderr")] = "table",
+        output: Annotated[
+            Literal["table", "json", "yaml"], Parameter(help="with json and yaml, standard output is one document and messages go to standard error")
+        ] = "table",
     ) -> None:
         command, bound, ignored = app.parse_args(tokens, **quiet)
         context = Context(socket=socket, screen=Screen(output, out, err), stdin=sys.stdin)
@@ -100,41 +103,44 @@ def _sentence(error: CycloptsError) -> str:
 
 
 def _finish(answer: Awaitable[int], context: Context) -> int:
-    """Run one command; an error becomes words on stderr, a problem document on stdout where documents were asked for, and its exit code."""
+    """Run one command; an error becomes words on standard error, a problem document on standard output with JSON and YAML, and its exit code."""
 
     async def run() -> int:
         return await answer
 
-    screen = context.screen
     try:
         return asyncio.run(run())
-    except DaemonError as error:
-        document = error.document
-        codes = [*document.get("codes", ()), *document.get("reasons", ())]
-        screen.warn(f"wipectl: {error.code}: {error}" + (f" [{', '.join(codes)}]" if codes else ""))
-        if "needs-approval" in codes and document.get("approval") and document["approval"] not in str(error):
-            screen.warn(f"wipectl: another person with the approver's role types: wipectl approvals approve {document['approval']}")
-        for fault in document.get("faults", ()):
-            screen.warn(f"  {fault.get('where')}: {fault.get('reason')}")
-        failed: WipedError = error
     except WipedError as error:
-        screen.warn(f"wipectl: {error.code}: {error}" + (f" [{', '.join(error.codes)}]" if isinstance(error, RefusedError) else ""))
-        document = {"code": error.code, "detail": str(error)}
-        failed = error
+        return _fail(error, context.screen)
+
+
+def _fail(error: WipedError, screen: Screen) -> int:
+    """Show an error: what is wrong, every fault, and in the last line what to do next; its exit code."""
+    hint = {"hint": error.hint} if error.hint else {}
+    document: Document = error.document if isinstance(error, DaemonError) else {"code": error.code, "detail": str(error), **hint}
+    codes = [*document.get("codes", ()), *document.get("reasons", ())]
+    screen.warn(f"wipectl: {error.code}: {error}" + (f" [{', '.join(codes)}]" if codes else ""))
+    approval = document.get("approval")
+    if "needs-approval" in codes and approval and approval not in f"{error} {error.hint}":
+        screen.warn(f"wipectl: another person with the approver's role types: wipectl approvals approve {approval}")
+    for fault in document.get("faults", ()):
+        screen.warn(f"  {fault.get('where')}: {fault.get('reason')}")
+    if error.hint:
+        screen.warn(f"hint: {error.hint}")
     if screen.output in FORMATS[1:]:
         screen.show(document, "")
-    return failed.exit_code
+    return error.exit_code
 
 
 def run(argv: Sequence[str], *, out: TextIO | None = None, err: TextIO | None = None) -> int:
-    """Do what `argv` (without the program's name) says; CONTRACT's exit code."""
+    """Run the command in `argv` (without the program's name); the exit code of CONTRACT."""
     out, err = out or sys.stdout, err or sys.stderr
     try:
         return _launch(argv, out, err)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader went away (`| head`): nothing is wrong with us.
+        # The reader of standard output has ended (`| head`): this is no error of ours.
         sys.stdout = None
         return 0
     except Exception as error:
@@ -147,9 +153,8 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-#: For the tests of the README: every command's full name.
 def command_names(app: App | None = None, prefix: tuple[str, ...] = ()) -> list[str]:
-    """`status`, `phones list`, ..."""
+    """List the full name of every command, for documents and their tests: `status`, `phones list`, ..."""
     found: list[str] = []
     here: App = make_app() if app is None else app
     for name in here:

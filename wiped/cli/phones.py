@@ -17,8 +17,10 @@ GROUP = group("phones", "The phones of this host.")
 
 
 @GROUP.command(name="list")
-async def phones_list(*, state: Annotated[list[str] | None, Parameter(negative=(), help="only phones in this state; may be repeated")] = None, ctx: Ctx) -> int:
-    """One line a phone."""
+async def phones_list(
+    *, state: Annotated[list[str] | None, Parameter(negative=(), help="list only phones in this state; may be given several times")] = None, ctx: Ctx
+) -> int:
+    """List the phones of this host, one line each."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/phones", state=state or [])
     ctx.screen.show(document, phones_table(document["items"]))
@@ -26,7 +28,7 @@ async def phones_list(*, state: Annotated[list[str] | None, Parameter(negative=(
 
 
 async def explain(phone: Phone, /, *, ctx: Ctx) -> int:
-    """State, next change and when, and every reason."""
+    """Show the state of a phone, its next change and the time of that change, and every reason."""
     async with ctx.daemon() as client:
         found = await client.phone(phone)
         document = await client.get(f"/v1/phones/{found['uuid']}/explain")
@@ -35,22 +37,22 @@ async def explain(phone: Phone, /, *, ctx: Ctx) -> int:
 
 
 async def suspend(phone: Phone, /, *, reason: Reason, ctx: Ctx) -> int:
-    """Stop and fence a phone now; reversible, nothing is erased."""
+    """Stop and fence a phone now; `resume` takes this back, and nothing is erased."""
     return await _mark(ctx, "suspend", phone, reason)
 
 
 async def resume(phone: Phone, /, *, reason: Reason, ctx: Ctx) -> int:
-    """Take a suspension back."""
+    """End the suspension of a phone."""
     return await _mark(ctx, "resume", phone, reason)
 
 
 async def protect(phone: Phone, /, *, reason: Reason, ctx: Ctx) -> int:
-    """An operator's own hold, apart from legal ones."""
+    """Protect a phone from being wiped; this is an operator's own hold, separate from legal holds."""
     return await _mark(ctx, "protect", phone, reason)
 
 
 async def unprotect(phone: Phone, /, *, reason: Reason, ctx: Ctx) -> int:
-    """Take a protection back."""
+    """End the protection of a phone."""
     return await _mark(ctx, "unprotect", phone, reason)
 
 

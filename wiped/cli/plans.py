@@ -10,7 +10,7 @@ from wiped.cli.render import Document, facts, grid, phone_line, size, stack, wor
 
 
 async def plan(phone: Phone, /, *, ctx: Ctx) -> int:
-    """Exactly what would be destroyed, kept, refused, and why; changes nothing."""
+    """Show exactly what a wipe would destroy, keep and refuse, and why; changes nothing."""
     async with ctx.daemon() as client:
         found = await client.phone(phone)
         document = await client.get(f"/v1/phones/{found['uuid']}/plan")

@@ -1,4 +1,4 @@
-"""`wipectl reports`: what this host holds on one account, and what it did in a span of time."""
+"""`wipectl reports`: what this host stores about one account, and what it did in a span of time."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from cyclopts import Parameter
 from wiped.cli.context import Context
 from wiped.cli.options import Commands, Ctx, Out, group
 
-GROUP = group("reports", "What this host holds and did.")
+GROUP = group("reports", "Reports on what this host stores and did.")
 
 
 @GROUP.command(name="subject")
 async def reports_subject(
     *,
-    account: Annotated[str, Parameter(help="the account reference, - to read it from standard input", allow_leading_hyphen=True)],
+    account: Annotated[str, Parameter(help="the account reference; - reads it from standard input", allow_leading_hyphen=True)],
     to: Out = "",
     ctx: Ctx,
 ) -> int:
-    """Everything that is held on one account, as JSON, or as a page where the file ends in .html."""
+    """Report everything that this host stores about one account, as JSON, or as a page where the file ends in .html."""
     async with ctx.daemon() as client:
         data = await client.bytes("POST", "/v1/reports/subject", json={"account": ctx.line(account), "format": _form(to)})
     _hand_out(ctx, data, to)
@@ -30,12 +30,12 @@ async def reports_subject(
 @GROUP.command(name="period")
 async def reports_period(
     *,
-    since: Annotated[str, Parameter(name="--from", help="RFC 3339 with a zone")],
-    until: Annotated[str, Parameter(name="--to", help="RFC 3339 with a zone")],
+    since: Annotated[str, Parameter(name="--from", help="start of the span of time, RFC 3339 with a time zone")],
+    until: Annotated[str, Parameter(name="--to", help="end of the span of time, RFC 3339 with a time zone")],
     to: Out = "",
     ctx: Ctx,
 ) -> int:
-    """What was asked, held, wiped and not proven in a span of time; .html for a page."""
+    """Report what was requested, held, wiped and not proven in a span of time, as JSON, or as a page where the file ends in .html."""
     async with ctx.daemon() as client:
         data = await client.bytes("GET", "/v1/reports/period", params={"from": since, "to": until, "format": _form(to)})
     _hand_out(ctx, data, to)

@@ -13,7 +13,7 @@ from wiped.cli.approvals import approval_table, tell_others
 from wiped.cli.options import Account, Commands, Ctx, MaybePhone, group
 from wiped.cli.render import Document, clock, grid, stack
 
-GROUP = group("requests", "Triggers other than expiry.")
+GROUP = group("requests", "Triggers of a wipe other than the end of the subscription.")
 
 
 @GROUP.command(name="add")
@@ -22,14 +22,22 @@ async def requests_add(
     /,
     *,
     account: Account = "",
-    kind: Annotated[Literal["deletion", "cancellation", "consent-withdrawn", "guardian", "leak"], Parameter(help="what was asked for")],
-    ground: Annotated[str, Parameter(help="of the request; may be left out where the kind has only one")] = "",
-    reference: Annotated[str, Parameter(help="the requester's or your own; sealed in the ledger")],
-    confirm: Annotated[str, Parameter(help="the phone's name or the account reference, typed; - reads it from standard input", allow_leading_hyphen=True)],
-    reason: Annotated[str, Parameter(help="why, for people; sealed in the ledger")] = "",
+    kind: Annotated[Literal["deletion", "cancellation", "consent-withdrawn", "guardian", "leak"], Parameter(help="what is requested")],
+    ground: Annotated[str, Parameter(help="legal ground of the request; may be left out where the kind has only one")] = "",
+    reference: Annotated[str, Parameter(help="the requester's own case number, or yours; stored encrypted in the ledger")],
+    confirm: Annotated[
+        str,
+        Parameter(
+            help="the name of the phone or the account reference, typed again as confirmation; - reads it from standard input", allow_leading_hyphen=True
+        ),
+    ],
+    reason: Annotated[str, Parameter(help="the reason, in words; stored encrypted in the ledger")] = "",
     ctx: Ctx,
 ) -> int:
-    """Stop and fence at once; erase when the term is over, or once a second person approves. A leak only suspends."""
+    """Record a request: the phone is stopped and fenced at once, and wiped when its term ends or once a second person approves.
+
+    A leak only suspends the phone.
+    """
     # Exit code 0 once the request is recorded, though the erasing may wait for another person.
     async with ctx.daemon() as client:
         about = await ctx.about(client, phone, account)
@@ -41,8 +49,8 @@ async def requests_add(
 
 
 @GROUP.command(name="list")
-async def requests_list(*, phone: Annotated[str, Parameter(help="only this phone's")] = "", ctx: Ctx) -> int:
-    """Open requests, oldest first."""
+async def requests_list(*, phone: Annotated[str, Parameter(help="list only the requests about this phone")] = "", ctx: Ctx) -> int:
+    """List open requests, oldest first."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/requests", **({"phone": phone} if phone else {}))
     ctx.screen.show(document, requests_table(document["items"]))
@@ -63,7 +71,7 @@ def requests_table(items: Iterable[Document]) -> RenderableType:
 
 
 def asked_for_table(document: Document) -> RenderableType:
-    """What was recorded, and what waits."""
+    """The requests that were recorded, and the approval that they wait for."""
     more = [Text(), approval_table(document["approval"])] if document["approval"] else []
     return stack(requests_table(document["items"]), *more)
 

@@ -17,8 +17,8 @@ from wiped.cli.render import Document, facts, grid, moment, plain, size, span, s
 _WATCH = 2.0
 
 
-async def status(*, watch: Annotated[bool, Parameter(negative=(), help="again every two seconds")] = False, ctx: Ctx) -> int:
-    """The host at a glance: states, overdue, feed age, running wipes with ETA."""
+async def status(*, watch: Annotated[bool, Parameter(negative=(), help="show the status again every two seconds")] = False, ctx: Ctx) -> int:
+    """Show the host at a glance: phones by state, overdue phones, age of the feed, running wipes with ETA."""
     screen = ctx.screen
     async with ctx.daemon() as client:
         document = await client.get("/v1/status")
@@ -55,7 +55,7 @@ def _progress(item: Document) -> str:
 
 
 def status_table(document: Document) -> RenderableType:
-    """The host at a glance."""
+    """Facts of the host, then the running wipes."""
     phones = document["phones"]
     feed = document["feed"]
     well = Text("yes", style="green")

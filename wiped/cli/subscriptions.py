@@ -16,7 +16,7 @@ from wiped.cli.context import read_file
 from wiped.cli.options import Commands, Ctx, Phone, group
 from wiped.cli.render import Document, clock, grid, stack
 
-GROUP = group("subscriptions", "The terms that decide when a phone is wiped.")
+GROUP = group("subscriptions", "The subscriptions, whose terms decide when a phone is wiped.")
 #: The largest file of an import, bytes.
 _MAX_IMPORT = 64 * 1024 * 1024
 _TYPES = {".csv": "text/csv", ".jsonl": "application/x-ndjson", ".ndjson": "application/x-ndjson"}
@@ -27,21 +27,21 @@ async def subscriptions_set(
     phone: Phone,
     /,
     *,
-    account: Annotated[str, Parameter(help="the account reference, - to read it from standard input; becomes a pseudonym at once", allow_leading_hyphen=True)],
-    subscription: Annotated[str, Parameter(help="the subscription's id")],
-    starts: Annotated[str, Parameter(help="RFC 3339 with a zone")],
-    expires: Annotated[str, Parameter(help="RFC 3339 with a zone")],
-    minor: Annotated[bool, Parameter(negative=(), help="the account is a minor's: minor_grace holds")] = False,
-    policy: Annotated[str, Parameter(help="a policy of the configuration")] = "default",
-    product: Annotated[str, Parameter(help="what the phone is sold as; a drain may name it")] = "",
+    account: Annotated[str, Parameter(help="the account reference; - reads it from standard input; stored only as a pseudonym", allow_leading_hyphen=True)],
+    subscription: Annotated[str, Parameter(help="id of the subscription")],
+    starts: Annotated[str, Parameter(help="start of the term, RFC 3339 with a time zone")],
+    expires: Annotated[str, Parameter(help="end of the term, RFC 3339 with a time zone")],
+    minor: Annotated[bool, Parameter(negative=(), help="the account belongs to a minor: the policy's minor_grace applies")] = False,
+    policy: Annotated[str, Parameter(help="name of a policy in the configuration")] = "default",
+    product: Annotated[str, Parameter(help="the product that the phone is sold as; a drain can be limited to one product")] = "",
     ctx: Ctx,
 ) -> int:
-    """Bind a phone to a term, or renew it."""
+    """Set the subscription of a phone, or renew it. Ending a running term earlier needs approval by two different people."""
     body = {
         "account": ctx.line(account), "subscription": subscription, "starts": starts, "expires": expires, "minor": minor, "policy": policy, "product": product,
     }  # fmt: skip
     async with ctx.daemon() as client:
-        # A UUID need not be a domain's yet: such a term is kept and shown. Only a name must be known.
+        # A UUID need not be a domain's yet: such a subscription is kept and shown. Only a name must be known.
         uuid = _uuid(phone) or (await client.phone(phone))["uuid"]
         document = await client.send("PUT", f"/v1/phones/{uuid}/subscription", body)
     ctx.screen.show(document, subscriptions_table([document]))
@@ -50,9 +50,9 @@ async def subscriptions_set(
 
 @GROUP.command(name="import")
 async def subscriptions_import(
-    file: Annotated[str, Parameter(help="JSON lines or CSV; - for standard input", allow_leading_hyphen=True)], /, *, ctx: Ctx
+    file: Annotated[str, Parameter(help="JSON lines or CSV; - reads standard input", allow_leading_hyphen=True)], /, *, ctx: Ctx
 ) -> int:
-    """Many terms, all or nothing: phone, account, subscription, starts, expires, minor, policy, product."""
+    """Import many subscriptions, all of them or none: phone, account, subscription, starts, expires, minor, policy, product."""
     data = ctx.stdin.buffer.read(_MAX_IMPORT + 1) if file == "-" else read_file(file, _MAX_IMPORT)
     form = _TYPES.get(os.path.splitext(file)[1].lower(), "application/octet-stream")
     async with ctx.daemon() as client:
@@ -63,7 +63,7 @@ async def subscriptions_import(
 
 @GROUP.command(name="list")
 async def subscriptions_list(*, ctx: Ctx) -> int:
-    """All current terms."""
+    """List all current subscriptions."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/subscriptions")
     ctx.screen.show(document, subscriptions_table(document["items"]))
@@ -78,7 +78,7 @@ def _uuid(name: str) -> str:
 
 
 def subscriptions_table(items: Iterable[Document]) -> RenderableType:
-    """One line a term."""
+    """One line a subscription."""
     return grid(
         ("uuid", "gen", "subscription", "account (pseudonym)", "starts", "expires", "policy", "minor"),
         (

@@ -10,25 +10,25 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from wiped.cli.client import part
-from wiped.cli.options import Commands, Ctx, Identifier, Phone, group
+from wiped.cli.options import Commands, Ctx, Identifier, Phone, Reason, group
 from wiped.cli.progress import wait_for_begin, wait_until_rest
 from wiped.cli.render import Document, Screen, change, clock, facts, grid, moment, phone_line, reasons_table, size, stack, word, words
 from wiped.errors import NotSanitizedError, RefusedError
 
-GROUP = group("wipes", "Wipes and how far they are.")
+GROUP = group("wipes", "Wipes and their progress.")
 
 
 async def wipe(
     phone: Phone,
     /,
     *,
-    reason: Annotated[str, Parameter(help="why, for people; sealed in the ledger, never in a log")],
-    confirm: Annotated[str, Parameter(help="the phone's name, typed")],
-    ticket: Annotated[str, Parameter(help="your own reference; stands in the certificate")] = "",
-    wait: Annotated[bool, Parameter(negative=(), help="until it ends; exit code 4 if it could not be proven")] = False,
+    reason: Reason,
+    confirm: Annotated[str, Parameter(help="the name of the phone, typed again as confirmation")],
+    ticket: Annotated[str, Parameter(help="your own reference; written into the certificate")] = "",
+    wait: Annotated[bool, Parameter(negative=(), help="wait until the wipe ends; exit code 4 if the wipe could not be proven")] = False,
     ctx: Ctx,
 ) -> int:
-    """Wipe a phone whose service has ended; refused while its subscription is active."""
+    """Wipe a phone whose service has ended. While its subscription is active, the wipe needs approval by two different people."""
     screen = ctx.screen
     async with ctx.daemon() as client:
         uuid = (await client.phone(phone))["uuid"]
@@ -43,8 +43,8 @@ async def wipe(
 
 
 @GROUP.command(name="list")
-async def wipes_list(*, phone: Annotated[str, Parameter(help="only this phone's")] = "", ctx: Ctx) -> int:
-    """Wipes, newest first."""
+async def wipes_list(*, phone: Annotated[str, Parameter(help="list only the wipes of this phone")] = "", ctx: Ctx) -> int:
+    """List wipes, newest first."""
     async with ctx.daemon() as client:
         document = await client.get("/v1/wipes", **({"phone": phone} if phone else {}))
     ctx.screen.show(document, wipes_table(document["items"]))
@@ -53,7 +53,7 @@ async def wipes_list(*, phone: Annotated[str, Parameter(help="only this phone's"
 
 @GROUP.command(name="show")
 async def wipes_show(wipe_id: Identifier, /, *, ctx: Ctx) -> int:
-    """One wipe with its artefacts."""
+    """Show one wipe with its artefacts."""
     async with ctx.daemon() as client:
         document = await client.get(f"/v1/wipes/{part(wipe_id)}")
     ctx.screen.show(document, wipe_table(document))
@@ -62,17 +62,17 @@ async def wipes_show(wipe_id: Identifier, /, *, ctx: Ctx) -> int:
 
 @GROUP.command(name="watch")
 async def wipes_watch(wipe_id: Identifier, /, *, ctx: Ctx) -> int:
-    """Follow a wipe until it ends; exit code 4 if it could not be proven."""
+    """Follow a wipe until it ends; exit code 4 if the wipe could not be proven."""
     async with ctx.daemon() as client:
         document = await wait_until_rest(client, ctx.screen, wipe_id)
     return _ended(ctx.screen, document)
 
 
 def _ended(screen: Screen, document: Document) -> int:
-    """Show a wipe that rests; 0 proven, 3 called off, 4 not proven."""
+    """Show a wipe that has ended; exit code 0 proven, 3 cancelled, 4 not proven."""
     screen.show(document, wipe_table(document))
     if document["state"] == "cancelled":
-        screen.warn("wipectl: called off before the last word; nothing was overwritten")
+        screen.warn("wipectl: the wipe was cancelled before anything was overwritten")
         return RefusedError.exit_code
     if document["state"] == "quarantined" or document["outcome"] == "not-sanitized":
         screen.warn(f"wipectl: not-sanitized: {', '.join(document['reasons'])}; the phone stays fenced")

@@ -19,6 +19,7 @@ from wiped.model.records import AuditEntry
 ENTRIES_FILE = "audit.jsonl"
 KEY_FILE = "public-key.pem"
 HEAD_FILE = "head.dsse.json"
+_CONTENT = f"an exported directory holds {ENTRIES_FILE}, {KEY_FILE} and {HEAD_FILE}; `wipectl audit export` writes one"
 
 
 def write_export(directory: str, read: Callable[[int], tuple[AuditEntry, ...]], signer: Signs, public_pem: bytes, now: datetime) -> Head:
@@ -65,8 +66,11 @@ def verify_directory(directory: str, public_pem: bytes | None = None) -> Head:
             with open(os.path.join(directory, KEY_FILE), "rb") as file:
                 public_pem = file.read()
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
+        raise InputError(f"cannot be read: {error.strerror}", where=str(error.filename), hint=_CONTENT) from error
     said = open_envelope(envelope, public_pem, payload_type=HEAD_TYPE)
     if (said.get("seq"), said.get("hash"), said.get("at")) != (head.seq, head.hash, head.at):
-        raise VerificationError(f"the signed head covers {said.get('seq')} entries, but the log ends at entry {head.seq}: the log was cut off or changed")
+        raise VerificationError(
+            f"the signed head covers {said.get('seq')} entries, but the log ends at entry {head.seq}: the log was cut off or changed",
+            hint="export the log again; if the two still differ, the copy or the host must not be trusted",
+        )
     return head
