@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
-import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import guest
-from tests.lab.privatelibvirt import LabError
+from tests.lab.debian import apt_options
+from tests.lab.debian import apt_sources as _apt_sources
+from tests.lab.debian import codename as _codename
+from tests.lab.debian import run as _run
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
+LOCKS = REPOSITORY / ".lock"
 PACKAGES = (
     "systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "python3", "jq", "openssl",
     "lvm2", "thin-provisioning-tools", "mdadm", "cryptsetup-bin", "e2fsprogs", "xfsprogs", "btrfs-progs",
@@ -82,7 +83,7 @@ def host_image() -> HostImage:
 def _build_system(tree: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="building-", dir=guest.CACHE) as directory:
         work, root = Path(directory), Path(directory) / "root"
-        options = [f"--aptopt={line}" for line in _apt_options()] + [f"--dpkgopt=path-exclude={path}" for path in NO_DOCUMENTS]
+        options = [f"--aptopt={line}" for line in apt_options()] + [f"--dpkgopt=path-exclude={path}" for path in NO_DOCUMENTS]
         _run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}", *options,
              _codename(), str(root), *_apt_sources())  # fmt: skip
         modules = next(tree.glob("lib/modules/*"))
@@ -99,10 +100,8 @@ def _build_system(tree: Path, target: Path) -> None:
         _run("systemctl", f"--root={root}", "-q", "enable", "lab-agent.service")
         _run("systemctl", f"--root={root}", "-q", "mask", *MASKED)
         # The program's environment, as the README makes it, from this machine's package index.
-        _run("/usr/bin/python3", "-m", "venv", "--without-pip", str(root / "opt/wiped"))
-        _pip(
-            "--python", str(root / "opt/wiped/bin/python"), "install", "--no-deps", "--require-hashes", "--no-compile", "-r", str(REPOSITORY / ".lock/run.txt")
-        )
+        _run("/usr/bin/python3", "-m", "venv", str(root / "opt/wiped"))
+        _run("env", "PIP_NO_COMPILE=1", str(LOCKS / "install"), str(root / "opt/wiped/bin/python"), "run")
         _settle(root, root / "opt/wiped")
         _run("mkfs.ext4", "-q", "-F", "-b", "4096", "-L", "host", "-d", str(root), str(work / "image"), str(SIZE // 1024) + "k")
         (work / "image").rename(target)
@@ -151,7 +150,7 @@ def _settle(root: Path, environment: Path) -> None:
 def _system_key(tree: Path) -> str:
     """What the system is made of: this recipe, its files, the kernel, the locked environment, the Debian release."""
     digest = hashlib.sha256()
-    for path in (Path(__file__), HERE / "host-agent", REPOSITORY / ".lock/run.txt"):
+    for path in (Path(__file__), HERE / "host-agent", LOCKS / "install", LOCKS / "build.txt", LOCKS / "run.txt"):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     digest.update(f"{tree.name} {_codename()}".encode())
     return digest.hexdigest()[:12]
@@ -164,32 +163,6 @@ def _project_key() -> str:
         for path in [top] if top.is_file() else sorted(path for path in top.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
             digest.update(f"{path.relative_to(REPOSITORY)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
-
-
-def _apt_sources() -> list[str]:
-    """This machine's own Debian sources, as lines of a sources.list; raises LabError where there are none."""
-    words = "deb $(SITE) $(RELEASE) $(COMPONENT)"
-    done = _run("apt-get", "indextargets", "--format", f"$(ORIGIN)|$(CODENAME)|{words}", "Created-By: Packages")
-    found = dict.fromkeys(
-        line.split("|", 2)[2] for line in done.splitlines() if line.startswith("Debian|" + _codename()) and "backports" not in line.split("|")[1]
-    )
-    if not found:
-        raise LabError("apt has no Debian source with known packages here; apt-get update may help (apt-get indextargets tells)")
-    return list(found)
-
-
-def _apt_options() -> list[str]:
-    """How this machine's apt reaches its sources: proxies, certificates, retries, checks of dates."""
-    done = _run("apt-config", "dump", "--no-empty", "--format", '%F "%v";%n')
-    wanted = re.compile(r"Acquire::(https?::|ftp::|Retries|Check-|ForceIPv|Languages)", re.IGNORECASE)
-    return [line for line in done.splitlines() if wanted.match(line)]
-
-
-def _codename() -> str:
-    found = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
-    if found is None:
-        raise LabError("/etc/os-release names no release")
-    return found[1]
 
 
 def _python() -> Path:
@@ -221,10 +194,3 @@ def _alone() -> Iterator[None]:
     with (guest.CACHE / "host.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _run(*argv: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, cwd=cwd, check=False, stdin=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C.UTF-8"})
-    if done.returncode != 0:
-        raise LabError(f"{' '.join(argv[:4])}...: exit {done.returncode}\n{(done.stdout + done.stderr)[-4000:]}")
-    return done.stdout
