@@ -10,7 +10,7 @@ RUN := .venv/.run
 DEV := .venv/.dev
 WHERE := tests
 
-.PHONY: help deps venv demo test test-long test-vm quick lint bench clean
+.PHONY: help deps venv demo test test-long test-vm test-fresh quick lint bench clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | sed "s/^/make /" | column -t -s "$$(printf '\t')"
@@ -52,6 +52,11 @@ test-long: venv ## attacks and kill points that take minutes, on this machine
 test-vm: venv ## a whole virtualization host in a virtual machine: the systemd unit, LVM (3 GiB of memory, 6 GiB of disk)
 	@echo "test-vm: the host in a virtual machine"
 	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -m vm tests/vm
+
+test-fresh: ## the README's first command in a bare Debian 12 of its own (about 4 minutes), or the reason why this machine cannot
+	@echo "test-fresh: the README's first command in a bare Debian"
+	@bash .ci/bootstrap fresh
+	@/usr/bin/python3 -m tests.lab.fresh
 
 quick: venv ## the tests that need neither root nor libvirt
 	@echo "quick: the tests that need neither root nor libvirt"
