@@ -10,7 +10,7 @@ RUN := .venv/.run
 DEV := .venv/.dev
 WHERE := tests
 
-.PHONY: help deps venv demo test test-long test-vm test-fresh quick lint bench clean
+.PHONY: help deps venv demo test test-long test-vm test-fresh quick lint docs bench clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | sed "s/^/make /" | column -t -s "$$(printf '\t')"
@@ -72,6 +72,7 @@ lint: venv ## ruff, mypy and the import contracts
 
 .PHONY: docs
 docs: venv ## write the generated parts of docs/ from the code
+	@echo "docs: writing the generated parts of docs/"
 	@$(PYTHON) -m tests.documents
 
 bench: venv ## measure the proven wipe against its peers (10 GiB of disk, a few minutes)

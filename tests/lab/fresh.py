@@ -77,17 +77,22 @@ def unable() -> str:
 
 
 def first_command() -> list[str]:
-    """The first command of the README that is a `make`; raises LabError where there is none."""
-    found = re.search(r"^(make [a-z-]+)", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    """The first command of the README's blocks of code that is a `make`; raises LabError where there is none."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    found = re.search(r"^make [a-z-]+", "\n".join(blocks), re.MULTILINE)
     if found is None:
-        raise LabError("README.md shows no line that begins with `make`")
-    return found[1].split()
+        raise LabError("README.md shows no command that begins with `make`")
+    return found[0].split()
 
 
 def settings() -> dict[str, str]:
     """The environment of the command: little, and how this machine reaches package indexes."""
-    passed = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
-    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", **passed}
+    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", **passed_on()}
+
+
+def passed_on() -> dict[str, str]:
+    """Variables of this machine's environment that say how to reach package indexes."""
+    return {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
 
 
 def pip_files() -> list[Path]:
@@ -102,7 +107,7 @@ def pip_files() -> list[Path]:
 
 def local_paths() -> Iterator[Path]:
     """Files and directories of this machine that its settings name: certificates, and what pip's settings point to."""
-    texts = [path.read_text(encoding="utf-8") for path in pip_files()] + list(settings().values())
+    texts = [path.read_text(encoding="utf-8") for path in pip_files()] + list(passed_on().values())
     for name in dict.fromkeys(re.findall(r"(?:(?<=file://)|(?<![\w/:.]))/[^\s'\":,]+", "\n".join(texts))):
         path = Path(name)
         if len(path.parts) > 2 and path.exists():
@@ -110,7 +115,10 @@ def local_paths() -> Iterator[Path]:
 
 
 def hand_over(root: Path) -> None:
-    """Put this machine's ways to package indexes into the root: files are copied, directories mounted read-only. Nothing that the root has is replaced."""
+    """Put this machine's ways to package indexes into the root. Nothing that the root has is replaced.
+
+    What packages of the root may write to (files, and directories in /etc) is copied; other directories may be large, and are mounted read-only.
+    """
     for path in (Path("/etc/resolv.conf"), Path("/etc/hosts")):
         shutil.copyfile(path, root / path.relative_to("/"))
     if CERTIFICATES.is_dir():
@@ -122,6 +130,8 @@ def hand_over(root: Path) -> None:
         there.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             shutil.copyfile(path, there)
+        elif path.is_relative_to("/etc"):
+            shutil.copytree(path, there, symlinks=True)
         else:
             there.mkdir()
             run("mount", "--bind", "-o", "ro", str(path), str(there))
