@@ -70,7 +70,6 @@ lint: venv ## ruff, mypy and the import contracts
 	@.venv/bin/lint-imports > .lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
 
-.PHONY: docs
 docs: venv ## write the generated parts of docs/ from the code
 	@echo "docs: writing the generated parts of docs/"
 	@$(PYTHON) -m tests.documents

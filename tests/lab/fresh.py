@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -184,9 +185,9 @@ def main() -> int:
         return 1
     print(f"test-fresh: {command} {'passed' if status == 0 else f'FAILED (exit {status})'} after {ended - made:.0f} s; {ended - begun:.0f} s in all")
     if ended - begun > PATIENCE:
-        print(
-            f"test-fresh: that is more than {PATIENCE} s; the lines above say which part took long ({os.cpu_count()} processors, load {os.getloadavg()[0]:.1f})"
-        )
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        worked = f"{used.ru_utime + used.ru_stime:.0f} s of processor time, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
+        print(f"test-fresh: that is more than {PATIENCE} s ({worked}); far less processor time than seconds: the machine or the network was busy")
     return 0 if status == 0 else 1
 
 
