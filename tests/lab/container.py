@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab import guest
-from tests.lab.hostimage import apt_options, copy_project, debian_image
+from tests.lab.debian import apt_options
+from tests.lab.hostimage import copy_project, debian_image
 from tests.lab.mounts import make_scratch, remove_scratch
 from tests.lab.privatelibvirt import LabError, children, wait_for
 from tests.lab.rawdevice import RawFilesystem

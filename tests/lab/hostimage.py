@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
-import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import guest
-from tests.lab.privatelibvirt import LabError
+from tests.lab.debian import apt_options
+from tests.lab.debian import apt_sources as _apt_sources
+from tests.lab.debian import codename as _codename
+from tests.lab.debian import run as _run
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
+LOCKS = REPOSITORY / ".lock"
 PACKAGES = (
     "systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "python3", "jq", "openssl",
     "lvm2", "thin-provisioning-tools", "mdadm", "cryptsetup-bin", "e2fsprogs", "xfsprogs", "btrfs-progs",
@@ -78,7 +79,7 @@ def host_image() -> HostImage:
     with _alone():
         boot = guest.boot_files(HERE / "host-init", MODULES)
         tree = boot.kernel.parents[1]
-        key = _key(Path(__file__), HERE / "host-agent", REPOSITORY / ".lock/run.txt", words=f"{tree.name} {_codename()}")
+        key = _key(Path(__file__), HERE / "host-agent", LOCKS / "install", LOCKS / "build.txt", LOCKS / "run.txt", words=f"{tree.name} {_codename()}")
         system = guest.CACHE / f"host-{key}.ext4"
         if not system.exists():
             _forget("host-*.ext4")
@@ -129,8 +130,8 @@ def make_bootable(mount: Path, tree: str, machine: str) -> None:
     (mount / "etc/systemd/system/lab-agent.service").write_text(AGENT_UNIT)
     _run("systemctl", f"--root={mount}", "-q", "enable", "lab-agent.service")
     # The program's environment, as the README makes it, from this machine's package index.
-    _run("/usr/bin/python3", "-m", "venv", "--without-pip", str(mount / "opt/wiped"))
-    _pip("--python", str(mount / "opt/wiped/bin/python"), "install", "--no-deps", "--require-hashes", "--no-compile", "-r", str(REPOSITORY / ".lock/run.txt"))
+    _run("/usr/bin/python3", "-m", "venv", str(mount / "opt/wiped"))
+    _run("env", "PIP_NO_COMPILE=1", str(LOCKS / "install"), str(mount / "opt/wiped/bin/python"), "run")
     _settle(mount, mount / "opt/wiped")
 
 
@@ -205,32 +206,6 @@ def _project_key() -> str:
     return digest.hexdigest()[:12]
 
 
-def _apt_sources() -> list[str]:
-    """This machine's own Debian sources, as lines of a sources.list; raises LabError where there are none."""
-    words = "deb $(SITE) $(RELEASE) $(COMPONENT)"
-    done = _run("apt-get", "indextargets", "--format", f"$(ORIGIN)|$(CODENAME)|{words}", "Created-By: Packages")
-    found = dict.fromkeys(
-        line.split("|", 2)[2] for line in done.splitlines() if line.startswith("Debian|" + _codename()) and "backports" not in line.split("|")[1]
-    )
-    if not found:
-        raise LabError("apt has no Debian source with known packages here; apt-get update may help (apt-get indextargets tells)")
-    return list(found)
-
-
-def apt_options() -> list[str]:
-    """How this machine's apt reaches its sources: proxies, certificates, retries, checks of dates."""
-    done = _run("apt-config", "dump", "--no-empty", "--format", '%F "%v";%n')
-    wanted = re.compile(r"Acquire::(https?::|ftp::|Retries|Check-|ForceIPv|Languages)", re.IGNORECASE)
-    return [line for line in done.splitlines() if wanted.match(line)]
-
-
-def _codename() -> str:
-    found = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
-    if found is None:
-        raise LabError("/etc/os-release names no release")
-    return found[1]
-
-
 def _python() -> Path:
     return REPOSITORY / ".venv/bin/python"
 
@@ -260,10 +235,3 @@ def _alone() -> Iterator[None]:
     with (guest.CACHE / "host.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _run(*argv: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, cwd=cwd, check=False, stdin=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C.UTF-8"})
-    if done.returncode != 0:
-        raise LabError(f"{' '.join(argv[:4])}...: exit {done.returncode}\n{(done.stdout + done.stderr)[-4000:]}")
-    return done.stdout
