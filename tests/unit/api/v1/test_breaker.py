@@ -1,13 +1,12 @@
-"""The routes of breaker and clock: what is asked reaches the service; reasons reach nobody else."""
+"""The circuit breaker at the API: what goes in reaches the service; reasons are answered to nobody."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.fakes.promises import APPROVAL_ID
-from tests.fakes.service import HOSTILE_NAME, UUID_ONE, UUID_TWO
+from tests.fakes.service import APPROVAL_ID, HOSTILE_NAME, UUID_ONE, UUID_TWO
 from tests.unit.api.conftest import Face
-from wiped.errors import InputError, RefusedError
+from wiped.errors import RefusedError
 
 
 async def test_the_breaker_names_its_phones_and_says_what_to_do(face: Face) -> None:
@@ -36,19 +35,8 @@ async def test_a_release_without_a_reason_or_with_nonsense_is_refused(face: Face
     assert "release_breaker" not in [what for what, _ in face.service.asked]
 
 
-async def test_what_the_service_refuses_is_a_problem(face: Face) -> None:
-    """Another set; nothing to release; nothing to trust."""
+async def test_a_release_that_the_service_refuses_is_a_problem(face: Face) -> None:
+    """Another set of phones waits."""
     face.service.fails["release_breaker"] = RefusedError("other phones wait", codes=("drift",))
     answer = await face.ask("POST", "/v1/breaker", json={"reason": "x"})
     assert (answer.status, answer.json["codes"]) == (409, ["drift"])
-    face.service.fails["trust_clock"] = InputError("the clock is not suspect", where="clock")
-    assert (await face.ask("POST", "/v1/clock", json={"reason": "x"})).status == 422
-
-
-async def test_the_clock_is_shown_and_trusted(face: Face) -> None:
-    """What is held against it, and what was."""
-    document = (await face.ask("GET", "/v1/clock")).json
-    assert (document["suspect"], document["synchronised"], document["since"]) == ("stepped", None, "2026-03-01T12:00:00Z")
-    assert "wipectl clock trust --reason" in document["why"]
-    answer = (await face.ask("POST", "/v1/clock", json={"reason": "the battery was changed"})).json
-    assert (answer["suspect"], answer["was"], answer["why"]) == ("", "stepped", "")

@@ -1,17 +1,13 @@
-"""Images and disposal at the API: what goes in reaches the service, and who asks."""
+"""Images at the API: classified, and listed where no domain reaches them."""
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from tests.fakes.promises import APPROVAL_ID
-from tests.fakes.service import UUID_ONE
+from tests.fakes.service import APPROVAL_ID
 from tests.unit.api.conftest import Face
 
 CLASSIFY = {"path": "/srv/base.qcow2", "as": "golden", "reason": "the installer says so"}
-DISPOSE = {"phone": UUID_ONE, "reason": "burnt", "reference": "CASE-1", "confirm": "phone-one"}
 
 
 async def test_an_image_is_classified(face: Face) -> None:
@@ -39,23 +35,7 @@ async def test_classified_images_and_orphans_are_listed(face: Face) -> None:
     assert (lost["truncated"], lost["problems"]) == (False, [{"location": "/srv/locked", "detail": "Permission denied"}])
 
 
-async def test_who_asks_for_disposal_is_who_the_kernel_says(face: Face) -> None:
-    """Name and uid of the peer; root may never approve, whatever its groups; the answer names what another person approves."""
-    answer = await face.ask("POST", "/v1/quarantine:dispose", json=DISPOSE)
-    assert (answer.status, answer.json["codes"], answer.json["approval"]) == (409, ["needs-approval"], APPROVAL_ID)
-    method, words = face.service.asked[-1]
-    assert (method, words[:4]) == ("dispose", (UUID_ONE, "burnt", "CASE-1", "phone-one"))
-    assert (words[4].uid, words[4].may_approve) == (os.getuid(), False)
-
-
 async def test_calling_an_image_private_names_its_approval(face: Face) -> None:
     """It lets a wipe destroy it: two people."""
     answer = await face.ask("POST", "/v1/images:classify", json={**CLASSIFY, "as": "private"})
     assert (answer.status, answer.json["codes"], answer.json["approval"]) == (409, ["needs-approval"], APPROVAL_ID)
-
-
-@pytest.mark.parametrize("missing", sorted(DISPOSE))
-async def test_disposal_needs_every_word(face: Face, missing: str) -> None:
-    """None of them has a default."""
-    answer = await face.ask("POST", "/v1/quarantine:dispose", json={key: value for key, value in DISPOSE.items() if key != missing})
-    assert (answer.status, answer.json["code"]) == (422, "bad-input")

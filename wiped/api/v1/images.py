@@ -1,23 +1,26 @@
-"""The documents of images and disposal, and their shaping from the model's values. Pure."""
+"""Images: classified by people as golden or private, and those that no domain reaches."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
 
-from wiped.api.documents import Instant, Text, _In, _uuid
+from wiped.api.http.bodies import CALLER, MAX_BODY, as_items, as_json, bytes_of, check_key, parsed, person_of
+from wiped.api.v1.fields import Instant, NeededReason, StrictIn
 from wiped.model.sightings import ClassifiedImage, OrphanImage
+from wiped.ports.service import ImagesService
 
 
-class ClassifyIn(_In):
+class ClassifyIn(StrictIn):
     """Body of `POST /v1/images:classify`. `reason` is for people, sealed in the ledger and never in a log."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
 
     path: Annotated[str, Field(min_length=1, max_length=4096)]
     meaning: Annotated[Literal["golden", "private"], Field(alias="as")]
-    reason: Annotated[str, Field(min_length=1, max_length=2000)]
+    reason: NeededReason
 
 
 class ClassifiedOut(BaseModel):
@@ -52,15 +55,6 @@ class OrphansOut(BaseModel):
     problems: list[dict[str, str]]
 
 
-class DisposeIn(_In):
-    """Body of `POST /v1/quarantine:dispose`. `reference`: of the decision outside, which stands in the incident record; `confirm`: the phone's name, typed."""
-
-    phone: Annotated[str, AfterValidator(_uuid)]
-    reason: Annotated[str, Field(min_length=1, max_length=2000)]
-    reference: Annotated[Text, Field(min_length=1)]
-    confirm: Annotated[str, Field(max_length=1024)]
-
-
 def _shown(path: str) -> str:
     """A path as JSON can hold it: what is not UTF-8 is told as escapes."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -90,3 +84,25 @@ def orphans_out(orphans: tuple[OrphanImage, ...], truncated: bool, problems: tup
         truncated=truncated,
         problems=[{"location": _shown(place), "detail": why} for place, why in problems],
     )
+
+
+class ImageHandlers:
+    """The routes of images."""
+
+    def __init__(self, images: ImagesService) -> None:
+        self._images = images
+
+    async def classify(self, request: web.Request) -> web.Response:
+        """Classify an image as golden, or as private, which takes two people. Idempotent by nature."""
+        check_key(request.headers.get("Idempotency-Key", "-"))
+        asked = parsed(ClassifyIn, await bytes_of(request, MAX_BODY))
+        found = await self._images.classify(asked.path, asked.meaning, reason=asked.reason, person=person_of(request[CALLER]))
+        return as_json(classified_out(found))
+
+    async def classified(self, _request: web.Request) -> web.Response:
+        """Images that people classified."""
+        return as_items([classified_out(image) for image in await self._images.classified()])
+
+    async def orphans(self, _request: web.Request) -> web.Response:
+        """Images that no domain reaches."""
+        return as_json(orphans_out(*await self._images.orphans()))

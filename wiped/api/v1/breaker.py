@@ -1,28 +1,25 @@
-"""The documents of breaker and clock, and their shaping from the model's values. Pure."""
+"""The circuit breaker: whether it is open, the phones that wait for its release, and the release by two people."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+from aiohttp import web
 from pydantic import BaseModel, Field
 
-from wiped.api.documents import Instant, _In
+from wiped.api.http.bodies import CALLER, MAX_BODY, as_json, bytes_of, parsed, person_of
+from wiped.api.http.idempotency import Idempotency
+from wiped.api.v1.fields import Instant, NeededReason, StrictIn
 from wiped.decide import breaker as rules
-from wiped.decide import clock as clock_rules
-from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory
+from wiped.model.breaker_and_clock import BreakerRecord
+from wiped.ports.service import BreakerService
 
 
-class ReleaseIn(_In):
+class ReleaseIn(StrictIn):
     """Body of `POST /v1/breaker`. `reason` is for people, sealed in the ledger; `fingerprint`: of the set that was looked at ("": whatever waits now)."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=2000)]
+    reason: NeededReason
     fingerprint: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
-
-
-class TrustIn(_In):
-    """Body of `POST /v1/clock`. `reason` is for people, sealed in the ledger."""
-
-    reason: Annotated[str, Field(min_length=1, max_length=2000)]
 
 
 class CountedOut(BaseModel):
@@ -51,17 +48,6 @@ class BreakerOut(BaseModel):
     released_by: str
 
 
-class ClockOut(BaseModel):
-    """The clock. `suspect` is "" or a word; `why` says what to do. `synchronised` null: the kernel does not tell."""
-
-    suspect: str
-    why: str
-    since: Instant | None
-    at: Instant
-    synchronised: bool | None
-    was: str
-
-
 def breaker_out(record: BreakerRecord, *, released: bool = False) -> BreakerOut:
     """The breaker; `released`: it was just closed, and `record` is as it was before."""
     return BreakerOut(
@@ -82,13 +68,24 @@ def breaker_out(record: BreakerRecord, *, released: bool = False) -> BreakerOut:
     )
 
 
-def clock_out(memory: ClockMemory, *, trusted: bool = False) -> ClockOut:
-    """The clock; `trusted`: it was just cleared, and `memory` is as it was before."""
-    return ClockOut(
-        suspect="" if trusted else memory.suspect,
-        why="" if trusted else clock_rules.sentence(memory),
-        since=None if trusted else memory.since,
-        at=memory.seen_at,
-        synchronised=memory.synchronised,
-        was=memory.suspect if trusted else "",
-    )
+class BreakerHandlers:
+    """The routes of the circuit breaker."""
+
+    def __init__(self, breaker: BreakerService, idempotency: Idempotency) -> None:
+        self._breaker = breaker
+        self._idempotency = idempotency
+
+    async def get(self, _request: web.Request) -> web.Response:
+        """The breaker, and the phones that wait for its release."""
+        return as_json(breaker_out(await self._breaker.get()))
+
+    async def release(self, request: web.Request) -> web.Response:
+        """Allow the wipe of exactly the waiting phones. Takes two people."""
+        asked = parsed(ReleaseIn, await bytes_of(request, MAX_BODY))
+        person = person_of(request[CALLER])
+
+        async def act() -> BaseModel:
+            before = await self._breaker.release(fingerprint=asked.fingerprint, reason=asked.reason, person=person)
+            return breaker_out(before, released=True)
+
+        return await self._idempotency.once(request, {"fingerprint": asked.fingerprint}, act, 200)
