@@ -9,9 +9,9 @@ from datetime import timedelta
 
 from tests.fakes.ports import FakeHypervisor
 from tests.unit.conduct.rig import Rig
-from wiped.app import SystemClock
 from wiped.conduct.sweep.timer import Clockwork
 from wiped.errors import LedgerError
+from wiped.machine.clock import SystemClock
 
 
 class Sweeps:
