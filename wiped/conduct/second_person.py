@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from wiped.conduct.wipe import prepare
+from wiped.conduct import survey
 from wiped.conduct.world import World
 from wiped.decide import approval as rules
 from wiped.errors import HelperError, HypervisorError, InputError, RefusedError, StorageError
@@ -63,7 +63,7 @@ async def fingerprint_of(world: World, uuids: tuple[str, ...]) -> tuple[str, dic
     for uuid in uuids:
         phone = await world.ledger.phone(uuid)
         if phone is not None and phone.present:
-            each[uuid] = (await prepare.look(world, uuid, phone.generation))[2].fingerprint
+            each[uuid] = (await survey.look(world, uuid, phone.generation))[2].fingerprint
     return rules.combined(each) if each else "", each
 
 

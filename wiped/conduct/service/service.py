@@ -12,7 +12,7 @@ from uuid import UUID
 
 from wiped.attest.audit_chain import HEAD_TYPE
 from wiped.attest.signing import seal
-from wiped.conduct import decisions
+from wiped.conduct import decisions, survey
 from wiped.conduct.asking import Asking
 from wiped.conduct.progress import Hub
 from wiped.conduct.results import GoneError
@@ -22,7 +22,6 @@ from wiped.conduct.service.breaker_and_clock import Guards
 from wiped.conduct.service.reports import Reporting
 from wiped.conduct.settling import Settling
 from wiped.conduct.sweep.sweep import Reconciler
-from wiped.conduct.wipe import prepare
 from wiped.conduct.world import World
 from wiped.decide import breaker, notices, refusal
 from wiped.errors import InputError, LedgerError, NotFoundError, RefusedError
@@ -163,7 +162,7 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
         """What would be destroyed, kept and refused, of a fresh survey. Changes nothing. Raises RefusedError (missing, unsupported-artefact)."""
         phone = await self._phone(uuid)
         try:
-            _, _, plan = await prepare.look(self._world, uuid, phone.generation)
+            _, _, plan = await survey.look(self._world, uuid, phone.generation)
         except GoneError as error:
             raise RefusedError("libvirt knows no domain with this UUID", codes=(RefusalCode.MISSING,)) from error
         return plan

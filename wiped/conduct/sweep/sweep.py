@@ -13,10 +13,10 @@ import structlog
 from wiped.conduct import decisions, massmistakes, second_person
 from wiped.conduct.results import CalledOffError, Ending, GoneError
 from wiped.conduct.service import images
+from wiped.conduct.survey import look
 from wiped.conduct.sweep.queue import Kind, Work, WorkQueue
 from wiped.conduct.sweep.sightings import Remembering
 from wiped.conduct.wipe import fence, stop
-from wiped.conduct.wipe.prepare import look
 from wiped.conduct.wipe.run import Executor
 from wiped.conduct.world import World
 from wiped.decide.snapshot import instant

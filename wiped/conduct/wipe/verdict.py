@@ -10,9 +10,9 @@ import structlog
 
 from wiped.attest.certificate import statement
 from wiped.attest.signing import seal
-from wiped.conduct.results import Ending, GoneError
-from wiped.conduct.wipe import fence, invariants, prepare
-from wiped.conduct.wipe.attempt import Proof
+from wiped.conduct import survey
+from wiped.conduct.results import Ending, GoneError, Proof
+from wiped.conduct.wipe import fence, invariants
 from wiped.conduct.world import World
 from wiped.decide.lastlook import appeared
 from wiped.decide.verdict import FIRST_RETRY, judge, retry_after
@@ -133,7 +133,7 @@ async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> bool:
         return False  # whoever is defined under its UUID now is another: it is neither looked at nor undefined
     await world.milestones.reached("last-look", wipe.id)
     try:
-        _, _, seen = await prepare.look(world, wipe.uuid, wipe.generation)
+        _, _, seen = await survey.look(world, wipe.uuid, wipe.generation)
     except GoneError:
         return False
     except RefusedError as error:  # transient now: somebody made another domain of this UUID
