@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from wiped.api.documents import Instant, InstantIn, Text, _account, _In, _uuid
 from wiped.errors import InputError
-from wiped.model.approvals import GROUNDS, Approval, ApprovalKind, Drain, HoldGround
+from wiped.model.approvals import GROUNDS, Approval, Drain, HoldGround
 from wiped.model.status import RequestsAsked
 from wiped.model.subscription import AccountReference, Hold, WipeRequest
 
@@ -211,7 +211,7 @@ def approval_out(approval: Approval, *, words: bool = True) -> ApprovalOut:
     return ApprovalOut(
         id=approval.id,
         kind=approval.kind,
-        subject=approval.subject if words or approval.kind is not ApprovalKind.CLASSIFY else "",
+        subject=approval.subject if words else approval.public_subject,
         phones=list(approval.uuids),
         fingerprint=approval.fingerprint,
         asked_by=approval.asked_by,

@@ -44,7 +44,7 @@ async def test_the_file_a_block_copy_left_refuses_the_plan(on_disk: bool) -> Non
         assert phone is not None
         assert (phone.refusals, phone.fenced, wipe.outcome) == (("unknown-file",), True, "")
         assert (rig.host.remains("SECRET of phone-1"), await rig.ledger.certificate(wipe.id)) == (9, None)
-        plan = await rig.service.plan(uuid)
+        plan = await rig.service.plans.get(uuid)
         assert [(item.code, item.location, "wipectl images classify" in item.detail) for item in plan.refusals] == [("unknown-file", OLD, True)]
         assert plan.expected_outcome == "not-sanitized"
 

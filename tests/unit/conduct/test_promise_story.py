@@ -190,7 +190,7 @@ class PromiseStory(RuleBasedStateMachine):
         """An operator says that it is right."""
         self.do(self.rig.reconciler.look_at_clock())
         with contextlib.suppress(InputError):
-            self.do(self.rig.service.trust_clock(reason="looked at it", operator="anna"))
+            self.do(self.rig.service.clock.trust(reason="looked at it", operator="anna"))
         self.suspicious = False
 
     @rule(silent=st.booleans())

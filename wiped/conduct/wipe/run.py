@@ -13,9 +13,9 @@ import contextlib
 
 import structlog
 
-from wiped.conduct import decisions, second_person
+from wiped.conduct import decisions
 from wiped.conduct.results import CalledOffError, Ending, GoneError, Proof, RefusedPlanError
-from wiped.conduct.wipe import fence, prepare, refused, stop, vanished, verdict
+from wiped.conduct.wipe import agreement, fence, prepare, refused, stop, vanished, verdict
 from wiped.conduct.wipe.attempt import Attempt
 from wiped.conduct.world import World
 from wiped.errors import InvariantError, RefusedError
@@ -85,7 +85,7 @@ class Executor:
             await self._reached(wipe.id, WipeStep.FENCED)
         else:
             domain, plan = await prepare.freeze(world, wipe)
-            await second_person.same_plan(world, wipe, plan)
+            await agreement.same_plan(world, wipe, plan)
             await self._tell(wipe.id, WipeStep.INTENT)
             await prepare.put_fence(world, wipe, domain, plan)
             await self._reached(wipe.id, WipeStep.FENCED)
