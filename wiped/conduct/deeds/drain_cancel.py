@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from wiped.conduct.deeds.deed import Deed, Standing, Work
-from wiped.conduct.deeds.drain import fingerprint_of
 from wiped.conduct.world import World
 from wiped.model.approvals import Approval
+from wiped.model.canonical import digest
+
+
+def fingerprint_of(drain_id: str) -> str:
+    """What two people agree to: this drain, whose id never comes again."""
+    return digest(["drain", drain_id])
 
 
 async def _standing(_world: World, _work: Work, approval: Approval) -> Standing:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from wiped.conduct import checks
-from wiped.conduct.deeds import drain as deed
+from wiped.conduct.deeds import drain as drain_deed
 from wiped.conduct.deeds import drain_cancel
 from wiped.conduct.world import World
 from wiped.errors import InputError, NotFoundError
@@ -27,7 +27,7 @@ class Drains:
             raise InputError("must lie ahead: a drain is announced in advance", where="at")
         drain = Drain(self._world.randomness.identifier(), at, product, operator=person.name)
         drain = await self._world.ledger.announce_drain(drain, reason=checks.given_reason(reason))
-        await deed.DEED.ask(self._world, person, subject=drain.id, uuids=(), fingerprint=deed.fingerprint_of(drain.id), reason=reason)
+        await drain_deed.DEED.ask(self._world, person, subject=drain.id, uuids=(), fingerprint=drain_deed.fingerprint_of(drain.id), reason=reason)
         self._nudge()
         return drain
 
@@ -42,6 +42,6 @@ class Drains:
             raise NotFoundError("no such drain is in force", where="drain", hint="wipectl drain status shows those in force")
         if self._world.clock.now() >= drain.at:
             raise InputError("it has begun: it can be cancelled until its date only", where="drain")
-        asked = await drain_cancel.DEED.ask(self._world, person, subject=drain_id, uuids=(), fingerprint=deed.fingerprint_of(drain_id),
+        asked = await drain_cancel.DEED.ask(self._world, person, subject=drain_id, uuids=(), fingerprint=drain_cancel.fingerprint_of(drain_id),
                                             reason=checks.given_reason(reason))  # fmt: skip
         raise drain_cancel.DEED.needs_another(self._world, asked)

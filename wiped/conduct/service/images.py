@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from wiped.conduct import checks, images
+from wiped.conduct import checks
 from wiped.conduct.deeds import classify_private
 from wiped.conduct.deeds.deed import Work
 from wiped.conduct.sweep import orphans
@@ -41,8 +41,8 @@ class Images:
         world = self._world
         if meaning == PRIVATE:
             return await classify_private.ask(world, path, reason=reason, person=person)
-        identity = await images.judged(world, path, GOLDEN, person.name)
-        recorded = await images.record(world, ClassifiedImage(path, identity, GOLDEN, world.clock.now(), person.name), reason)
+        identity = await classify_private.judged(world, path, GOLDEN, person.name)
+        recorded = await classify_private.record(world, ClassifiedImage(path, identity, GOLDEN, world.clock.now(), person.name), reason)
         await self._work.image_settled()
         return recorded
 
