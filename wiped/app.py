@@ -228,7 +228,6 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
         rules=rules,
         issuer=Issuer(settings.host.name or socket.gethostname(), settings.host.residency, wiped.__version__),
         pause=asyncio.sleep,
-        promises=ledger,
     )
     world.conditions.recorded_until = await _newest_entry(ledger, clock)
     await ledger.receive_notices(settings.webhooks.kinds)

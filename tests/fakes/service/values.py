@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 from wiped.attest.audit_chain import GENESIS, entry_hash
-from wiped.model.approvals import Approval, ApprovalKind, Drain
+from wiped.model.approvals import Approval, Drain
 from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory, CountedPhone
 from wiped.model.inventory import ArtefactKind, ExtentFacts, FileIdentity, FilesystemFacts
 from wiped.model.outcome import EraseResult, Evidence, Outcome
@@ -30,7 +30,7 @@ HOSTILE_NAME = "evil\x1b[2J\x1b[31m\u202ename\n[bold]"
 
 REQUEST = WipeRequest(REQUEST_ID, "deletion", "no-consent", NOW, operator="ann", account=PSEUDONYM)
 HOLD = Hold(HOLD_ID, UUID_ONE, "", "litigation", NOW + timedelta(days=30), "District Court", "AZ-7", True, NOW, "ann")
-APPROVAL = Approval(APPROVAL_ID, ApprovalKind.WIPE, REQUEST_ID, (UUID_ONE,), "cd" * 32, "ann", 1000, NOW, NOW + timedelta(days=3))
+APPROVAL = Approval(APPROVAL_ID, "wipe", REQUEST_ID, (UUID_ONE,), "cd" * 32, "ann", 1000, NOW, NOW + timedelta(days=3))
 DRAIN = Drain(DRAIN_ID, NOW + timedelta(days=60), "basic", NOW, "ann")
 WORDS = {"reference": "CASE-7", "reason": "wrote a letter"}
 

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.conduct.rig import GRACE, SAFETY, Rig
 from wiped.api import report_page
 from wiped.errors import InputError, RefusedError
-from wiped.model.approvals import Approval, ApprovalKind, ApprovalState, Person
+from wiped.model.approvals import Approval, ApprovalState, Person
 from wiped.model.subscription import AccountReference, State, SubscriptionRecord
 
 ANNA, BORIS, CLEO = Person("anna", 1001), Person("boris", 1002, may_approve=True), Person("cleo", 1003, may_approve=True)
@@ -38,7 +38,7 @@ async def settle(rig: Rig, seconds: float = 0) -> None:
 
 async def cancelled(rig: Rig, person: Person = ANNA) -> Approval:
     """The account was cancelled; what waits."""
-    asked = await rig.service.add_request("cancellation", "account-cancelled", account=ACCOUNT, reference="DSR-77", reason="she wrote to us",
+    asked = await rig.service.requests.add("cancellation", "account-cancelled", account=ACCOUNT, reference="DSR-77", reason="she wrote to us",
                                           confirm=ACCOUNT.value, person=person)  # fmt: skip
     await settle(rig)
     assert asked.approval is not None
@@ -55,7 +55,7 @@ async def state(rig: Rig, uuid: str) -> State:
 async def refused(rig: Rig, approval: Approval, person: Person) -> str:
     """The code with which a person's agreement is refused."""
     with pytest.raises(RefusedError) as caught:
-        await rig.service.approve(approval.id, fingerprint=approval.fingerprint, person=person)
+        await rig.service.approvals.approve(approval.id, fingerprint=approval.fingerprint, person=person)
     return caught.value.codes[0]
 
 
@@ -67,7 +67,7 @@ async def test_a_cancelled_account(tmp_path: Path) -> None:
         stranger = rig.host.add_phone(9, running=True)
         await rig.reconciler.sweep()
         await rig.subscribe(stranger, seconds=100_000, account="somebody-else", number="s-9")
-        hold = await rig.service.add_hold(uuid=phones[2], authority="District Court", reference="3 O 12/26", ground="litigation", until=None, person=ANNA)
+        hold = await rig.service.holds.add(uuid=phones[2], authority="District Court", reference="3 O 12/26", ground="litigation", until=None, person=ANNA)
         approval = await cancelled(rig)
         assert set(approval.uuids) == set(phones)
         assert [rig.host.running(uuid) for uuid in phones] == [False] * 3
@@ -78,7 +78,7 @@ async def test_a_cancelled_account(tmp_path: Path) -> None:
             "needs-approval"
         ] * 4
         assert rig.host.remains("SECRET") == 20
-        agreed = await rig.service.approve(approval.id, fingerprint=approval.fingerprint, person=BORIS)
+        agreed = await rig.service.approvals.approve(approval.id, fingerprint=approval.fingerprint, person=BORIS)
         assert agreed.state is ApprovalState.APPROVED
         await settle(rig, SAFETY.settle)
         assert [await state(rig, uuid) for uuid in phones] == [State.RELEASED, State.RELEASED, State.DUE]
@@ -86,18 +86,18 @@ async def test_a_cancelled_account(tmp_path: Path) -> None:
         trigger = (await rig.ledger.wipes(phones[0]))[0].trigger
         assert (trigger.kind, trigger.ground, trigger.operator, trigger.approver) == ("cancellation", "account-cancelled", "anna", "boris")
         with pytest.raises(RefusedError, match="releasing a legal hold") as caught:
-            await rig.service.release_hold(hold.id, reason="the case ended", person=CLEO)
-        assert await refused(rig, await rig.service.approval(caught.value.approval), CLEO) == "needs-approval"
-        await rig.service.approve(caught.value.approval, fingerprint="", person=BORIS)
+            await rig.service.holds.release(hold.id, reason="the case ended", person=CLEO)
+        assert await refused(rig, await rig.service.approvals.get(caught.value.approval), CLEO) == "needs-approval"
+        await rig.service.approvals.approve(caught.value.approval, fingerprint="", person=BORIS)
         await settle(rig, 61)
         assert await state(rig, phones[2]) is State.RELEASED
         assert rig.host.remains("SECRET of phone-3") == 0
-        report = await rig.service.subject_report(ACCOUNT, CLEO)
+        report = await rig.service.reports.subject(ACCOUNT, CLEO)
         assert [(item["kind"], item["reference"]) for item in report["requests"]] == [("cancellation", "DSR-77")] * 3
         assert {item["outcome"] for item in report["wipes"]} == {"clear"}
         assert len(report["wipes"]) == len(report["subscriptions"]) == 3
         assert "DSR-77" in report_page.page("subject", report)
-        period = await rig.service.period_report(rig.clock.now() - timedelta(days=1), rig.clock.now() + timedelta(days=1))
+        period = await rig.service.reports.period(rig.clock.now() - timedelta(days=1), rig.clock.now() + timedelta(days=1))
         assert (period["outcomes"], period["triggers"]) == ({"clear": 3}, {"cancellation": 3})
         told = str([entry.body for entry in await rig.ledger.audit()])
         assert not [word for word in ("li.wei", "DSR-77", "she wrote", "District", "3 O 12") if word in told]
@@ -108,13 +108,13 @@ async def test_what_root_asked_for_takes_two_others(tmp_path: Path) -> None:
     async with Rig.on_disk(str(tmp_path)) as rig:
         phones = await bound(rig, 1)
         approval = await cancelled(rig, ROOT)
-        once = await rig.service.approve(approval.id, fingerprint="", person=BORIS)
+        once = await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)
         assert (once.state, once.needed) == (ApprovalState.PENDING, 2)
-        again = await rig.service.approve(approval.id, fingerprint="", person=BORIS)
+        again = await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)
         assert again.state is ApprovalState.PENDING
         await settle(rig, SAFETY.settle)
         assert rig.host.remains("SECRET") == 5
-        await rig.service.approve(approval.id, fingerprint="", person=CLEO)
+        await rig.service.approvals.approve(approval.id, fingerprint="", person=CLEO)
         await settle(rig, SAFETY.settle)
         assert await state(rig, phones[0]) is State.RELEASED
 
@@ -125,15 +125,15 @@ async def test_an_approval_is_of_one_plan(tmp_path: Path) -> None:
         phones = await bound(rig, 1)
         approval = await cancelled(rig)
         assert await refused(rig, Approval(**{**_fields(approval), "fingerprint": "f" * 64}), BORIS) == "drift"
-        await rig.service.approve(approval.id, fingerprint=approval.fingerprint, person=BORIS)
-        (request,) = [item for _, item in await rig.world.promises.requests()]  # type: ignore[union-attr]
+        await rig.service.approvals.approve(approval.id, fingerprint=approval.fingerprint, person=BORIS)
+        (request,) = [item for _, item in await rig.world.ledger.requests()]
         await rig.ledger.approve_request(request.id, rig.clock.now(), approver="boris", until=rig.clock.now() + timedelta(days=3), fingerprint="0" * 64)
         await settle(rig, SAFETY.settle)
         assert rig.host.remains("SECRET") == 5
         assert await state(rig, phones[0]) is State.ACTIVE
-        (anew,) = await rig.service.approvals()
+        (anew,) = await rig.service.approvals.find()
         assert anew.id != approval.id
-        await rig.service.approve(anew.id, fingerprint=anew.fingerprint, person=BORIS)
+        await rig.service.approvals.approve(anew.id, fingerprint=anew.fingerprint, person=BORIS)
         await settle(rig, SAFETY.settle)
         assert await state(rig, phones[0]) is State.RELEASED
 
@@ -147,13 +147,11 @@ async def test_a_crash_between_the_agreement_and_its_deed(tmp_path: Path) -> Non
     async with Rig.on_disk(str(tmp_path)) as rig:
         phones = await bound(rig, 1)
         approval = await cancelled(rig)
-        promises = rig.world.promises
-        assert promises is not None
-        await promises.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
+        await rig.world.ledger.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
         await settle(rig, SAFETY.settle)
         assert rig.host.remains("SECRET") == 5
         for _ in range(2):
-            assert (await rig.service.approve(approval.id, fingerprint="", person=BORIS)).state is ApprovalState.APPROVED
+            assert (await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)).state is ApprovalState.APPROVED
         await settle(rig, 1)
         assert await state(rig, phones[0]) is State.RELEASED
 
@@ -163,12 +161,10 @@ async def test_an_agreement_said_again_renews_nothing(tmp_path: Path) -> None:
     async with Rig.on_disk(str(tmp_path)) as rig:
         await bound(rig, 1, seconds=10_000_000)
         approval = await cancelled(rig)
-        promises = rig.world.promises
-        assert promises is not None
-        agreed = await promises.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
+        agreed = await rig.world.ledger.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
         rig.clock.move(5)
-        await rig.service.approve(approval.id, fingerprint="", person=BORIS)
-        ((_, request),) = await promises.requests()
+        await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)
+        ((_, request),) = await rig.world.ledger.requests()
         assert agreed.decided_at is not None
         assert request.approved_until == agreed.decided_at + timedelta(seconds=SAFETY.approval_ttl)
         assert await refused(rig, approval, Person(BORIS.name, BORIS.uid)) == "needs-approval"
@@ -183,7 +179,7 @@ async def test_nobody_approves_in_time(tmp_path: Path) -> None:
         approval = await cancelled(rig)
         await settle(rig, SAFETY.approval_ttl + 1)
         assert await refused(rig, approval, BORIS) == "approval-expired"
-        (anew,) = await rig.service.approvals()
+        (anew,) = await rig.service.approvals.find()
         assert (anew.id != approval.id, anew.subject) == (True, approval.subject)
         assert phones[0] in rig.host.fences
         assert rig.host.remains("SECRET") == 5
@@ -195,12 +191,12 @@ async def test_a_request_that_is_rejected_gives_the_phone_back(tmp_path: Path) -
         phones = await bound(rig, 1)
         approval = await cancelled(rig)
         with pytest.raises(RefusedError):
-            await rig.service.reject(approval.id, reason="a mistake", person=ANNA)
+            await rig.service.approvals.reject(approval.id, reason="a mistake", person=ANNA)
         assert phones[0] in rig.host.fences
-        await rig.service.reject(approval.id, reason="it was another account", person=BORIS)
+        await rig.service.approvals.reject(approval.id, reason="it was another account", person=BORIS)
         await settle(rig)
         assert phones[0] not in rig.host.fences
-        assert await rig.service.requests() == ()
+        assert await rig.service.requests.find() == ()
 
 
 async def test_a_manual_wipe_of_an_active_phone_touches_nothing_until_it_is_approved(tmp_path: Path) -> None:
@@ -208,11 +204,11 @@ async def test_a_manual_wipe_of_an_active_phone_touches_nothing_until_it_is_appr
     async with Rig.on_disk(str(tmp_path)) as rig:
         phones = await bound(rig, 1)
         with pytest.raises(RefusedError) as caught:
-            await rig.service.request_wipe(phones[0], reason="left", ticket="T-1", confirm="phone-1", person=ANNA)
+            await rig.service.wipes.ask(phones[0], reason="left", ticket="T-1", confirm="phone-1", person=ANNA)
         assert caught.value.codes == ("subscription-active", "needs-approval")
         await settle(rig, 1000)
         assert rig.host.running(phones[0])
-        await rig.service.approve(caught.value.approval, fingerprint="", person=BORIS)
+        await rig.service.approvals.approve(caught.value.approval, fingerprint="", person=BORIS)
         await settle(rig, SAFETY.settle)
         assert await state(rig, phones[0]) is State.RELEASED
 
@@ -223,7 +219,7 @@ async def test_a_hold_on_an_account_reaches_the_phones_that_it_gets_later(tmp_pa
         first, second, other = (rig.host.add_phone(number, running=True) for number in (1, 2, 3))
         await rig.reconciler.sweep()
         await rig.subscribe(first, account=ACCOUNT.value, number="s-1")
-        await rig.service.add_hold(
+        await rig.service.holds.add(
             account=ACCOUNT, authority="Police", reference="77", ground="criminal-investigation", until=None, disclose=False, person=ANNA
         )
         await rig.subscribe(second, account=ACCOUNT.value, number="s-2")
@@ -231,7 +227,7 @@ async def test_a_hold_on_an_account_reaches_the_phones_that_it_gets_later(tmp_pa
         await settle(rig, 600 + GRACE + 1)
         assert [await state(rig, uuid) for uuid in (first, second, other)] == [State.DUE, State.DUE, State.RELEASED]
         assert [rig.host.remains(f"SECRET of phone-{number}") for number in (1, 2, 3)] == [5, 5, 0]
-        report = await rig.service.subject_report(ACCOUNT, CLEO)
+        report = await rig.service.reports.subject(ACCOUNT, CLEO)
         assert (report["holds"], report["holds_not_disclosed"]) == ([], 1)
         assert "Police" not in str(report)
 
@@ -240,15 +236,15 @@ async def test_a_reported_leak_stops_and_fences_until_it_is_resumed(tmp_path: Pa
     """Reversible; nothing is erased by it."""
     async with Rig.on_disk(str(tmp_path)) as rig:
         phones = await bound(rig, 1)
-        asked = await rig.service.add_request("leak", "reported-leak", uuid=phones[0], reference="SEC-1", reason="", confirm="phone-1", person=ANNA)
+        asked = await rig.service.requests.add("leak", "reported-leak", uuid=phones[0], reference="SEC-1", reason="", confirm="phone-1", person=ANNA)
         assert asked.approval is None
         await settle(rig, 5000)
         assert phones[0] in rig.host.fences
         assert not rig.host.running(phones[0])
-        await rig.service.resume(phones[0], reason="it was none", person=ANNA)
+        await rig.service.phones.resume(phones[0], reason="it was none", person=ANNA)
         await settle(rig)
         assert phones[0] not in rig.host.fences
-        await rig.service.suspend(phones[0], reason="once more", person=ANNA)
+        await rig.service.phones.suspend(phones[0], reason="once more", person=ANNA)
         await settle(rig)
         assert phones[0] in rig.host.fences
         assert rig.host.remains("SECRET") == 5
@@ -260,27 +256,27 @@ async def test_a_drain(tmp_path: Path) -> None:
         phones = await bound(rig, 2, seconds=100_000)
         new = rig.host.add_phone(5, running=True)
         await rig.reconciler.sweep()
-        drain = await rig.service.start_drain(rig.clock.now() + timedelta(hours=2), product="", reason="the hall closes", person=ANNA)
+        drain = await rig.service.drains.start(rig.clock.now() + timedelta(hours=2), product="", reason="the hall closes", person=ANNA)
         with pytest.raises(RefusedError) as caught:
             await rig.subscribe(new, number="s-5")
         assert caught.value.codes == ("draining",)
         await settle(rig, 3 * 3600)
         assert rig.host.remains("SECRET") == 15
-        (approval,) = await rig.service.approvals()
-        assert approval.kind is ApprovalKind.DRAIN
+        (approval,) = await rig.service.approvals.find()
+        assert approval.kind == "drain"
         with pytest.raises(InputError, match="begun"):
-            await rig.service.cancel_drain(drain.id, reason="no", person=ANNA)
-        await rig.service.approve(approval.id, fingerprint="", person=BORIS)
+            await rig.service.drains.cancel(drain.id, reason="no", person=ANNA)
+        await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)
         await settle(rig, SAFETY.settle)
         assert [await state(rig, uuid) for uuid in phones] == [State.RELEASED] * 2
         assert rig.host.remains("SECRET of phone-5") == 5
     async with Rig.on_disk(str(_other(tmp_path))) as rig:
         await bound(rig, 1)
-        drain = await rig.service.start_drain(rig.clock.now() + timedelta(hours=2), product="", reason="the hall closes", person=ANNA)
+        drain = await rig.service.drains.start(rig.clock.now() + timedelta(hours=2), product="", reason="the hall closes", person=ANNA)
         with pytest.raises(RefusedError) as caught:
-            await rig.service.cancel_drain(drain.id, reason="it stays open", person=CLEO)
-        await rig.service.approve(caught.value.approval, fingerprint="", person=BORIS)
-        assert await rig.service.drains() == ()
+            await rig.service.drains.cancel(drain.id, reason="it stays open", person=CLEO)
+        await rig.service.approvals.approve(caught.value.approval, fingerprint="", person=BORIS)
+        assert await rig.service.drains.in_force() == ()
 
 
 def _other(path: Path) -> Path:
@@ -307,9 +303,9 @@ async def test_bad_requests(tmp_path: Path, changes: dict[str, object], where: s
                                     "confirm": "phone-1", "person": ANNA, **changes}  # fmt: skip
         kind, ground = words.pop("kind"), words.pop("ground")
         with pytest.raises(InputError) as caught:
-            await rig.service.add_request(str(kind), str(ground), **words)  # type: ignore[arg-type]
+            await rig.service.requests.add(str(kind), str(ground), **words)  # type: ignore[arg-type]
         assert caught.value.where == where
-        assert await rig.service.requests() == ()
+        assert await rig.service.requests.find() == ()
 
 
 async def test_a_wrong_confirmation_changes_nothing(tmp_path: Path) -> None:
@@ -318,7 +314,7 @@ async def test_a_wrong_confirmation_changes_nothing(tmp_path: Path) -> None:
         phones = await bound(rig, 1)
         for words in ({"uuid": phones[0]}, {"account": ACCOUNT}):
             with pytest.raises(RefusedError) as caught:
-                await rig.service.add_request("cancellation", "account-cancelled", **words, reference="R", reason="", confirm="phone-2", person=ANNA)  # type: ignore[arg-type]
+                await rig.service.requests.add("cancellation", "account-cancelled", **words, reference="R", reason="", confirm="phone-2", person=ANNA)  # type: ignore[arg-type]
             assert caught.value.codes == ("wrong-confirmation",)
         assert rig.host.running(phones[0])
 
@@ -334,10 +330,10 @@ async def wish_to_shorten(rig: Rig, record: SubscriptionRecord, person: Person =
     """An earlier end by hand: recorded as a wish, and nothing has changed."""
     before = await rig.ledger.subscription(record.uuid)
     with pytest.raises(RefusedError, match="bringing the end of a running term forward") as caught:
-        await rig.service.set_subscription(record, person)
+        await rig.service.subscriptions.set(record, person)
     assert caught.value.codes == ("needs-approval",)
     assert await rig.ledger.subscription(record.uuid) == before
-    return await rig.service.approval(caught.value.approval)
+    return await rig.service.approvals.get(caught.value.approval)
 
 
 async def test_two_people_bring_the_end_of_a_running_term_forward(tmp_path: Path) -> None:
@@ -345,13 +341,13 @@ async def test_two_people_bring_the_end_of_a_running_term_forward(tmp_path: Path
     async with Rig.on_disk(str(tmp_path)) as rig:
         (uuid,) = await bound(rig, 1)
         approval = await wish_to_shorten(rig, _earlier(rig, uuid, 60))
-        assert (approval.kind, approval.uuids) == (ApprovalKind.SHORTEN, (uuid,))
+        assert (approval.kind, approval.uuids) == ("shorten-term", (uuid,))
         await settle(rig, 61 + GRACE)
         assert await state(rig, uuid) is State.ACTIVE
         assert [await refused(rig, approval, person) for person in (ANNA, ROOT, Person("dora", 1004), Person("anna-too", 1001, may_approve=True))] == [
             "needs-approval"
         ] * 4
-        await rig.service.approve(approval.id, fingerprint=approval.fingerprint, person=BORIS)
+        await rig.service.approvals.approve(approval.id, fingerprint=approval.fingerprint, person=BORIS)
         assert await state(rig, uuid) is State.GRACE
         await settle(rig, GRACE - 10)
         assert rig.host.remains("SECRET") == 5
@@ -367,10 +363,10 @@ async def test_a_renewal_between_the_two_people_ends_the_wish(tmp_path: Path) ->
         (uuid,) = await bound(rig, 1)
         first = await wish_to_shorten(rig, _earlier(rig, uuid, 60))
         second = await wish_to_shorten(rig, _earlier(rig, uuid, 120))
-        assert (await rig.service.approval(first.id)).state is ApprovalState.WITHDRAWN
+        assert (await rig.service.approvals.get(first.id)).state is ApprovalState.WITHDRAWN
         await rig.subscribe(uuid, seconds=200_000, account=ACCOUNT.value, number="s-0")
         assert await refused(rig, second, BORIS) == "drift"
-        assert (await rig.service.approval(second.id)).state is ApprovalState.WITHDRAWN
+        assert (await rig.service.approvals.get(second.id)).state is ApprovalState.WITHDRAWN
         term = await rig.ledger.subscription(uuid)
         assert term is not None
         assert term.expires_at > rig.clock.now() + timedelta(seconds=199_000)
@@ -384,15 +380,15 @@ async def test_a_renewal_is_not_undone_by_saying_it_again(tmp_path: Path) -> Non
         assert before is not None
         approval = await wish_to_shorten(rig, _earlier(rig, uuid, 600))
         rig.clock.move(5)
-        await rig.world.promises.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)  # type: ignore[union-attr]
+        await rig.world.ledger.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
         rig.clock.move(5)
-        await rig.service.approve(approval.id, fingerprint="", person=BORIS)
+        await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)
         cut = await rig.ledger.subscription(uuid)
         assert cut is not None
         assert cut.expires_at < before.expires_at
         rig.clock.move(5)
         await rig.subscribe(uuid, seconds=(before.expires_at - rig.clock.now()).total_seconds(), account=ACCOUNT.value, number="s-0")
-        await rig.service.approve(approval.id, fingerprint="", person=BORIS)
+        await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)
         after = await rig.ledger.subscription(uuid)
         assert after is not None
         assert after.expires_at == before.expires_at
@@ -403,8 +399,8 @@ async def test_nothing_else_of_a_term_is_changed_with_its_end(tmp_path: Path) ->
     async with Rig.on_disk(str(tmp_path)) as rig:
         (uuid,) = await bound(rig, 1)
         with pytest.raises(RefusedError, match="agrees to that alone") as caught:
-            await rig.service.set_subscription(_earlier(rig, uuid, 60, minor=True), ANNA)
+            await rig.service.subscriptions.set(_earlier(rig, uuid, 60, minor=True), ANNA)
         assert caught.value.codes == ("needs-approval",)
         with pytest.raises(RefusedError):
-            await rig.service.import_subscriptions([_earlier(rig, uuid, 60)], "anna")
-        assert await rig.service.approvals() == ()
+            await rig.service.subscriptions.record_all([_earlier(rig, uuid, 60)], "anna")
+        assert await rig.service.approvals.find() == ()

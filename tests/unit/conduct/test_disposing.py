@@ -38,14 +38,14 @@ async def ask(rig: Rig, uuid: str, who: Person = ANN, **changes: str) -> Approva
     """`wipectl quarantine dispose`: it always takes another person; what waits for them."""
     words = {"reason": "the disk burnt", "reference": "CASE-7", "confirm": "phone-1", **changes}
     with pytest.raises(RefusedError) as caught:
-        await rig.service.dispose(uuid, **words, person=who)
+        await rig.service.quarantine.dispose(uuid, **words, person=who)
     assert caught.value.codes == ("needs-approval",)
-    return await rig.service.approval(caught.value.approval)
+    return await rig.service.approvals.get(caught.value.approval)
 
 
 async def disposed(rig: Rig, uuid: str, approval: Approval, who: Person = BEN) -> WipeRecord:
     """`wipectl approvals approve`."""
-    await rig.service.approve(approval.id, fingerprint=approval.fingerprint, person=who)
+    await rig.service.approvals.approve(approval.id, fingerprint=approval.fingerprint, person=who)
     return await rig.wipe_of(uuid)
 
 
@@ -63,7 +63,7 @@ async def test_the_second_person_carries_it_out(rig: Rig) -> None:
     before = dict(rig.host.names)
     approval = await ask(rig, uuid)
     assert (await rig.wipe_of(uuid)).step is WipeStep.QUARANTINED
-    assert [item.id for item in await rig.service.approvals()] == [approval.id]
+    assert [item.id for item in await rig.service.approvals.find()] == [approval.id]
     wipe = await disposed(rig, uuid, approval)
     assert (wipe.step, wipe.outcome, wipe.reasons) == (WipeStep.DISPOSED, "not-sanitized", ("readback-mismatch",))
     phone = await rig.ledger.phone(uuid)
@@ -105,7 +105,7 @@ async def test_the_fence_of_a_disposed_phone_ends_by_hand_after_its_domain(rig: 
     """Explained as it is done: while the domain is there a removed fence comes back; once it was undefined, it stays away."""
     uuid = await quarantined(rig)
     await disposed(rig, uuid, await ask(rig, uuid))
-    reasons = (await rig.service.explain(uuid)).decision.reasons
+    reasons = (await rig.service.phones.explain(uuid)).decision.reasons
     assert [(reason.code, "/var/lib/wiped/fence" in reason.detail, "undefine" in reason.detail) for reason in reasons] == [("is-disposed", True, True)]
     rig.host.fences.clear()
     await rig.reconciler.heal()
@@ -150,7 +150,7 @@ async def test_both_people_mean_the_same_decision(rig: Rig) -> None:
     """Another name typed is refused; a wish by another reference replaces the one that waited, which cannot be agreed to any more."""
     uuid = await quarantined(rig)
     with pytest.raises(RefusedError) as caught:
-        await rig.service.dispose(uuid, reason="x", reference="CASE-7", confirm="phone-2", person=ANN)
+        await rig.service.quarantine.dispose(uuid, reason="x", reference="CASE-7", confirm="phone-2", person=ANN)
     assert caught.value.codes == ("wrong-confirmation",)
     for empty in ("reason", "reference"):
         with pytest.raises(InputError):
@@ -158,7 +158,7 @@ async def test_both_people_mean_the_same_decision(rig: Rig) -> None:
     first = await ask(rig, uuid)
     assert (await ask(rig, uuid)).id == first.id
     other = await ask(rig, uuid, reference="CASE-8")
-    assert (await rig.service.approval(first.id)).state is ApprovalState.WITHDRAWN
+    assert (await rig.service.approvals.get(first.id)).state is ApprovalState.WITHDRAWN
     assert await refused(rig, uuid, first, BEN) == ("needs-approval",)
     assert (await disposed(rig, uuid, other)).step is WipeStep.DISPOSED
 
@@ -172,11 +172,11 @@ async def test_a_wish_expires_and_is_not_for_a_retried_wipe(rig: Rig) -> None:
     await rig.reconciler.sweep()
     approval = await ask(rig, uuid)
     rig.observer.mismatches = []
-    await rig.service.retry(uuid, "ann")
+    await rig.service.quarantine.retry(uuid, "ann")
     await rig.drain()
     assert (await rig.wipe_of(uuid)).step is WipeStep.RELEASED
     await rig.reconciler.sweep()
-    assert (await rig.service.approval(approval.id)).state is ApprovalState.WITHDRAWN
+    assert (await rig.service.approvals.get(approval.id)).state is ApprovalState.WITHDRAWN
     with pytest.raises(RefusedError):
         await disposed(rig, uuid, approval)
     assert (await rig.wipe_of(uuid)).step is WipeStep.RELEASED
@@ -186,10 +186,10 @@ async def test_a_held_phone_is_not_disposed_of(rig: Rig) -> None:
     """It is kept: neither asked for nor agreed to."""
     uuid = await quarantined(rig)
     approval = await ask(rig, uuid)
-    await rig.service.add_hold(uuid=uuid, authority="Court", reference="1 O 1", ground="litigation", until=None, person=ANN)
+    await rig.service.holds.add(uuid=uuid, authority="Court", reference="1 O 1", ground="litigation", until=None, person=ANN)
     assert await refused(rig, uuid, approval, BEN) == ("legal-hold",)
     with pytest.raises(RefusedError) as caught:
-        await rig.service.dispose(uuid, reason="x", reference="CASE-7", confirm="phone-1", person=ANN)
+        await rig.service.quarantine.dispose(uuid, reason="x", reference="CASE-7", confirm="phone-1", person=ANN)
     assert caught.value.codes == ("legal-hold",)
 
 
@@ -197,7 +197,7 @@ async def test_a_crash_between_agreement_and_deed_loses_nothing(rig: Rig) -> Non
     """Said again by the same person it is done; a third time nothing more happens."""
     uuid = await quarantined(rig)
     approval = await ask(rig, uuid)
-    await rig.world.promises.agree(approval.id, BEN.name, rig.clock.now(), fingerprint=approval.fingerprint)  # type: ignore[union-attr]
+    await rig.world.ledger.agree(approval.id, BEN.name, rig.clock.now(), fingerprint=approval.fingerprint)
     assert (await rig.wipe_of(uuid)).step is WipeStep.QUARANTINED
     assert (await disposed(rig, uuid, approval)).step is WipeStep.DISPOSED
     assert (await disposed(rig, uuid, approval)).step is WipeStep.DISPOSED

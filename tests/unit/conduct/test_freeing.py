@@ -127,7 +127,7 @@ async def test_what_is_still_in_place_keeps_it_for_the_retry() -> None:
     rig.observer.mismatches = [3]
     assert await rig.drain() == [Ending.QUARANTINED]
     assert rig.eraser.trimmed == []
-    await rig.service.retry(uuid, "op")
+    await rig.service.quarantine.retry(uuid, "op")
     assert await rig.drain() == [Ending.RELEASED]
     assert "freed-blocks-reallocated" in await residuals(rig, uuid)
 

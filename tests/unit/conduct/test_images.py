@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.ports import PowerCut
 from tests.unit.conduct.rig import Rig
 from wiped.conduct.results import Ending
-from wiped.conduct.service import images
+from wiped.conduct.sweep import orphans
 from wiped.errors import InputError, RefusedError
 from wiped.model.approvals import Approval, ApprovalState, Person
 from wiped.model.sightings import ClassifiedImage
@@ -28,7 +28,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 async def classify(rig: Rig, path: str = BASE, meaning: str = "golden", reason: str = "the base of all") -> ClassifiedImage:
     """`wipectl images classify`."""
-    return await rig.service.classify_image(path, meaning, reason=reason, person=ANN)
+    return await rig.service.images.classify(path, meaning, reason=reason, person=ANN)
 
 
 async def wished(rig: Rig) -> Approval:
@@ -37,7 +37,7 @@ async def wished(rig: Rig) -> Approval:
         await classify(rig, meaning="private", reason="its own")
     assert caught.value.codes == ("needs-approval",)
     assert (rig.sheets.images, await rig.ledger.classified_images()) == ({}, ())
-    return await rig.service.approval(caught.value.approval)
+    return await rig.service.approvals.get(caught.value.approval)
 
 
 def with_base(rig: Rig) -> str:
@@ -69,9 +69,9 @@ async def test_a_lost_record_is_written_again(rig: Rig) -> None:
     approval = await wished(rig)
     rig.milestones.when["classified"] = rig.cut
     with pytest.raises(PowerCut):
-        await rig.service.approve(approval.id, fingerprint="", person=BEN)
+        await rig.service.approvals.approve(approval.id, fingerprint="", person=BEN)
     assert rig.sheets.images == {}
-    await images.heal(rig.world)
+    await orphans.heal(rig.world)
     assert rig.sheets.images[BASE].meaning == "private"
 
 
@@ -112,10 +112,10 @@ async def test_private_takes_two_people(rig: Rig) -> None:
     approval = await wished(rig)
     for alone in (ANN, Person("root", 0), Person("ann", 1009, may_approve=True), Person("cid", 1003)):
         with pytest.raises(RefusedError) as caught:
-            await rig.service.approve(approval.id, fingerprint="", person=alone)
+            await rig.service.approvals.approve(approval.id, fingerprint="", person=alone)
         assert caught.value.codes == ("needs-approval",)
     assert rig.sheets.images == {}
-    await rig.service.approve(approval.id, fingerprint=approval.fingerprint, person=BEN)
+    await rig.service.approvals.approve(approval.id, fingerprint=approval.fingerprint, person=BEN)
     (image,) = await rig.ledger.classified_images()
     assert (image.meaning, image.operator, image.identity) == ("private", "ann", rig.host.names[BASE].identity)
     assert rig.sheets.images == {BASE: image}
@@ -130,13 +130,13 @@ async def test_what_was_settled_otherwise_since_is_not_said_again(rig: Rig) -> N
     with_base(rig)
     await rig.reconciler.sweep()
     approval = await wished(rig)
-    await rig.world.promises.agree(approval.id, BEN.name, rig.clock.now(), fingerprint=approval.fingerprint)  # type: ignore[union-attr]
+    await rig.world.ledger.agree(approval.id, BEN.name, rig.clock.now(), fingerprint=approval.fingerprint)
     rig.clock.move(5)
-    await rig.service.approve(approval.id, fingerprint="", person=BEN)
+    await rig.service.approvals.approve(approval.id, fingerprint="", person=BEN)
     assert rig.sheets.images[BASE].meaning == "private"
     rig.clock.move(5)
     await classify(rig)
-    await rig.service.approve(approval.id, fingerprint="", person=BEN)
+    await rig.service.approvals.approve(approval.id, fingerprint="", person=BEN)
     assert rig.sheets.images[BASE].meaning == "golden"
     assert [image.meaning for image in await rig.ledger.classified_images()] == ["golden"]
 
@@ -149,10 +149,10 @@ async def test_another_file_at_the_path_is_not_what_was_agreed_to(rig: Rig) -> N
     rig.host.names.pop(BASE)
     rig.host.add_file(BASE, b"ANOTHER".ljust(4096, b"."))
     with pytest.raises(RefusedError) as caught:
-        await rig.service.approve(approval.id, fingerprint="", person=BEN)
+        await rig.service.approvals.approve(approval.id, fingerprint="", person=BEN)
     assert caught.value.codes == ("drift",)
     assert (rig.sheets.images, await rig.ledger.classified_images()) == ({}, ())
-    assert (await rig.service.approval(approval.id)).state is ApprovalState.WITHDRAWN
+    assert (await rig.service.approvals.get(approval.id)).state is ApprovalState.WITHDRAWN
 
 
 async def test_a_name_that_nobody_could_read_is_not_asked_about(rig: Rig) -> None:
@@ -170,6 +170,6 @@ async def test_orphans_are_told_with_their_last_owner() -> None:
     await rig.subscribe(uuid)
     await rig.reconciler.sweep()
     rig.host.undefine(uuid)
-    found, _ = await images.orphans(rig.world)
+    found, _ = await orphans.orphans(rig.world)
     assert [(item.location, item.owner_name) for item in found] == [("/phones/lost.raw", ""), ("/phones/phone-1.qcow2", "phone-1")]
     assert set(rig.host.names) >= {"/phones/lost.raw", "/phones/phone-1.qcow2"}

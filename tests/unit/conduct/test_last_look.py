@@ -116,15 +116,15 @@ async def test_what_counts_as_appeared() -> None:
     rig.milestones.when["verdict"] = rig.cut
     with pytest.raises(PowerCut):
         await rig.run(wipe.id)
-    plan = await rig.service.plan(uuid)
+    plan = await rig.service.plans.get(uuid)
     frozen = (await rig.wipe_of(uuid)).plan
     assert frozen is not None
     assert {refusal.code for refusal in plan.refusals} == {"missing"}
     assert appeared(frozen, plan) == ()
     attach(rig, uuid)
-    assert [(item.code, item.location) for item in appeared(frozen, await rig.service.plan(uuid))] == [("drift", LATE)]
+    assert [(item.code, item.location) for item in appeared(frozen, await rig.service.plans.get(uuid))] == [("drift", LATE)]
     del rig.host.names[LATE]
-    assert [(item.code, item.location) for item in appeared(frozen, await rig.service.plan(uuid))] == [("missing", LATE)]
+    assert [(item.code, item.location) for item in appeared(frozen, await rig.service.plans.get(uuid))] == [("missing", LATE)]
 
 
 async def test_secrets_are_undefined_once_their_values_are_erased() -> None:

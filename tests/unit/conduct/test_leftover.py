@@ -9,8 +9,8 @@ import pytest
 from tests.fakes.host import secret
 from tests.unit.conduct.rig import GRACE, Rig
 from tests.unit.conduct.test_on_disk import rig_on_disk
+from wiped.conduct import survey
 from wiped.conduct.results import Ending
-from wiped.conduct.wipe import prepare
 from wiped.model.inventory import DiskSource
 
 OLD, NEW = "/phones/phone-1.qcow2", "/phones/phone-1.copied"
@@ -44,7 +44,7 @@ async def test_the_file_a_block_copy_left_refuses_the_plan(on_disk: bool) -> Non
         assert phone is not None
         assert (phone.refusals, phone.fenced, wipe.outcome) == (("unknown-file",), True, "")
         assert (rig.host.remains("SECRET of phone-1"), await rig.ledger.certificate(wipe.id)) == (9, None)
-        plan = await rig.service.plan(uuid)
+        plan = await rig.service.plans.get(uuid)
         assert [(item.code, item.location, "wipectl images classify" in item.detail) for item in plan.refusals] == [("unknown-file", OLD, True)]
         assert plan.expected_outcome == "not-sanitized"
 
@@ -88,6 +88,6 @@ async def test_a_file_that_another_domain_has_now_is_told_with_that_domain() -> 
     uuid = await pivoted(rig)
     neighbour = rig.host.add_phone(2)
     rig.host.update(neighbour, disks=(DiskSource("vda", "file", OLD, "qcow2"),))
-    _, _, plan = await prepare.look(rig.world, uuid, 1)
+    _, _, plan = await survey.look(rig.world, uuid, 1)
     assert [(item.code, neighbour in item.detail) for item in plan.refusals] == [("unknown-file", True)]
     assert OLD not in {step.location for step in plan.steps}

@@ -32,9 +32,9 @@ async def released(rig: Rig, reason: str) -> BreakerRecord:
     """Two people let the waiting phones go; the breaker as it was."""
     before = await rig.ledger.breaker()
     with pytest.raises(RefusedError) as caught:
-        await rig.service.release_breaker(fingerprint=before.fingerprint, reason=reason, person=OP)
+        await rig.service.breaker.release(fingerprint=before.fingerprint, reason=reason, person=OP)
     assert (caught.value.codes, (await rig.ledger.breaker()).open) == (("needs-approval",), True)
-    await rig.service.approve(caught.value.approval, fingerprint=before.fingerprint, person=OTHER)
+    await rig.service.approvals.approve(caught.value.approval, fingerprint=before.fingerprint, person=OTHER)
     return before
 
 
@@ -65,9 +65,9 @@ async def test_fifty_phones_due_at_once_open_the_breaker_and_none_is_wiped() -> 
     breaker = await opened(rig)
     assert (breaker.newly_due, breaker.limit, breaker.bound) == (MANY, 10, MANY)
     assert sorted(phone.uuid for phone in breaker.waiting) == sorted(uuids)
-    told = await rig.service.explain(uuids[0])
+    told = await rig.service.phones.explain(uuids[0])
     assert (told.decision.action, told.decision.reasons[-1].code, Flag.BREAKER in told.decision.flags) == (Action.NONE, "breaker-open", True)
-    status = await rig.service.status()
+    status = await rig.service.status.get()
     assert status.breaker_open
     assert "wipectl breaker release --reason" in status.faults["breaker"]
     assert status.flags["breaker"] == MANY
@@ -181,7 +181,7 @@ async def test_a_single_manual_wipe_does_not_count_but_waits_like_all() -> None:
         await rig.subscribe(uuid)
     rig.clock.move(700)
     for uuid in uuids:
-        await rig.service.request_wipe(uuid, reason="asked", ticket="", confirm=rig.host.machines[uuid].facts.name, person=OP)
+        await rig.service.wipes.ask(uuid, reason="asked", ticket="", confirm=rig.host.machines[uuid].facts.name, person=OP)
     rig.clock.move(SAFETY.settle + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED] * 7
@@ -190,7 +190,7 @@ async def test_a_single_manual_wipe_does_not_count_but_waits_like_all() -> None:
     await rig.due(*others[:7])
     await rig.subscribe(others[7], seconds=1)
     rig.clock.move(2)
-    await rig.service.request_wipe(others[7], reason="asked", ticket="", confirm=rig.host.machines[others[7]].facts.name, person=OP)
+    await rig.service.wipes.ask(others[7], reason="asked", ticket="", confirm=rig.host.machines[others[7]].facts.name, person=OP)
     rig.clock.move(SAFETY.settle + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == []
@@ -223,7 +223,7 @@ async def test_another_set_than_the_one_looked_at_is_not_released(rig: Rig) -> N
     rig.clock.move(GRACE + 2)
     await rig.reconciler.sweep()
     with pytest.raises(RefusedError) as caught:
-        await rig.service.release_breaker(fingerprint=seen, reason="looked at six", person=OP)
+        await rig.service.breaker.release(fingerprint=seen, reason="looked at six", person=OP)
     assert caught.value.codes == ("drift",)
     assert len((await opened(rig)).waiting) == 7
 
@@ -233,27 +233,27 @@ async def test_a_wish_for_one_set_is_not_agreed_to_for_another(rig: Rig) -> None
     uuids = phones(rig, 7)
     await rig.due(*uuids[:6])
     with pytest.raises(RefusedError) as caught:
-        await rig.service.release_breaker(fingerprint="", reason="looked at six", person=OP)
+        await rig.service.breaker.release(fingerprint="", reason="looked at six", person=OP)
     approval = caught.value.approval
     for alone in (OP, Person("root", 0), Person("somebody", 1001, may_approve=True), Person("cid", 1003)):
         with pytest.raises(RefusedError) as caught:
-            await rig.service.approve(approval, fingerprint="", person=alone)
+            await rig.service.approvals.approve(approval, fingerprint="", person=alone)
         assert caught.value.codes == ("needs-approval",)
     await rig.subscribe(uuids[6], seconds=1)
     rig.clock.move(GRACE + 2)
     await rig.ledger.count_due([(uuids[6], 1)], rig.clock.now(), SAFETY)
     with pytest.raises(RefusedError) as caught:
-        await rig.service.approve(approval, fingerprint="", person=OTHER)
+        await rig.service.approvals.approve(approval, fingerprint="", person=OTHER)
     assert caught.value.codes == ("drift",)
     assert len((await opened(rig)).waiting) == 7
-    assert (await rig.service.approval(approval)).state is ApprovalState.WITHDRAWN
+    assert (await rig.service.approvals.get(approval)).state is ApprovalState.WITHDRAWN
     assert len((await released(rig, "looked at seven")).waiting) == 7
 
 
 async def test_a_closed_breaker_has_nothing_to_release(rig: Rig) -> None:
     """Said so, and nothing is audited."""
     with pytest.raises(InputError):
-        await rig.service.release_breaker(fingerprint="", reason="no reason", person=OP)
+        await rig.service.breaker.release(fingerprint="", reason="no reason", person=OP)
     assert not [entry for entry in await rig.ledger.audit() if entry.kind.startswith("breaker")]
 
 
@@ -319,10 +319,10 @@ async def test_a_jump_of_four_hundred_days_wipes_nothing(*, down: bool) -> None:
         assert await rig.drain() == []
         rig.clock.move(3_600)
     assert await untouched(rig, uuids)
-    status = await rig.service.status()
+    status = await rig.service.status.get()
     assert status.clock_suspect
     assert "wipectl clock trust --reason" in status.faults["clock"]
-    reasons = (await rig.service.explain(uuids[0])).decision.reasons
+    reasons = (await rig.service.phones.explain(uuids[0])).decision.reasons
     assert ("clock-suspect", True) in [(reason.code, "wipectl clock status" in reason.detail) for reason in reasons]
     assert rig.announcer.codes["clock-suspect"] == 3
 
@@ -353,10 +353,10 @@ async def test_a_suspicion_outlives_the_daemon_and_the_host() -> None:
     rig.clock.reboot(120)
     await rig.reconciler.sweep()
     assert await rig.drain() == []
-    assert (await rig.service.clock()).suspect == "stepped"
+    assert (await rig.service.clock.get()).suspect == "stepped"
     rig.clock.sync = True
     await rig.reconciler.sweep()
-    assert (await rig.service.clock()).suspect == ""
+    assert (await rig.service.clock.get()).suspect == ""
     assert [entry.body["suspect"] for entry in await rig.ledger.audit() if entry.kind == "clock"] == ["stepped", ""]
 
 
@@ -382,10 +382,10 @@ async def test_a_clock_trusted_by_an_operator_is_audited_and_believed() -> None:
         await rig.subscribe(uuid)
     rig.clock.step(400 * 86_400)
     await rig.reconciler.sweep()
-    before = await rig.service.trust_clock(reason="the battery was changed", operator="op")
+    before = await rig.service.clock.trust(reason="the battery was changed", operator="op")
     assert before.suspect == "stepped"
     with pytest.raises(InputError):
-        await rig.service.trust_clock(reason="again", operator="op")
+        await rig.service.clock.trust(reason="again", operator="op")
     await rig.reconciler.sweep()
     assert await rig.drain() == []
     assert len((await opened(rig)).waiting) == 8

@@ -111,7 +111,7 @@ async def test_a_stepped_clock_concludes_nothing_until_somebody_says_that_it_is_
     rig.clock.move(61)
     await rig.reconciler.sweep()
     assert "wipectl clock trust" in rig.world.conditions.clock_suspect
-    await rig.service.trust_clock(reason="set back by hand", operator="op")
+    await rig.service.clock.trust(reason="set back by hand", operator="op")
     await rig.reconciler.sweep()
     assert not rig.world.conditions.clock_suspect
     await rig.subscribe(uuid, seconds=86_400)
@@ -132,7 +132,7 @@ async def test_a_clock_that_jumps_while_a_wipe_waits_makes_it_wait() -> None:
     rig.clock.move(3600)
     await rig.reconciler.sweep()
     assert set(await rig.drain()) <= {Ending.WAITING}
-    await rig.service.trust_clock(reason="set back by hand", operator="op")
+    await rig.service.clock.trust(reason="set back by hand", operator="op")
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
 

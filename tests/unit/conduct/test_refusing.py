@@ -56,15 +56,15 @@ async def test_explain_names_the_file_and_the_domain_of_a_refusal() -> None:
     rig = Rig()
     uuid, other = shared(rig)
     wipe = await rig.begun(uuid)
-    assert (await rig.service.explain(uuid)).refused == ""
+    assert (await rig.service.phones.explain(uuid)).refused == ""
     await rig.run(wipe.id)
-    refused = next(item for item in (await rig.service.plan(uuid)).refusals if item.code == RefusalCode.SHARED_BY_DOMAIN)
-    told = await rig.service.explain(uuid)
+    refused = next(item for item in (await rig.service.plans.get(uuid)).refusals if item.code == RefusalCode.SHARED_BY_DOMAIN)
+    told = await rig.service.phones.explain(uuid)
     assert (other in refused.detail, f"{refused.code}: {refused.location} {refused.detail}" in told.refused) == (True, True)
     assert any(other in sentence and refused.location in sentence for sentence in story(told))
     rig.host.update(other, disks=())
     await rig.run(wipe.id)
-    assert (await rig.service.explain(uuid)).refused == ""
+    assert (await rig.service.phones.explain(uuid)).refused == ""
 
 
 async def test_a_golden_image_never_stands_in_the_fence() -> None:

@@ -28,16 +28,18 @@ def term(rig: Rig, uuid: str, *, seconds: float = 600, policy: str = "default", 
 
 async def asked(rig: Rig, uuid: str, confirm: str = "phone-1") -> object:
     """A manual wipe."""
-    return await rig.service.request_wipe(uuid, reason="left", ticket="T-1", confirm=confirm, person=ALICE)
+    return await rig.service.wipes.ask(uuid, reason="left", ticket="T-1", confirm=confirm, person=ALICE)
 
 
 async def refusal(rig: Rig, uuid: str, confirm: str = "phone-1") -> tuple[str, ...]:
-    """The codes of a manual wipe that is refused; nothing was recorded for it."""
+    """The codes of a manual wipe that is refused; nothing was recorded for it, unless a second person may still agree to it: then one request waits."""
     with pytest.raises(RefusedError) as caught:
         await asked(rig, uuid, confirm)
     facts = await rig.ledger.facts(uuid, rig.clock.now())
     assert facts is not None
-    assert facts.requests == ()
+    waiting = [item.id for item in await rig.service.approvals.find()]
+    assert waiting == ([caught.value.approval] if caught.value.approval else [])
+    assert [request.approved for request in facts.requests] == [False] * len(waiting)
     assert await rig.ledger.wipes(uuid) == ()
     return caught.value.codes
 
@@ -47,10 +49,10 @@ async def test_a_manual_wipe_in_grace_begins_after_settling() -> None:
     rig = Rig()
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
-    await rig.service.set_subscription(term(rig, uuid), ALICE)
+    await rig.service.subscriptions.set(term(rig, uuid), ALICE)
     rig.clock.move(700)
     await rig.reconciler.sweep()
-    answer = await rig.service.request_wipe(uuid, reason="left", ticket="T-1", confirm="phone-1", person=ALICE)
+    answer = await rig.service.wipes.ask(uuid, reason="left", ticket="T-1", confirm="phone-1", person=ALICE)
     assert answer.wipe is None
     assert answer.decision.next_at == rig.clock.now() + timedelta(seconds=SAFETY.settle)
     rig.clock.move(SAFETY.settle + 1)
@@ -65,10 +67,10 @@ async def test_a_manual_wipe_of_a_due_phone_is_answered_with_its_wipe() -> None:
     rig = Rig()
     uuid = rig.host.add_phone(1)
     await rig.due(uuid)
-    answer = await rig.service.request_wipe(uuid, reason="left", ticket="", confirm="phone-1", person=ALICE)
+    answer = await rig.service.wipes.ask(uuid, reason="left", ticket="", confirm="phone-1", person=ALICE)
     assert answer.wipe is not None
     assert await rig.drain() == [Ending.RELEASED]
-    again = await rig.service.request_wipe(uuid, reason="left", ticket="", confirm="phone-1", person=ALICE)
+    again = await rig.service.wipes.ask(uuid, reason="left", ticket="", confirm="phone-1", person=ALICE)
     assert again.wipe is not None
     assert (again.wipe.id, again.wipe.step) == (answer.wipe.id, WipeStep.RELEASED)
 
@@ -91,7 +93,7 @@ async def test_an_active_phone_is_refused() -> None:
     rig = Rig()
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
-    await rig.service.set_subscription(term(rig, uuid, seconds=86_400), ALICE)
+    await rig.service.subscriptions.set(term(rig, uuid, seconds=86_400), ALICE)
     assert (await refusal(rig, uuid))[0] == "subscription-active"
     rig.clock.move(86_000)
     await rig.reconciler.sweep()
@@ -104,7 +106,7 @@ async def test_an_unbound_or_vanished_phone_is_refused() -> None:
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
     assert await refusal(rig, uuid) == ("unbound",)
-    await rig.service.set_subscription(term(rig, uuid), ALICE)
+    await rig.service.subscriptions.set(term(rig, uuid), ALICE)
     del rig.host.machines[uuid]
     rig.clock.move(700)
     await rig.reconciler.sweep()
@@ -117,15 +119,15 @@ async def test_a_quarantined_phone_is_tried_again_by_hand() -> None:
     uuid = rig.host.add_phone(1)
     await rig.due(uuid)
     with pytest.raises(InputError):
-        await rig.service.retry(uuid, "alice")
+        await rig.service.quarantine.retry(uuid, "alice")
     rig.observer.mismatches = [3]
     assert await rig.drain() == [Ending.QUARANTINED]
-    assert [wipe.uuid for wipe in await rig.service.quarantine()] == [uuid]
-    status = await rig.service.status()
+    assert [wipe.uuid for wipe in await rig.service.quarantine.find()] == [uuid]
+    status = await rig.service.status.get()
     assert (status.quarantined, status.phones["quarantined"]) == (1, 1)
-    await rig.service.retry(uuid, "alice")
+    await rig.service.quarantine.retry(uuid, "alice")
     assert await rig.drain() == [Ending.RELEASED]
-    assert await rig.service.quarantine() == ()
+    assert await rig.service.quarantine.find() == ()
 
 
 async def test_names_are_for_people() -> None:
@@ -133,20 +135,20 @@ async def test_names_are_for_people() -> None:
     rig = Rig()
     first, second = rig.host.add_phone(1), rig.host.add_phone(2)
     await rig.reconciler.sweep()
-    assert (await rig.service.resolve(first.upper())).uuid == first
-    assert (await rig.service.resolve("phone-2")).uuid == second
+    assert (await rig.service.phones.resolve(first.upper())).uuid == first
+    assert (await rig.service.phones.resolve("phone-2")).uuid == second
     rig.host.update(second, name="phone-1")
     await rig.reconciler.sweep()
     with pytest.raises(NotFoundError) as caught:
-        await rig.service.resolve("phone-1")
+        await rig.service.phones.resolve("phone-1")
     assert first in str(caught.value)
     assert second in str(caught.value)
     del rig.host.machines[first]
     await rig.reconciler.sweep()
-    assert (await rig.service.resolve("phone-1")).uuid == second
+    assert (await rig.service.phones.resolve("phone-1")).uuid == second
     for unknown in ("phone", "*", "00000000-0000-4000-8000-000000000009"):
         with pytest.raises(NotFoundError):
-            await rig.service.resolve(unknown)
+            await rig.service.phones.resolve(unknown)
 
 
 async def test_a_plan_changes_nothing() -> None:
@@ -155,7 +157,7 @@ async def test_a_plan_changes_nothing() -> None:
     golden = rig.host.add_file("/golden/base.qcow2", b"GOLDEN")
     uuid = rig.host.add_phone(1, running=True, golden="/golden/base.qcow2")
     await rig.reconciler.sweep()
-    plan = await rig.service.plan(uuid)
+    plan = await rig.service.plans.get(uuid)
     assert [str(step.kind) for step in plan.steps] == ["disk-image", "nvram"]
     assert [(kept.location, kept.identity) for kept in plan.retained] == [("/golden/base.qcow2", golden.identity)]
     assert rig.host.running(uuid)
@@ -163,7 +165,7 @@ async def test_a_plan_changes_nothing() -> None:
     assert rig.host.fences == {}
     del rig.host.machines[uuid]
     with pytest.raises(RefusedError) as caught:
-        await rig.service.plan(uuid)
+        await rig.service.plans.get(uuid)
     assert caught.value.codes == ("missing",)
 
 
@@ -172,7 +174,7 @@ async def test_a_plan_and_the_wipe_after_it_have_one_fingerprint() -> None:
     rig = Rig()
     uuid = rig.host.add_phone(1)
     await rig.due(uuid)
-    plan = await rig.service.plan(uuid)
+    plan = await rig.service.plans.get(uuid)
     await rig.drain()
     assert (await rig.wipe_of(uuid)).plan.fingerprint == plan.fingerprint  # type: ignore[union-attr]
 
@@ -183,8 +185,8 @@ async def test_a_policy_that_does_not_exist_is_bad_input() -> None:
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
     with pytest.raises(InputError, match="policy"):
-        await rig.service.set_subscription(term(rig, uuid, policy="gold"), ALICE)
-    assert await rig.service.subscriptions() == ()
+        await rig.service.subscriptions.set(term(rig, uuid, policy="gold"), ALICE)
+    assert await rig.service.subscriptions.current() == ()
 
 
 async def test_an_import_is_seen_by_the_next_sweep() -> None:
@@ -192,12 +194,12 @@ async def test_an_import_is_seen_by_the_next_sweep() -> None:
     rig = Rig()
     uuids = [rig.host.add_phone(n) for n in (1, 2, 3)]
     await rig.reconciler.sweep()
-    await rig.service.import_subscriptions([term(rig, uuid) for uuid in uuids], "alice")
+    await rig.service.subscriptions.record_all([term(rig, uuid) for uuid in uuids], "alice")
     assert rig.nudges == 1
     await rig.reconciler.sweep()
-    assert (await rig.service.status()).phones["notice"] == 3
+    assert (await rig.service.status.get()).phones["notice"] == 3
     with pytest.raises(RefusedError):
-        await rig.service.set_subscription(term(rig, uuids[0], account="acct-2"), ALICE)
+        await rig.service.subscriptions.set(term(rig, uuids[0], account="acct-2"), ALICE)
     assert rig.announcer.codes["generation-occupied"] == 1
 
 
@@ -206,14 +208,14 @@ async def test_explain_decides_now_and_records_nothing() -> None:
     rig = Rig()
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
-    await rig.service.set_subscription(term(rig, uuid), ALICE)
+    await rig.service.subscriptions.set(term(rig, uuid), ALICE)
     rig.clock.move(700)
-    told = await rig.service.explain(uuid)
+    told = await rig.service.phones.explain(uuid)
     assert (told.phone.state, told.decision.state) == (State.NOTICE, State.GRACE)
     assert told.subscription is not None
-    assert (await rig.service.phones([State.NOTICE]))[0].uuid == uuid
+    assert (await rig.service.phones.find([State.NOTICE]))[0].uuid == uuid
     with pytest.raises(InputError):
-        await rig.service.phones(["asleep"])
+        await rig.service.phones.find(["asleep"])
 
 
 async def test_watchers_see_steps_and_bytes_until_the_end() -> None:
@@ -223,7 +225,7 @@ async def test_watchers_see_steps_and_bytes_until_the_end() -> None:
     wipe = await rig.begun(uuid)
 
     async def watch() -> list[str]:
-        return [news.step or news.event async for news in rig.service.events(wipe.id)]
+        return [news.step or news.event async for news in rig.service.wipes.events(wipe.id)]
 
     watching = asyncio.create_task(watch(), name="watch")
     await asyncio.sleep(0)
@@ -232,7 +234,7 @@ async def test_watchers_see_steps_and_bytes_until_the_end() -> None:
     assert [seen[0], seen[-1]] == ["queued", "released"]
     assert "progress" in seen
     assert [step for step in seen if step in {"erasing", "verifying", "removing", "judged"}] == ["erasing", "verifying", "removing", "judged"]
-    assert [(news.event, news.step) async for news in rig.service.events(wipe.id)] == [("end", "released")]
+    assert [(news.event, news.step) async for news in rig.service.wipes.events(wipe.id)] == [("end", "released")]
 
 
 async def test_status_tells_what_is_overdue_and_what_is_wrong() -> None:
@@ -247,7 +249,7 @@ async def test_status_tells_what_is_overdue_and_what_is_wrong() -> None:
     rig.host.hook_loaded = False
     rig.feed.silent = True
     await rig.reconciler.sweep()
-    status = await rig.service.status()
+    status = await rig.service.status.get()
     assert (status.overdue, status.phones["due"], status.queued) == (1, 1, 1)
     assert 3600 <= status.oldest_overdue_seconds <= 3700
     assert status.flags["refused"] == 1
@@ -261,10 +263,10 @@ async def test_certificates_are_found_by_their_id_and_by_their_wipe() -> None:
     uuid = rig.host.add_phone(1)
     wipe = await rig.begun(uuid)
     await rig.drain()
-    found = await rig.service.certificate(wipe.id)
-    assert (await rig.service.certificate(found.id)).envelope == found.envelope
-    assert b"BEGIN PUBLIC KEY" in rig.service.public_key()
-    for call in (rig.service.certificate("none"), rig.service.wipe("none"), rig.service.explain("none"), rig.service.plan("none")):
+    found = await rig.service.certificates.get(wipe.id)
+    assert (await rig.service.certificates.get(found.id)).envelope == found.envelope
+    assert b"BEGIN PUBLIC KEY" in rig.service.certificates.public_key()
+    for call in (rig.service.certificates.get("none"), rig.service.wipes.get("none"), rig.service.phones.explain("none"), rig.service.plans.get("none")):
         with pytest.raises(NotFoundError):
             await call
 
@@ -274,10 +276,10 @@ async def test_a_signed_head_covers_the_entry_that_was_asked_for() -> None:
     rig = Rig()
     for number in range(3):
         await rig.ledger.note("test", {"number": number}, rig.clock.now())
-    entries = await rig.service.audit()
+    entries = await rig.service.audit.entries()
     for entry in (entries[0], entries[-1]):
-        told = open_envelope(await rig.service.audit_head(entry.seq), rig.service.public_key(), payload_type=HEAD_TYPE)
+        told = open_envelope(await rig.service.audit.head(entry.seq), rig.service.certificates.public_key(), payload_type=HEAD_TYPE)
         assert (told["seq"], told["hash"], told["at"]) == (entry.seq, entry.hash, entry.at)
     for seq in (0, -1, entries[-1].seq + 1):
         with pytest.raises(NotFoundError):
-            await rig.service.audit_head(seq)
+            await rig.service.audit.head(seq)

@@ -12,7 +12,7 @@ from wiped.api.http.idempotency import Idempotency
 from wiped.api.http.identity import Role
 from wiped.api.v1.fields import Instant, StrictIn
 from wiped.errors import InputError
-from wiped.model.approvals import Approval, ApprovalKind
+from wiped.model.approvals import Approval
 from wiped.ports.service import ApprovalsService
 
 
@@ -25,7 +25,8 @@ class DecideIn(StrictIn):
 
 
 class ApprovalOut(BaseModel):
-    """What waits for another person. `needed`: how many must agree; `approvals`: who did; `command`: what the next one types."""
+    """What waits for another person. `needed`: how many must agree; `approvals`: who did; `command`: what the next one types. `what`: what a person
+    agrees to, in one sentence, only for operators, approvers, auditors."""
 
     id: str
     kind: str
@@ -41,6 +42,7 @@ class ApprovalOut(BaseModel):
     decided_at: Instant | None
     terms: dict[str, str]
     command: str
+    what: str
 
 
 def approval_out(approval: Approval, *, words: bool = True) -> ApprovalOut:
@@ -48,7 +50,7 @@ def approval_out(approval: Approval, *, words: bool = True) -> ApprovalOut:
     return ApprovalOut(
         id=approval.id,
         kind=approval.kind,
-        subject=approval.subject if words or approval.kind is not ApprovalKind.CLASSIFY else "",
+        subject=approval.subject if words else approval.public_subject,
         phones=list(approval.uuids),
         fingerprint=approval.fingerprint,
         asked_by=approval.asked_by,
@@ -60,6 +62,7 @@ def approval_out(approval: Approval, *, words: bool = True) -> ApprovalOut:
         decided_at=approval.decided_at,
         terms=dict(approval.terms or {}) if words else {},
         command=f"wipectl approvals approve {approval.id}" if approval.state == "pending" else "",
+        what=approval.what if words else "",
     )
 
 

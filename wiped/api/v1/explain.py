@@ -27,6 +27,24 @@ from wiped.ports.service import PhonesService
 #: So much is told of a refusal; `plan` tells all of it.
 _LONGEST = 600
 
+_MARKED = {
+    ("suspended", True): "Suspended",
+    ("suspended", False): "Resumed",
+    ("protected", True): "Protected",
+    ("protected", False): "Protection ended",
+}
+
+
+class MarkOut(BaseModel):
+    """What an operator last did to the phone by hand. `kind`: `suspended` or `protected`; `on`: whether that was set or ended. `reason` only for operators,
+    approvers, auditors."""
+
+    kind: str
+    on: bool
+    operator: str
+    at: Instant
+    reason: str
+
 
 class ExplainOut(BaseModel):
     """State, next change, and every reason. `story`: the same in sentences, in order."""
@@ -47,6 +65,7 @@ class ExplainOut(BaseModel):
     requests: list[RequestOut]
     approvals: list[ApprovalOut]
     drains: list[DrainOut]
+    marks: list[MarkOut]
     subscription: SubscriptionOut | None
     wipes: list[str]
     story: list[str]
@@ -72,6 +91,7 @@ def story(told: Explanation) -> list[str]:
         f"Legal hold {hold.id} ({hold.ground}) forbids erasing it until {rfc3339_text(hold.until) if hold.until else 'it is released by two people'}."
         for hold in told.holds
     ]
+    said += [f"{_MARKED[mark.kind, mark.on]} by {mark.operator or 'the daemon'} at {rfc3339_text(mark.at)}." for mark in told.marks]
     for item in told.requests:
         agreed = "billing's signature agreed to it" if item.signed else f"{item.approver or 'a second person'} agreed to it" if item.approved else ""
         said.append(f"Request {item.id}: {item.kind} ({item.ground}), asked by {item.operator or 'the daemon'} at {rfc3339_text(item.requested_at)}"
@@ -138,6 +158,7 @@ def explain_out(told: Explanation, *, words: bool) -> ExplainOut:
         requests=[request_out(phone.uuid, item, told.words.get(item.id, {}) if words else {}) for item in told.requests],
         approvals=[approval_out(item, words=words) for item in told.approvals],
         drains=[drain_out(item) for item in told.drains],
+        marks=[MarkOut(kind=mark.kind, on=mark.on, operator=mark.operator, at=mark.at, reason=mark.reason if words else "") for mark in told.marks],
         subscription=None if told.subscription is None else subscription_out(told.subscription),
         wipes=[wipe.id for wipe in told.wipes],
         story=story(told),

@@ -12,7 +12,7 @@ import structlog
 
 from wiped.conduct import decisions
 from wiped.conduct.results import RefusedPlanError
-from wiped.conduct.wipe import fence, prepare, stop
+from wiped.conduct.wipe import fence, stop
 from wiped.conduct.world import World
 from wiped.errors import InvariantError, RefusedError
 from wiped.model.inventory import DomainState
@@ -62,7 +62,7 @@ async def fence_and_stop(world: World, wipe: WipeRecord, error: RefusedPlanError
     policy = decisions.policy_of(world, facts) if facts else None
 
     async def recall() -> None:
-        await prepare.still_due(world, wipe.uuid)
+        await decisions.still_due(world, wipe.uuid)
 
     try:
         await stop.stop(world, wipe.uuid, patience=policy.stop_timeout if policy else Policy().stop_timeout, recall=recall)

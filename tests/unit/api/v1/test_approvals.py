@@ -7,7 +7,6 @@ from dataclasses import replace
 from tests.fakes.service import APPROVAL, APPROVAL_ID
 from tests.unit.api.conftest import Face
 from wiped.api.v1.approvals import approval_out
-from wiped.model.approvals import ApprovalKind
 
 
 async def test_approvals_are_listed_shown_and_rejected(face: Face) -> None:
@@ -25,9 +24,9 @@ async def test_approvals_are_listed_shown_and_rejected(face: Face) -> None:
 
 def test_a_viewer_is_not_told_what_an_approval_was_given() -> None:
     """Neither the path of an image nor the reference of a decision: they may name somebody."""
-    asked = replace(APPROVAL, kind=ApprovalKind.CLASSIFY, subject="/srv/of-jane.qcow2", terms={"inode": "7"})
+    asked = replace(APPROVAL, kind="classify", subject="/srv/of-jane.qcow2", terms={"inode": "7"}, what="call /srv/of-jane.qcow2 private")
     assert (approval_out(asked).subject, approval_out(asked).terms) == ("/srv/of-jane.qcow2", {"inode": "7"})
     assert "jane" not in approval_out(asked, words=False).model_dump_json()
-    disposal = replace(APPROVAL, kind=ApprovalKind.DISPOSE, terms={"reference": "of Jane"})
+    disposal = replace(APPROVAL, kind="dispose", terms={"reference": "of Jane"})
     assert "Jane" not in approval_out(disposal, words=False).model_dump_json()
     assert approval_out(disposal, words=False).subject == APPROVAL.subject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.fakes.service import APPROVAL, APPROVAL_ID, HOLD, HOLD_ID, NOW, REQUEST, REQUEST_ID, UUID_ONE, WIPE_ID, WORDS, make_phone
 from tests.unit.api.conftest import Face
 from wiped.api.v1.explain import explain_out
-from wiped.model.status import Explanation
+from wiped.model.status import Explanation, Mark
 from wiped.model.subscription import Action, Decision, Reason, State
 
 
@@ -37,3 +37,20 @@ def test_the_story_tells_why_who_and_when() -> None:
     assert (document.requests[0].reference, document.holds[0].authority) == ("CASE-7", "District Court")
     silent = explain_out(told, words=False).model_dump_json()
     assert not any(word in silent for word in ("District Court", "AZ-7", *WORDS.values()))
+
+
+def test_marks_are_told_with_their_reason_only_to_those_who_may_read_it() -> None:
+    """Who suspended or protected the phone last, and when, stands in the story for everybody."""
+    decision = Decision(State.ACTIVE, (), Action.NONE, None, None, ())
+    marks = (Mark("protected", True, "a court asked", "bob", NOW), Mark("suspended", False, "a false alarm", "ann", NOW))
+    told = Explanation(make_phone(), decision, None, (), (), (), marks=marks)
+    document = explain_out(told, words=True)
+    assert [(mark.kind, mark.on, mark.operator, mark.reason) for mark in document.marks] == [
+        ("protected", True, "bob", "a court asked"),
+        ("suspended", False, "ann", "a false alarm"),
+    ]
+    assert "Protected by bob at 2026-03-01T12:00:00Z." in document.story
+    assert "Resumed by ann at 2026-03-01T12:00:00Z." in document.story
+    silent = explain_out(told, words=False).model_dump_json()
+    assert "Protected by bob" in silent
+    assert not any(word in silent for word in ("a court asked", "a false alarm"))
