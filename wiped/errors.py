@@ -28,8 +28,8 @@ from typing import ClassVar
 
 
 class WipedError(Exception):
-    """Root of the tree. `code` is a stable word for scripts; `exit_code` follows docs/contract.md; `retry` tells whether trying again can help. `hint` says in one
-    sentence what to do next, "" where there is nothing to say."""
+    """Root of the tree. `code` is a stable word for scripts; `exit_code` follows docs/contract.md; `retry` tells whether trying again can help. `hint` says in
+    one sentence what to do next, "" where there is nothing to say."""
 
     code: ClassVar[str] = "unexpected"
     exit_code: ClassVar[int] = 1

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.promises import APPROVAL, APPROVAL_ID, DRAIN, DRAIN_ID, HOLD_ID, REQUEST_ID
-from tests.fakes.service import UUID_ONE
+from tests.fakes.service import APPROVAL, APPROVAL_ID, DRAIN, DRAIN_ID, HOLD_ID, REQUEST_ID, UUID_ONE
 from tests.unit.cli.conftest import Operator
 from wiped.errors import RefusedError
 
