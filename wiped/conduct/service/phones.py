@@ -75,14 +75,14 @@ class Phones:
             drains=tuple(drain for drain in await world.ledger.drains() if drain.product in ("", product)),
             words=words,
             refused=world.conditions.refused.get(uuid, "") if phone.refusals else "",
-            marks=await self._marks(uuid),
+            marks=await self._marks(phone),
         )
 
-    async def _marks(self, uuid: str) -> tuple[Mark, ...]:
-        """Who marked the phone last, in either way, and why; oldest first."""
+    async def _marks(self, phone: PhoneRecord) -> tuple[Mark, ...]:
+        """Who marked the phone last in its present generation, in either way, and why; oldest first."""
         found = []
         for kind in _MARKS:
-            words = await self._world.ledger.words(f"mark:{kind}:{uuid}")
+            words = await self._world.ledger.words(f"mark:{kind}:{phone.uuid}:{phone.generation}")
             if "at" in words:
                 at = parse_instant(words["at"])
                 found.append(Mark(kind, words.get("set") == "true", words.get("reason", ""), words.get("operator", ""), at))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.conduct.account import ANNA, BORIS, CLEO, bound, settle
-from tests.unit.conduct.rig import Rig
+from tests.unit.conduct.account import ANNA, BORIS, CLEO, bound, settle, state
+from tests.unit.conduct.rig import GRACE, Rig
 from tests.unit.conduct.terms import ALICE, term
 from wiped.errors import InputError, NotFoundError
 from wiped.model.status import Mark
@@ -89,3 +89,18 @@ async def test_who_suspended_or_protected_a_phone_and_why_is_explained(tmp_path:
         assert told.marks == (Mark("suspended", False, "found again", "cleo", third), Mark("protected", False, "they have it", "anna", third))
         audited = str([entry.body for entry in await rig.ledger.audit()])
         assert not [word for word in ("stolen", "police", "found again", "they have it") if word in audited]
+
+
+async def test_a_mark_is_the_present_customers_own(tmp_path: Path) -> None:
+    """What was done to the phone in an earlier generation is not told of the next customer's."""
+    async with Rig.on_disk(str(tmp_path)) as rig:
+        (uuid,) = await bound(rig, 1, seconds=600)
+        await rig.service.phones.protect(uuid, reason="the police asked", person=ANNA)
+        await rig.service.phones.unprotect(uuid, reason="they have it", person=ANNA)
+        await settle(rig, 600 + GRACE + 1)
+        assert await state(rig, uuid) is State.RELEASED
+        assert len((await rig.service.phones.explain(uuid)).marks) == 1
+        rig.host.add_phone(1)
+        await rig.reconciler.sweep()
+        await rig.subscribe(uuid, account="somebody-else", number="s-2")
+        assert (await rig.service.phones.explain(uuid)).marks == ()
