@@ -47,10 +47,10 @@ class Phones:
         named = await self._world.ledger.find_phones(name)
         present = [item for item in named if item.present] or list(named)
         if not present:
-            raise NotFoundError("no such phone; give its UUID or its exact name", where="phone")
+            raise NotFoundError("no such phone", where="phone", hint="give its UUID or its exact name: wipectl phones list shows both")
         if len(present) > 1:
             candidates = ", ".join(f"{item.uuid} ({item.state})" for item in present)
-            raise NotFoundError(f"several phones have this name; give the UUID of one: {candidates}", where="phone")
+            raise NotFoundError(f"several phones have this name: {candidates}", where="phone", hint="give the UUID of one of them")
         return present[0]
 
     async def explain(self, uuid: str) -> Explanation:

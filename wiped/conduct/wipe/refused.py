@@ -48,7 +48,7 @@ async def fence_and_stop(world: World, wipe: WipeRecord, error: RefusedPlanError
 
     What it was before is recorded first, so that a renewal gives it back as it was. Autostart is left alone: the hook vetoes it.
     Raises CalledOffError when the phone is not due any more, GoneError, HypervisorError, LedgerError, StorageError; a libvirt job that keeps it from
-    being stopped is only told.
+    being stopped is only reported.
     """
     domain = error.domain
     await world.ledger.note_standing(wipe.id, was_running=domain.state is not DomainState.SHUTOFF, was_autostart=False)
