@@ -38,7 +38,7 @@ async def record(world: World, wipe: WipeRecord, error: RefusedError) -> None:
         raise InvariantError("I7", "a refusal after the last word") from error
     _log.warning("wipe refused", wipe_id=wipe.id, uuid=wipe.uuid, step=str(wipe.step), codes=list(error.codes), detail=str(error))
     world.announcer.refused(error.codes)
-    world.conditions.refused[wipe.uuid] = str(error)
+    world.conditions.refused[wipe.uuid] = f"{error}: {error.hint}" if error.hint else str(error)
     await world.ledger.mark(wipe.uuid, refusals=error.codes, reason="wipe")
     await world.milestones.reached("refused", wipe.id)
 
