@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import socket
 import ssl
-import time
-import uuid
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -47,7 +44,11 @@ from wiped.feed.signed import Verifier
 from wiped.helpers.eraser import EraserProcess
 from wiped.helpers.observer import ObserverProcess
 from wiped.keys.salts import SaltFile
+from wiped.machine import durable_file
 from wiped.machine.clock import SystemClock
+from wiped.machine.randomness import KernelRandomness
+from wiped.machine.state_dir import sole_instance
+from wiped.machine.systemd import notify, watchdog
 from wiped.notify.secretfile import read_secrets
 from wiped.notify.webhook import Webhook
 from wiped.ports.helpers import Eraser, Observer, Sheets
@@ -64,24 +65,6 @@ _log = structlog.get_logger(room="daemon")
 
 #: The longest time between two sweeps, seconds; a shorter feed interval makes it shorter.
 SWEEP_AT_MOST = 30.0
-
-
-class KernelRandomness:
-    """Port Randomness over getrandom(2)."""
-
-    def seed(self) -> bytes:
-        """32 bytes."""
-        return os.urandom(32)
-
-    def name(self) -> str:
-        """A dot name, so that nothing that lists images takes it for one."""
-        return ".wiped-" + os.urandom(16).hex()
-
-    def identifier(self) -> str:
-        """A UUIDv7 (RFC 9562 5.7): 48 bits of milliseconds, then random bits."""
-        value = (int(time.time() * 1000) & (2**48 - 1)) << 80 | int.from_bytes(os.urandom(10), "big")
-        value = value & ~(0xF << 76) | 7 << 76
-        return str(uuid.UUID(int=value & ~(3 << 62) | 2 << 62))
 
 
 class SilentMilestones:
@@ -105,47 +88,6 @@ class Parts:
     stop: asyncio.Event | None = None
 
 
-def notify(message: str) -> None:
-    """sd_notify(3): tell systemd, if it listens. Never raises."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
-        line.setblocking(False)  # a systemd that does not read must not stop us
-        line.connect("\0" + address[1:] if address.startswith("@") else address)
-        line.sendall(message.encode())
-
-
-async def _watchdog() -> None:
-    """WATCHDOG=1 at half of systemd's interval, as long as the event loop turns."""
-    interval = int(os.environ.get("WATCHDOG_USEC", "0")) / 2_000_000
-    while True:
-        notify("WATCHDOG=1")
-        await asyncio.sleep(interval if interval > 0 else 3_600)
-
-
-@contextlib.contextmanager
-def sole_instance(state_dir: str) -> Iterator[None]:
-    """The state directory (0700), ours alone while the context lasts. Raises ConfigError when another daemon has it or it cannot be made."""
-
-    def unusable(why: str) -> ConfigError:
-        return ConfigError(f"host.state_dir: {state_dir!r} {why}", faults=[("host.state_dir", why)])
-
-    try:
-        os.makedirs(state_dir, mode=0o700, exist_ok=True)
-        handle = os.open(os.path.join(state_dir, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise unusable(f"cannot be used: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise unusable("belongs to a daemon that runs already") from error
-        yield
-    finally:
-        os.close(handle)
-
-
 def load_signer(settings: Settings) -> Ed25519Signer:
     """The signing key: the configured file, else the systemd credential `signing-key`, else STATE_DIR/signing-key.pem, made on first run (0600, synced).
 
@@ -157,29 +99,13 @@ def load_signer(settings: Settings) -> Ed25519Signer:
     path = settings.attest.signing_key_file or (credential if credential and os.path.exists(credential) else own)
     try:
         if path == own and not os.path.exists(own):
-            _write_new(own, generate_key())
+            durable_file.put(settings.host.state_dir, "signing-key.pem", generate_key(), 0o600)
             _log.info("made a signing key", path=own)
         with open(path, "rb") as file:
             return Ed25519Signer(file.read())
     except OSError as error:
         why = f"{path!r} cannot be read: {error.strerror}"
         raise ConfigError(f"attest.signing_key_file: {why}", faults=[("attest.signing_key_file", why)]) from error
-
-
-def _write_new(path: str, content: bytes) -> None:
-    """A new file, 0600, whole or absent after a crash."""
-    beside = path + ".new"
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(beside, path)
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _read_key(path: str, key: str) -> bytes:
@@ -302,7 +228,6 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
         rules=rules,
         issuer=Issuer(settings.host.name or socket.gethostname(), settings.host.residency, wiped.__version__),
         pause=asyncio.sleep,
-        promises=ledger,
     )
     world.conditions.recorded_until = await _newest_entry(ledger, clock)
     await ledger.receive_notices(settings.webhooks.kinds)
@@ -336,7 +261,7 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
                     ("clockwork", clockwork.run()),
                     ("queue", reconciler.queue.run()),
                     *((("notices", delivering.run()),) if delivering is not None else ()),
-                    ("watchdog", _watchdog()),
+                    ("watchdog", watchdog()),
                     *((("libvirt", libvirt.run()),) if libvirt is not None else ()),
                 )
             }
@@ -375,4 +300,4 @@ def parse_import(data: bytes, form: str, *, policies: frozenset[str]) -> Any:
     return parse_subscriptions(data, form=form, policies=policies)
 
 
-__all__ = ["KernelRandomness", "Parts", "SaltFile", "SilentMilestones", "SystemClock", "load_signer", "migrate", "notify", "run", "sole_instance"]
+__all__ = ["Parts", "SilentMilestones", "load_signer", "migrate", "run"]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from tests.fakes.asked import AskedMemory
 from tests.fakes.guarding import GuardingMemory
 from tests.fakes.memory import RememberingFake
 from tests.fakes.notices import NoticeMemory
@@ -46,7 +47,7 @@ _PHONE_STATE = {WipeStep.ERASING: State.ERASING, WipeStep.VERIFYING: State.VERIF
 _ENDED = {State.WIPED, State.RELEASED, State.RECYCLED, State.DISPOSED}
 
 
-class MemoryLedger(NoticeMemory, RememberingFake, GuardingMemory):
+class MemoryLedger(AskedMemory, NoticeMemory, RememberingFake, GuardingMemory):
     """Port Ledger. `full`: every write raises LedgerError, as on a full disk."""
 
     def __init__(self) -> None:
@@ -54,7 +55,6 @@ class MemoryLedger(NoticeMemory, RememberingFake, GuardingMemory):
         self.full = False
         self._phones: dict[str, PhoneRecord] = {}
         self._terms: dict[str, Subscription] = {}
-        self._requests: dict[str, list[WipeRequest]] = {}
         self._holds: dict[str, Hold] = {}
         self._wipes: dict[str, WipeRecord] = {}
         self._ranges: dict[tuple[str, str], tuple[bytes, ...]] = {}

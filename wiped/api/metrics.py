@@ -24,7 +24,7 @@ from wiped.model.plan import RefusalCode
 from wiped.model.records import FINAL_STEPS, WipeRecord, WipeStep
 from wiped.model.status import HostStatus
 from wiped.model.subscription import State
-from wiped.ports.service import ServicePort
+from wiped.ports.service import Service
 
 log = structlog.get_logger(room="metrics")
 
@@ -228,7 +228,7 @@ class _AuditTail:
 class MetricsServer:
     """`/metrics` on (host, port). The audit log is followed from scrape to scrape, a page at a time."""
 
-    def __init__(self, metrics: Metrics, service: ServicePort, address: tuple[str, int]) -> None:
+    def __init__(self, metrics: Metrics, service: Service, address: tuple[str, int]) -> None:
         self._metrics = metrics
         self._service = service
         self._address = address
@@ -260,7 +260,7 @@ class MetricsServer:
 
     async def _refresh(self) -> None:
         try:
-            self._metrics.show(await self._service.status())
+            self._metrics.show(await self._service.status.get())
             await self._count_approvals()
             await self._follow_audit()
         except WipedError as error:
@@ -269,14 +269,14 @@ class MetricsServer:
 
     async def _count_approvals(self) -> None:
         try:
-            self._metrics.approvals.set(len(await self._service.approvals()))
+            self._metrics.approvals.set(len(await self._service.approvals.find()))
         except WipedError:
             self._metrics.approvals.set(math.nan)
 
     async def _follow_audit(self) -> None:
         tail = self._tail
         while True:
-            entries = await self._service.audit(after=tail.seq, limit=1_000)
+            entries = await self._service.audit.entries(after=tail.seq, limit=1_000)
             if not entries:
                 break
             self._metrics.audit.inc(entries[-1].seq - tail.seq)

@@ -8,24 +8,22 @@ import grp
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from aiohttp import web
 
-from wiped.api.handlers import Handlers, ParseImport
 from wiped.api.http.bodies import CALLER, MAX_IMPORT
 from wiped.api.http.identity import Access, caller_of_request
 from wiped.api.http.openapi import Operation
 from wiped.api.http.problems import from_error, from_http, problem
-from wiped.api.v1.routes import OPERATIONS
+from wiped.api.v1.routes import OPERATIONS, Handler, handlers
+from wiped.api.v1.subscriptions import ParseImport
 from wiped.errors import ConfigError, WipedError
-from wiped.ports.service import ServicePort
+from wiped.ports.service import Service
 
 log = structlog.get_logger(room="api")
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
@@ -60,13 +58,13 @@ def _guarded(operation: Operation, handler: Handler, access: Access) -> Handler:
     return guarded
 
 
-def make_application(service: ServicePort, access: Access, parse_import: ParseImport) -> web.Application:
+def make_application(service: Service, access: Access, parse_import: ParseImport) -> web.Application:
     """The routes of `OPERATIONS`."""
-    handlers = Handlers(service, parse_import)
+    of_name = handlers(service, parse_import)
     application = web.Application(middlewares=[_answer_errors], client_max_size=MAX_IMPORT)
     for operation in OPERATIONS:
         path = operation.path.replace("{id}", "{id:[A-Za-z0-9-]{1,128}}").replace("{uuid}", "{uuid:[^/]{1,128}}")
-        application.router.add_route(operation.method, path, _guarded(operation, getattr(handlers, operation.name), access))
+        application.router.add_route(operation.method, path, _guarded(operation, of_name[operation.name], access))
     return application
 
 
@@ -123,7 +121,7 @@ def _unusable(path: str, why: str) -> ConfigError:
 class ApiServer:
     """The running API. `start` returns when it listens; `stop` lets running requests end."""
 
-    def __init__(self, service: ServicePort, *, path: str, group: str, access: Access, parse_import: ParseImport) -> None:
+    def __init__(self, service: Service, *, path: str, group: str, access: Access, parse_import: ParseImport) -> None:
         self._path = path
         self._group = group
         self._ours: tuple[int, int] | None = None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from wiped.conduct.results import CalledOffError
 from wiped.conduct.world import World
 from wiped.decide import clock, lifecycle
+from wiped.errors import InvariantError
 from wiped.model.policy import Policy
 from wiped.model.subscription import Action, Decision, Flag, LifecycleFacts, Reason
 
@@ -56,3 +58,14 @@ async def fresh(world: World, uuid: str) -> tuple[LifecycleFacts, Decision] | No
     if facts is None:
         return None
     return complete(world, facts), decided(world, facts, now)
+
+
+async def still_due(world: World, uuid: str) -> Decision:
+    """The decision as of now, which must be WIPE; raises CalledOffError with it if it is not."""
+    found = await fresh(world, uuid)
+    if found is None:
+        raise InvariantError("I8", "a wipe of a phone that the ledger does not know")
+    _, decision = found
+    if decision.action is not Action.WIPE:
+        raise CalledOffError(decision)
+    return decision

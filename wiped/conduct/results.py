@@ -1,7 +1,9 @@
-"""How one run of a wipe may end before its end, as values and as the two signals that unwind it."""
+"""How one run of a wipe may end before its end, as values and as the signals that unwind it; and what an attempt leaves to judge."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from wiped.errors import RefusedError
@@ -45,3 +47,12 @@ class RefusedPlanError(RefusedError):
         super().__init__(told, codes=tuple(dict.fromkeys(item.code for item in refusals)))
         self.domain = domain
         self.plan = plan
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What one attempt leaves for the judge. `plan`: the frozen one, filesystem facts refreshed for what was never overwritten."""
+
+    plan: Plan
+    vanished: frozenset[str]
+    spoken_at: datetime

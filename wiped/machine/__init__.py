@@ -1,4 +1,5 @@
-"""This machine, as the daemon needs it: `clock`, and small files that survive a crash whole (`durable_file`).
+"""This machine, as the daemon needs it: its clocks (`clock`), random secrets and identifiers (`randomness`), the directory of the daemon's state, locked
+for one daemon (`state_dir`), small files that survive a crash whole (`durable_file`), and what systemd is told (`systemd`).
 
 May not: know a phone, the ledger, libvirt or storage.
 """

@@ -6,6 +6,7 @@ datetimes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,25 +69,14 @@ class HoldGround(StrEnum):
 UNDISCLOSED = frozenset({HoldGround.NATIONAL_SECURITY, HoldGround.PUBLIC_SECURITY, HoldGround.CRIMINAL_INVESTIGATION})
 
 
-class ApprovalKind(StrEnum):
-    """What takes two people (R14)."""
+_KIND = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+_IDENTIFIER = re.compile(r"[0-9]{1,20}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_LONGEST_KIND = 40
 
-    WIPE = "wipe"
-    """A request on a phone whose term still runs. Subject: the request's id."""
-    SHORTEN = "shorten-term"
-    """Bringing the end of a running term forward by hand. Subject: the phone's UUID; `terms` holds the new instants."""
-    DISPOSE = "dispose"
-    """Subject: the wipe's id; `terms` holds the reference of the decision."""
-    BREAKER = "breaker-release"
-    """Subject: the number of its opening; the fingerprint names the phones that wait."""
-    HOLD_RELEASE = "hold-release"
-    """Subject: the hold's id."""
-    DRAIN = "drain"
-    """That a drain may wipe phones whose terms still run at its date. Subject: the drain's id."""
-    DRAIN_CANCEL = "drain-cancel"
-    """Subject: the drain's id."""
-    CLASSIFY = "classify-private"
-    """Subject: the image's path; `terms` holds device and inode of the file."""
+
+def is_kind(text: str) -> bool:
+    """Whether `text` has the form of a kind of approval: words of small letters and digits, joined by hyphens. The kinds are those of `conduct/deeds/`."""
+    return len(text) <= _LONGEST_KIND and _KIND.fullmatch(text) is not None
 
 
 class ApprovalState(StrEnum):
@@ -117,13 +107,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Something that waits for another person. `uuids`: the phones that it is about; `fingerprint`: of what is approved (a plan's, or of several:
-    `decide.approval.combined`).
+    """Something that waits for another person. `kind`: which deed it is (`conduct/deeds/`); `subject`: what the deed is about; `uuids`: the phones that it
+    is about; `fingerprint`: of what is approved (a plan's, or of several: `decide.approval.combined`).
 
     `asked_by` asked; `approvals` are the names of those who agreed so far; `needed`: how many that takes (1; 2 where nobody in particular asked)."""
 
     id: str
-    kind: ApprovalKind
+    kind: str
     subject: str
     uuids: tuple[str, ...]
     fingerprint: str
@@ -136,7 +126,14 @@ class Approval:
     needed: int = 1
     decided_at: datetime | None = None
     terms: Mapping[str, str] | None = None
-    """What carrying it out needs beside its subject, as text: instants of a shortened term, the meaning of an image. Never a customer's words."""
+    """What the deed needs beside its subject, as text: instants of a shortened term, device and inode of an image. Never a customer's words."""
+    what: str = ""
+    """What a person agrees to, in one sentence: written by the deed when the approval is shown, and not recorded. It may name a path."""
+
+    @property
+    def public_subject(self) -> str:
+        """The subject where it is an identifier (a UUID or a number), else "": a path may hold a name."""
+        return self.subject if _IDENTIFIER.fullmatch(self.subject) else ""
 
 
 @dataclass(frozen=True, slots=True)

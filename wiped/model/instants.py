@@ -1,4 +1,5 @@
-"""Instants as text: RFC 3339, UTC, microseconds, one form only, so that texts sort as instants do."""
+"""Instants as text: RFC 3339. In the ledger, in proofs and in the audit log one form only (`instant_text`: UTC, microseconds), so that texts sort as instants
+do; in the API a shorter form is written and every form with a zone is read."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 from wiped.errors import InputError
 
 _FORM = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
+_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
 
 
 def instant_text(instant: datetime) -> str:
@@ -25,3 +27,23 @@ def parse_instant(text: str) -> datetime:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise InputError("no such instant in the calendar") from error
+
+
+def rfc3339_text(instant: datetime) -> str:
+    """`instant` for people and JSON: RFC 3339, UTC, `Z`; whole seconds unless it has a fraction."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds" if instant.microsecond else "seconds").replace("+00:00", "Z")
+
+
+def read_rfc3339(text: str) -> datetime:
+    """The aware instant of any RFC 3339 text with a zone, in the zone that it names. Raises ValueError with a sentence that does not repeat the text."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError("must be an RFC 3339 instant such as 2026-01-31T23:59:59Z")
+    if match.group(2) is None:
+        raise ValueError("has no time zone; write Z or an offset such as +08:00")
+    found = datetime.fromisoformat(text.upper().replace(" ", "T"))
+    try:
+        found.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999, in UTC too") from None
+    return found

@@ -59,10 +59,22 @@ class HostStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What an operator last did to a phone by hand, until its account is anonymised. `kind`: `suspended` or `protected`; `on`: whether that was set or taken
+    back; `reason`: what the operator typed."""
+
+    kind: str
+    on: bool
+    reason: str
+    operator: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """One phone with a decision made now, and everything that it was made from. `wipes` newest first; `approvals` that wait and concern it; `drains` in
     force that will reach it; `words`: id of a request or hold -> what people wrote with it, unsealed; `refused`: the last refusal in words, naming file
-    and domain, "" where there is none or this daemon has not met it yet."""
+    and domain, "" where there is none or this daemon has not met it yet; `marks`: who suspended, resumed, protected or unprotected the phone last, and why."""
 
     phone: PhoneRecord
     decision: Decision
@@ -74,6 +86,7 @@ class Explanation:
     drains: tuple[Drain, ...] = ()
     words: dict[str, dict[str, str]] = field(default_factory=dict)
     refused: str = ""
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

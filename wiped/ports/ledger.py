@@ -97,7 +97,7 @@ class PromiseLedger(Outbox, Protocol):
         """Approved by a second person, or cancelled before its date (audited). Raises InputError once it has begun."""
 
 
-class Ledger(Outbox, Protocol):
+class Ledger(PromiseLedger, Protocol):
     """The memory: one serial writer; every write is synced when the call returns and carries its audit entries in the same transaction.
 
     Raises LedgerError (a full disk...) and then nothing of the call is recorded.

@@ -1,4 +1,9 @@
-"""What the faces ask of the daemon: implemented in `conduct/service/`, faked in tests."""
+"""What the faces ask of the daemon, one Protocol a noun: implemented in `conduct/service/`, faked in tests. `Service` has one attribute a noun.
+
+Every method raises errors of `wiped.errors` only. `uuid` is a phone's. `person` is the requester and `operator` the requester's name, both as the face
+authenticated them; `reason`, `reference` and `authority` are sealed in the ledger. Where a second person must approve, the method records what was asked
+for and raises RefusedError(needs-approval) with the approval's id.
+"""
 
 from __future__ import annotations
 
@@ -15,153 +20,285 @@ from wiped.model.status import Explanation, HostStatus, RequestsAsked, WipeAsked
 from wiped.model.subscription import AccountReference, Hold, Subscription, SubscriptionRecord, WipeRequest
 
 
-class PromisePort(Protocol):
-    """Every method raises errors of `wiped.errors` only. `person` is who asks, as the face authenticated them; `reason`, `reference` and `authority` are
-    sealed at rest. Where a second person is needed: RefusedError(needs-approval) with the approval's id, after the wish was recorded."""
+class StatusService(Protocol):
+    """The daemon itself."""
 
-    async def suspend(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
-        """Stop and fence now; reversible (R17). Idempotent."""
-
-    async def resume(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
-        """Take a suspension back. Idempotent."""
-
-    async def protect(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
-        """An operator's own hold, apart from legal ones. Idempotent."""
-
-    async def unprotect(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
-        """Take a protection back. Idempotent."""
-
-    async def add_request(self, kind: str, ground: str, *, uuid: str = "", account: AccountReference | None = None, reference: str, reason: str, confirm: str,
-                          person: Person) -> RequestsAsked:  # fmt: skip
-        """A trigger on one phone or on every phone of an account. RefusedError(wrong-confirmation, ...), InputError, NotFoundError."""
-
-    async def requests(self, uuid: str = "") -> tuple[tuple[str, WipeRequest, dict[str, str]], ...]:
-        """Open ones, oldest first: (uuid, request, the words that came with it)."""
-
-    async def add_hold(self, *, uuid: str = "", account: AccountReference | None = None, authority: str, reference: str, ground: str, until: datetime | None,
-                       disclose: bool, reason: str, person: Person) -> Hold:  # fmt: skip
-        """A legal hold on a phone, or on an account's phones, present and future (R9)."""
-
-    async def release_hold(self, hold_id: str, *, reason: str, person: Person) -> Hold:
-        """Takes two people."""
-
-    async def holds(self) -> tuple[Hold, ...]:
-        """Those in force, with authority and reference unsealed."""
-
-    async def approvals(self, every: bool = False, /) -> tuple[Approval, ...]:
-        """What waits for another person, oldest first; with `every` what was decided too."""
-
-    async def approval(self, approval_id: str) -> Approval:
-        """One. NotFoundError."""
-
-    async def approve(self, approval_id: str, *, fingerprint: str, person: Person) -> Approval:
-        """Agree to what `fingerprint` names. RefusedError: needs-approval (who asked, or root), drift (it changed meanwhile: look again), expired."""
-
-    async def reject(self, approval_id: str, *, reason: str, person: Person) -> Approval:
-        """Say no: its requests are closed."""
-
-    async def start_drain(self, at: datetime, *, product: str, reason: str, person: Person) -> Drain:
-        """Announce the end of this host, or of one product on it (R7)."""
-
-    async def drains(self) -> tuple[Drain, ...]:
-        """Those in force."""
-
-    async def cancel_drain(self, drain_id: str, *, reason: str, person: Person) -> Drain:
-        """Takes two people; until its date."""
-
-    async def subject_report(self, account: AccountReference, person: Person) -> dict[str, Any]:
-        """Everything that the host holds on one account (R13), as a JSON value."""
-
-    async def period_report(self, since: datetime, until: datetime) -> dict[str, Any]:
-        """What was asked, held, wiped and could not be proven from `since` until `until`, as a JSON value."""
-
-
-class ServicePort(PromisePort, Protocol):
-    """Every method raises errors of `wiped.errors` only. `operator` is the authenticated staff identity for the audit log; `uuid` is a phone's."""
-
-    async def status(self) -> HostStatus:
+    async def get(self) -> HostStatus:
         """The host at a glance."""
 
-    async def phones(self, states: Sequence[str] = ()) -> tuple[PhoneRecord, ...]:
-        """All phones, or those in `states`."""
+    async def readiness(self) -> dict[str, str]:
+        """What keeps the promise from being kept now: name -> "" (good) or the fault. Names: libvirt, ledger, feed, helpers, hook, clock, breaker."""
+
+
+class PhonesService(Protocol):
+    """Phones, and what an operator may do to one directly."""
+
+    async def find(self, states: Sequence[str] = ()) -> tuple[PhoneRecord, ...]:
+        """All phones, or those in `states`. InputError for a state that does not exist."""
 
     async def resolve(self, name: str) -> PhoneRecord:
         """The phone with this UUID or name. NotFoundError for none, and for several, with the candidates."""
 
     async def explain(self, uuid: str) -> Explanation:
-        """State, next change, every reason."""
+        """The phone's state, its next change, and every reason. Changes nothing. NotFoundError."""
 
-    async def plan(self, uuid: str) -> Plan:
-        """What would be destroyed, kept and refused, as of now. Changes nothing."""
+    async def suspend(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """Stop and fence the phone now; reversible (R17). Idempotent."""
 
-    async def set_subscription(self, record: SubscriptionRecord, person: Person) -> Subscription:
-        """Bind or renew one phone's term. Idempotent."""
+    async def resume(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """End the phone's suspension. Idempotent."""
 
-    async def import_subscriptions(self, records: Sequence[SubscriptionRecord], operator: str) -> tuple[Subscription, ...]:
-        """All or nothing. Idempotent."""
+    async def protect(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """Protect the phone from wipes: an operator's own hold, separate from legal holds. Idempotent."""
 
-    async def subscriptions(self) -> tuple[Subscription, ...]:
-        """All current terms."""
+    async def unprotect(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
+        """End the phone's protection. Idempotent."""
 
-    async def request_wipe(self, uuid: str, *, reason: str, ticket: str, confirm: str, person: Person) -> WipeAsked:
-        """A manual wipe. RefusedError with every code that stands against it."""
 
-    async def wipes(self, uuid: str = "") -> tuple[WipeRecord, ...]:
+class PlansService(Protocol):
+    """Plans of wipes that have not begun."""
+
+    async def get(self, uuid: str) -> Plan:
+        """What a wipe of the phone would destroy, keep and refuse now. Changes nothing. NotFoundError, RefusedError(missing, ...)."""
+
+
+class SubscriptionsService(Protocol):
+    """Subscriptions, as operators record them."""
+
+    async def set(self, record: SubscriptionRecord, person: Person) -> Subscription:
+        """Bind one phone to a subscription, or renew it. Idempotent. InputError, RefusedError."""
+
+    async def record_all(self, records: Sequence[SubscriptionRecord], operator: str) -> tuple[Subscription, ...]:
+        """Record many subscriptions, all of them or none. Idempotent. Raises as `set` does."""
+
+    async def current(self) -> tuple[Subscription, ...]:
+        """All current subscriptions."""
+
+
+class WipesService(Protocol):
+    """Wipes: asked for by an operator, looked at, followed."""
+
+    async def ask(self, uuid: str, *, reason: str, ticket: str, confirm: str, person: Person) -> WipeAsked:
+        """Ask for a manual wipe of the phone. RefusedError with the code of every guard that refuses."""
+
+    async def find(self, uuid: str = "") -> tuple[WipeRecord, ...]:
         """Wipes, newest first; of one phone, or all."""
 
-    async def quarantine(self) -> tuple[WipeRecord, ...]:
-        """Wipes that wait in quarantine, oldest first."""
-
-    async def wipe(self, wipe_id: str) -> WipeRecord:
+    async def get(self, wipe_id: str) -> WipeRecord:
         """One wipe. NotFoundError."""
 
     def events(self, wipe_id: str) -> AsyncIterator[WipeNews]:
-        """The step it is at, then news until its end; of an ended one, its end at once. NotFoundError."""
+        """The step that the wipe has reached, then its news until its end; of an ended wipe, its end at once. NotFoundError."""
 
-    async def certificate(self, certificate_id: str) -> CertificateRecord:
-        """One envelope, by its id or its wipe's. NotFoundError."""
 
-    async def audit(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
-        """Entries with seq > `after`, in order."""
+class QuarantineService(Protocol):
+    """Wipes without proof, which wait in quarantine."""
 
-    async def audit_head(self, seq: int) -> bytes:
-        """A signed head (DSSE) over the log up to entry `seq`. NotFoundError."""
+    async def find(self) -> tuple[WipeRecord, ...]:
+        """Wipes that wait in quarantine, oldest first."""
 
     async def retry(self, uuid: str, operator: str) -> WipeRecord:
-        """Try a quarantined phone again now. RefusedError or NotFoundError where there is nothing to retry."""
-
-    async def breaker(self) -> BreakerRecord:
-        """The breaker, and while it is open the phones that wait behind it."""
-
-    async def release_breaker(self, *, fingerprint: str, reason: str, person: Person) -> BreakerRecord:
-        """Takes two people. InputError when it is not open, RefusedError: drift for another set, needs-approval once the wish was recorded."""
-
-    async def clock(self) -> ClockMemory:
-        """What is thought of the clock."""
-
-    async def trust_clock(self, *, reason: str, operator: str) -> ClockMemory:
-        """The clock is right: what was held against it. InputError when nothing is."""
-
-    async def classify_image(self, path: str, meaning: str, *, reason: str, person: Person) -> ClassifiedImage:
-        """Settle an image as golden, or as private by two people. InputError, RefusedError with every code that stands against it. Idempotent."""
-
-    async def classified_images(self) -> tuple[ClassifiedImage, ...]:
-        """All that were settled."""
-
-    async def orphans(self) -> tuple[tuple[OrphanImage, ...], bool, tuple[tuple[str, str], ...]]:
-        """Images that no domain reaches, largest first; whether there are more; what could not be looked at."""
+        """Try the quarantined wipe of the phone again now. InputError when no wipe of the phone waits in quarantine."""
 
     async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, person: Person) -> WipeRecord:
-        """Accept what cannot be proven. Takes two people: RefusedError(needs-approval) once the wish was recorded."""
+        """Accept that the phone's wipe cannot be proven. Takes two people: RefusedError(needs-approval) once the request is recorded."""
 
-    async def readiness(self) -> dict[str, str]:
-        """What keeps the promise from being kept now: name -> "" (good) or the fault. Names: libvirt, ledger, feed, helpers, hook, clock, breaker."""
+
+class CertificatesService(Protocol):
+    """Certificates and incident records."""
+
+    async def get(self, certificate_id: str) -> CertificateRecord:
+        """One certificate or incident record, by its id or by its wipe's. NotFoundError."""
 
     def public_key(self) -> bytes:
-        """The signing key's public half, PEM."""
+        """The public half of the signing key, PEM."""
+
+
+class AuditService(Protocol):
+    """The audit log."""
+
+    async def entries(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        """Entries with seq > `after`, in order."""
+
+    async def head(self, seq: int) -> bytes:
+        """A signed head (DSSE) over the log up to entry `seq`. NotFoundError."""
+
+
+class AnswersService(Protocol):
+    """Answers that are remembered by Idempotency-Key."""
 
     async def replay(self, key: str, digest: str) -> dict[str, Any] | None:
-        """The remembered answer for an Idempotency-Key. InputError if the key came with another request."""
+        """The remembered answer for the key, None when there is none. InputError when the key came with another request."""
 
     async def remember(self, key: str, digest: str, answer: dict[str, Any]) -> None:
         """Remember an answer."""
+
+
+class BreakerService(Protocol):
+    """The circuit breaker against mass mistakes."""
+
+    async def get(self) -> BreakerRecord:
+        """The breaker, and while it is open the phones that wait for its release."""
+
+    async def release(self, *, fingerprint: str, reason: str, person: Person) -> BreakerRecord:
+        """Allow the wipe of exactly the phones that wait. Takes two people. InputError when the breaker is not open, RefusedError: drift when another set of
+        phones waits, needs-approval once the request is recorded."""
+
+
+class ClockService(Protocol):
+    """The check of the host's clock."""
+
+    async def get(self) -> ClockMemory:
+        """What the daemon knows of the clock, and why it is suspect if it is."""
+
+    async def trust(self, *, reason: str, operator: str) -> ClockMemory:
+        """Accept that a suspect clock is right; returns the clock as it was before. InputError when the clock is not suspect."""
+
+
+class ImagesService(Protocol):
+    """Images: classified by people, or reached by no domain."""
+
+    async def classify(self, path: str, meaning: str, *, reason: str, person: Person) -> ClassifiedImage:
+        """Classify an image as golden, or as private by two people. InputError, RefusedError with the code of every guard that refuses. Idempotent."""
+
+    async def classified(self) -> tuple[ClassifiedImage, ...]:
+        """All images that people classified."""
+
+    async def orphans(self) -> tuple[tuple[OrphanImage, ...], bool, tuple[tuple[str, str], ...]]:
+        """Images that no domain reaches, largest first; whether there are more; (place, why) of what could not be read."""
+
+
+class RequestsService(Protocol):
+    """Requests for the end of a phone, or of every phone of an account."""
+
+    async def add(self, kind: str, ground: str, *, uuid: str = "", account: AccountReference | None = None, reference: str, reason: str, confirm: str,
+                  person: Person) -> RequestsAsked:  # fmt: skip
+        """Request the end of one phone or of every phone of an account. RefusedError(wrong-confirmation, ...), InputError, NotFoundError."""
+
+    async def find(self, uuid: str = "") -> tuple[tuple[str, WipeRequest, dict[str, str]], ...]:
+        """Open requests, oldest first: (uuid, request, the words that came with it)."""
+
+
+class HoldsService(Protocol):
+    """Legal holds."""
+
+    async def add(self, *, uuid: str = "", account: AccountReference | None = None, authority: str, reference: str, ground: str, until: datetime | None,
+                  disclose: bool, reason: str, person: Person) -> Hold:  # fmt: skip
+        """Add a legal hold on a phone, or on an account's phones, present and future (R9)."""
+
+    async def release(self, hold_id: str, *, reason: str, person: Person) -> Hold:
+        """Release a legal hold. Takes two people."""
+
+    async def in_force(self) -> tuple[Hold, ...]:
+        """Holds in force, with authority and reference unsealed."""
+
+
+class ApprovalsService(Protocol):
+    """Approvals: what one person asked for and another person must agree to."""
+
+    async def find(self, every: bool = False, /) -> tuple[Approval, ...]:
+        """Approvals that wait for another person, oldest first; with `every` the decided ones too."""
+
+    async def get(self, approval_id: str) -> Approval:
+        """One approval. NotFoundError."""
+
+    async def approve(self, approval_id: str, *, fingerprint: str, person: Person) -> Approval:
+        """Agree to what `fingerprint` names. RefusedError: needs-approval (the requester, or root), drift (it has changed: look again), expired."""
+
+    async def reject(self, approval_id: str, *, reason: str, person: Person) -> Approval:
+        """Reject an approval: its requests are closed."""
+
+
+class DrainsService(Protocol):
+    """Drains: announced ends of this host, or of a product on it."""
+
+    async def start(self, at: datetime, *, product: str, reason: str, person: Person) -> Drain:
+        """Announce the end of this host, or of one product on it (R7)."""
+
+    async def in_force(self) -> tuple[Drain, ...]:
+        """Drains in force."""
+
+    async def cancel(self, drain_id: str, *, reason: str, person: Person) -> Drain:
+        """Cancel a drain before its date. Takes two people."""
+
+
+class ReportsService(Protocol):
+    """Reports, as JSON values."""
+
+    async def subject(self, account: AccountReference, person: Person) -> dict[str, Any]:
+        """Everything that the host holds on one account (R13)."""
+
+    async def period(self, since: datetime, until: datetime) -> dict[str, Any]:
+        """What was requested, held, wiped and not proven from `since` until `until`."""
+
+
+class Service(Protocol):
+    """The daemon's service: one attribute a noun. Read-only, so that an implementation may declare its own classes."""
+
+    @property
+    def status(self) -> StatusService:
+        """The daemon itself."""
+
+    @property
+    def phones(self) -> PhonesService:
+        """Phones."""
+
+    @property
+    def plans(self) -> PlansService:
+        """Plans of wipes that have not begun."""
+
+    @property
+    def subscriptions(self) -> SubscriptionsService:
+        """Subscriptions."""
+
+    @property
+    def wipes(self) -> WipesService:
+        """Wipes."""
+
+    @property
+    def quarantine(self) -> QuarantineService:
+        """Wipes that wait in quarantine."""
+
+    @property
+    def certificates(self) -> CertificatesService:
+        """Certificates, incident records and the key that verifies them."""
+
+    @property
+    def audit(self) -> AuditService:
+        """The audit log."""
+
+    @property
+    def answers(self) -> AnswersService:
+        """Answers that are remembered by Idempotency-Key."""
+
+    @property
+    def breaker(self) -> BreakerService:
+        """The circuit breaker."""
+
+    @property
+    def clock(self) -> ClockService:
+        """The check of the host's clock."""
+
+    @property
+    def images(self) -> ImagesService:
+        """Images."""
+
+    @property
+    def requests(self) -> RequestsService:
+        """Requests."""
+
+    @property
+    def holds(self) -> HoldsService:
+        """Legal holds."""
+
+    @property
+    def approvals(self) -> ApprovalsService:
+        """Approvals."""
+
+    @property
+    def drains(self) -> DrainsService:
+        """Drains."""
+
+    @property
+    def reports(self) -> ReportsService:
+        """Reports."""

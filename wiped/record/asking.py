@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select, text, update
 
 from wiped.decide import approval as rules
 from wiped.errors import InputError, NotFoundError, RefusedError
-from wiped.model.approvals import Approval, ApprovalKind, ApprovalState, Drain
+from wiped.model.approvals import Approval, ApprovalState, Drain, is_kind
 from wiped.model.instants import instant_text, parse_instant
 from wiped.model.plan import RefusalCode
 from wiped.model.subscription import AccountReference, Hold, Subscription, WipeRequest
@@ -154,7 +154,7 @@ def approval_of(row: AnyRow) -> Approval:
     """A row of `approvals`."""
     return Approval(
         id=row.id,
-        kind=ApprovalKind(row.kind),
+        kind=row.kind,
         subject=row.subject,
         uuids=tuple(row.uuids),
         fingerprint=row.fingerprint,
@@ -187,7 +187,9 @@ def find_approvals(connection: Connection, *, unfinished: bool) -> tuple[Approva
 
 
 def ask(connection: Connection, asked: Approval, words: Sequence[Words], now: datetime) -> Approval:
-    """`Ledger.ask_approval`."""
+    """`Ledger.ask_approval`. Raises InputError for a kind that has not the form of one."""
+    if not is_kind(asked.kind):
+        raise InputError(f"{asked.kind!r} is no kind of approval", where="kind")
     same = (approvals.c.kind == str(asked.kind), approvals.c.subject == asked.subject, text("state = 'pending'"))
     standing = connection.execute(select(approvals).where(*same)).first()
     if standing is not None:
@@ -216,8 +218,7 @@ def ask(connection: Connection, asked: Approval, words: Sequence[Words], now: da
 
 
 def _told(asked: Approval) -> dict[str, Any]:
-    subject = "" if asked.kind is ApprovalKind.CLASSIFY else asked.subject  # a path may hold a name
-    return {"id": asked.id, "kind": str(asked.kind), "subject": subject, "phones": list(asked.uuids), "fingerprint": asked.fingerprint,
+    return {"id": asked.id, "kind": str(asked.kind), "subject": asked.public_subject, "phones": list(asked.uuids), "fingerprint": asked.fingerprint,
             "operator": asked.asked_by, "needed": asked.needed}  # fmt: skip
 
 

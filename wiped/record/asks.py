@@ -31,17 +31,18 @@ def note_about(connection: Connection, about: str) -> Sealed:
     return None if row is None else (row.pseudonym, row.sealed)
 
 
-def mark(connection: Connection, uuid: str, values: Mapping[str, Any], now: datetime, *, sealed: Sealed, cause: str, operator: str) -> None:
-    """`Ledger.mark`; `cause` is a code of the daemon's, "" for a person's."""
+def mark(connection: Connection, uuid: str, values: Mapping[str, Any], now: datetime, *, sealed: Sealed, cause: str, operator: str) -> frozenset[str]:
+    """`Ledger.mark`; `cause` is a code of the daemon's, "" for a person's. Returns the names of the values that changed."""
     phone = known(connection, uuid)
     news = {key: value for key, value in values.items() if getattr(phone, key) != value}
     if not news:
-        return
+        return frozenset()
     connection.execute(update(phones).where(phones.c.uuid == uuid).values(**news, touches=phones.c.touches + 1))
     keep_note(connection, uuid, "marked", "", sealed)
     audit.append(connection, "marked", {"uuid": uuid, **news, "cause": cause, "operator": operator}, now)
     if news.get("fenced"):
         outbox.fenced(connection, uuid, cause, now)
+    return frozenset(news)
 
 
 def add_request(connection: Connection, uuid: str, request: WipeRequest, now: datetime, *, reference: str, sealed: Sealed, operator: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, select
 
 from wiped.attest.audit_chain import Head
 from wiped.errors import ConfigError, InputError, LedgerError, NotFoundError
+from wiped.model.instants import instant_text
 from wiped.model.inventory import DomainFacts
 from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.plan import Plan, RefusalCode
@@ -238,7 +239,16 @@ class SqlLedger(AskingLedger, FeedingLedger, FreedLedger, GuardingLedger, Notice
         person = operator != "daemon"
         sealed = await self._seal(uuid, row.generation, reason) if person else None
         cause = "" if person else reason
-        await self._db.write(lambda c: asks.mark(c, uuid, values, now, sealed=sealed, cause=cause, operator=operator))
+        marked = {key: value for key, value in values.items() if key in ("suspended", "protected")} if person else {}
+        told = {"reason": reason, "operator": operator, "at": instant_text(now)}
+        words = {key: await self._sealed(await self._slot(uuid), {**told, "set": "true" if on else "false"}) for key, on in marked.items()}
+
+        def write(connection: Connection) -> None:
+            changed = asks.mark(connection, uuid, values, now, sealed=sealed, cause=cause, operator=operator)
+            for key in marked.keys() & changed:
+                asking.keep_words(connection, f"mark:{key}:{uuid}:{row.generation}", words[key])
+
+        await self._db.write(write)
 
     async def add_request(self, uuid: str, request: WipeRequest, *, reference: str, reason: str, operator: str) -> None:
         """See `ports.Ledger`. What the requester wrote is sealed; the request goes by its own id (docs/decisions/0011)."""

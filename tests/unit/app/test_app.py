@@ -9,7 +9,6 @@ import signal
 import socket
 import stat
 import tempfile
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,8 +22,11 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.host import FakeHost
 from tests.fakes.ports import FakeEraser, FakeFences, FakeHypervisor, FakeObserver, RecordingMilestones
 from wiped import app
+from wiped.attest.signing import generate_key
 from wiped.config import Settings, load
 from wiped.errors import ConfigError
+from wiped.machine.clock import SystemClock
+from wiped.machine.state_dir import sole_instance
 
 CONFIG = """
 [host]
@@ -106,7 +108,7 @@ def term(seconds: float) -> dict[str, Any]:
 
 async def test_the_daemon_wipes_a_phone_whose_term_ends(settings: Settings) -> None:
     """From the API to the certificate, by time alone; then a clean stop. The account reference is in no file of the daemon's."""
-    host = FakeHost(app.SystemClock().boottime)
+    host = FakeHost(SystemClock().boottime)
     phone = host.add_phone(1)
     async with running(settings, parts(host)) as client:
         async with asyncio.timeout(90):
@@ -127,7 +129,7 @@ async def test_the_daemon_wipes_a_phone_whose_term_ends(settings: Settings) -> N
 
 async def test_a_stop_in_the_middle_is_clean_and_the_next_start_finishes(settings: Settings) -> None:
     """Stopped while bytes are being written: the session is ended, exit status 0; the next daemon finishes, with one certificate."""
-    host = FakeHost(app.SystemClock().boottime)
+    host = FakeHost(SystemClock().boottime)
     phone = host.add_phone(1)
     reached = asyncio.Event()
     milestones = RecordingMilestones()
@@ -165,7 +167,7 @@ async def test_systemd_is_told_ready_and_stopping(settings: Settings, monkeypatc
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         monkeypatch.setenv("WATCHDOG_USEC", "40000")
         listening = asyncio.create_task(listen(), name="systemd")
-        async with running(settings, parts(FakeHost(app.SystemClock().boottime))):
+        async with running(settings, parts(FakeHost(SystemClock().boottime))):
             await asyncio.sleep(0.3)
         await asyncio.sleep(0.1)
         listening.cancel()
@@ -175,20 +177,9 @@ async def test_systemd_is_told_ready_and_stopping(settings: Settings, monkeypatc
     Path(address).unlink()
 
 
-async def test_a_systemd_that_does_not_read_does_not_stop_the_daemon(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its socket is full: the daemon goes on."""
-    address = settings.host.runtime_dir + ".notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(address)
-        monkeypatch.setenv("NOTIFY_SOCKET", address)
-        for _ in range(10_000):
-            app.notify("WATCHDOG=1")
-    Path(address).unlink()
-
-
 async def test_sigterm_ends_it_cleanly(settings: Settings) -> None:
     """As systemd stops it."""
-    given = replace(parts(FakeHost(app.SystemClock().boottime)), stop=None)
+    given = replace(parts(FakeHost(SystemClock().boottime)), stop=None)
     daemon = asyncio.create_task(app.run(settings, parts=given), name="daemon")
     async with asyncio.timeout(90):
         while not os.path.exists(settings.socket_path):
@@ -199,7 +190,7 @@ async def test_sigterm_ends_it_cleanly(settings: Settings) -> None:
 
 async def test_two_daemons_do_not_share_a_state_directory(settings: Settings) -> None:
     """The second one says so and ends; the first goes on."""
-    host = FakeHost(app.SystemClock().boottime)
+    host = FakeHost(SystemClock().boottime)
     async with running(settings, parts(host)) as client:
         with pytest.raises(ConfigError, match="runs already"):
             await app.run(settings, parts=parts(host))
@@ -212,13 +203,13 @@ async def test_a_socket_path_that_is_taken_is_a_fault_and_stays(settings: Settin
     there.parent.mkdir(parents=True, exist_ok=True)
     there.write_text("somebody's")
     with pytest.raises(ConfigError, match=r"api\.socket"):
-        await asyncio.wait_for(app.run(settings, parts=parts(FakeHost(app.SystemClock().boottime))), 20)
+        await asyncio.wait_for(app.run(settings, parts=parts(FakeHost(SystemClock().boottime))), 20)
     assert there.read_text() == "somebody's"
 
 
 async def test_a_task_that_ends_by_itself_is_an_error(settings: Settings) -> None:
     """Hints that come to an end leave a daemon that looks alive and is deaf: it ends instead, and says which task it was."""
-    host = FakeHost(app.SystemClock().boottime)
+    host = FakeHost(SystemClock().boottime)
 
     class Deaf(FakeHypervisor):
         async def hints(self) -> AsyncIterator[str]:
@@ -233,7 +224,7 @@ async def test_a_task_that_ends_by_itself_is_an_error(settings: Settings) -> Non
 
 async def test_the_signing_key_is_made_once(settings: Settings) -> None:
     """0600, and the same after a restart: certificates of before stay verifiable."""
-    with app.sole_instance(settings.host.state_dir):
+    with sole_instance(settings.host.state_dir):
         first = app.load_signer(settings)
         second = app.load_signer(settings)
     assert first.key_id == second.key_id
@@ -243,13 +234,13 @@ async def test_the_signing_key_is_made_once(settings: Settings) -> None:
 
 async def test_the_systemd_credential_comes_before_a_key_of_our_own(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the configured file before both; a configured file that is not there is a configuration error."""
-    with tempfile.TemporaryDirectory() as directory, app.sole_instance(settings.host.state_dir):
+    with tempfile.TemporaryDirectory() as directory, sole_instance(settings.host.state_dir):
         own = app.load_signer(settings)
-        Path(directory, "signing-key").write_bytes(app.generate_key())
+        Path(directory, "signing-key").write_bytes(generate_key())
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", directory)
         credential = app.load_signer(settings)
         assert credential.key_id != own.key_id
-        Path(directory, "mine.pem").write_bytes(app.generate_key())
+        Path(directory, "mine.pem").write_bytes(generate_key())
         configured = replace(settings, attest=settings.attest.model_copy(update={"signing_key_file": directory + "/mine.pem"}))
         assert app.load_signer(configured).key_id not in {credential.key_id, own.key_id}
         absent = replace(settings, attest=settings.attest.model_copy(update={"signing_key_file": directory + "/none.pem"}))
@@ -259,7 +250,7 @@ async def test_the_systemd_credential_comes_before_a_key_of_our_own(settings: Se
 
 async def test_a_clock_before_the_last_audit_entry_is_suspect(settings: Settings) -> None:
     """The host's clock went back while the daemon was down: nothing is concluded from time."""
-    host = FakeHost(app.SystemClock().boottime)
+    host = FakeHost(SystemClock().boottime)
     async with running(settings, parts(host)):
         await asyncio.sleep(0)
     back = FakeClock(datetime.now(UTC) - timedelta(days=2))
@@ -273,17 +264,3 @@ async def test_migrate_says_so_and_can_be_repeated(settings: Settings) -> None:
     """The ledger's schema is brought to the current version, or is there already."""
     assert "current" in await app.migrate(settings)
     assert "current" in await app.migrate(settings)
-
-
-def test_identifiers_are_uuids_of_version_seven_in_order() -> None:
-    """RFC 9562: version and variant bits, and milliseconds in front."""
-    randomness = app.KernelRandomness()
-    made = [randomness.identifier() for _ in range(50)]
-    assert len(set(made)) == 50
-    for text in made:
-        assert (uuid.UUID(text).version, uuid.UUID(text).variant) == (7, uuid.RFC_4122)
-    first, last = int(made[0].replace("-", "")[:12], 16), int(made[-1].replace("-", "")[:12], 16)
-    assert first <= last
-    assert abs(last / 1000 - datetime.now(UTC).timestamp()) < 60
-    assert len(randomness.seed()) == 32
-    assert randomness.name() != randomness.name()

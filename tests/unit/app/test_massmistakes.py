@@ -11,9 +11,8 @@ import pytest
 
 from tests.fakes.host import FakeHost
 from tests.unit.app.test_app import ask, parts, running, settings, term
-from wiped import app
 from wiped.config import Settings
-from wiped.machine.clock import SystemClock, boot_id, synchronised
+from wiped.machine.clock import SystemClock
 
 __all__ = ["settings"]
 
@@ -106,10 +105,3 @@ async def test_a_jump_of_four_hundred_days_wipes_nothing(settings: Settings, *, 
         assert (trusted["suspect"], trusted["was"]) == ("", "stepped")
         await until(client, "/v1/status", lambda found: not found["clock_suspect"] and found["phones"]["active"] == len(phones))
     assert host.remains("SECRET") >= len(phones)
-
-
-def test_the_real_clocks_answer() -> None:
-    """A boot has one name; the kernel says yes or no, or does not say."""
-    assert boot_id() == app.SystemClock().boot_id()
-    assert synchronised() in {True, False, None}
-    assert app.SystemClock().synchronised() == synchronised()

@@ -17,6 +17,7 @@ from tests.unit.app.test_app import CONFIG, ask, parts, running
 from wiped import app
 from wiped.config import Settings, load
 from wiped.errors import ConfigError
+from wiped.machine.clock import SystemClock
 from wiped.model.notices import NoticeKind
 
 #: What people wrote, and what names a customer, a member of staff, a phone or a file.
@@ -73,7 +74,7 @@ def told(received: list[Received]) -> dict[str, list[str]]:
 
 async def test_a_whole_story_is_told_and_names_nobody(settings: Settings, receiver: Receiver) -> None:
     """The receiver hangs: the wipe goes on, status says what waits, the stop is clean. The next daemon delivers all of it, in order, each verifiable."""
-    host = FakeHost(app.SystemClock().boottime)
+    host = FakeHost(SystemClock().boottime)
     ended, asked_for, held, suspended = (host.add_phone(number) for number in range(1, 5))
     async with running(settings, parts(host)) as client:
         await until(client, "/v1/phones", lambda answer: len(answer["items"]) == 4)
@@ -122,10 +123,10 @@ async def test_a_whole_story_is_told_and_names_nobody(settings: Settings, receiv
 async def test_dead_letters_are_a_fault_and_a_new_start_tries_them_again(settings: Settings, receiver: Receiver) -> None:
     """What was given up is told by status, and is the first thing that the next daemon sends."""
     receiver.mood = lambda _: 204
-    async with app._ledger_of(settings, app.SystemClock()) as ledger:
+    async with app._ledger_of(settings, SystemClock()) as ledger:
         await ledger.receive_notices(tuple(NoticeKind))
-        now = app.SystemClock().now()
-        host = FakeHost(app.SystemClock().boottime)
+        now = SystemClock().now()
+        host = FakeHost(SystemClock().boottime)
         phone = host.add_phone(1)
         await ledger.see_domains(host.all_domains(), now)
         await ledger.mark(phone, fenced=True, reason="kept")
@@ -145,6 +146,6 @@ async def test_a_secret_that_cannot_be_used_is_a_fault_of_the_configuration(sett
     """Exit 78 before anything is begun, with the key."""
     Path(settings.webhooks.secret_file).write_text("whsec_geheim!")
     with pytest.raises(ConfigError) as caught:
-        await app.run(settings, parts=parts(FakeHost(app.SystemClock().boottime)))
+        await app.run(settings, parts=parts(FakeHost(SystemClock().boottime)))
     assert [key for key, _ in caught.value.faults] == ["webhooks.secret_file"]
     assert "geheim" not in str(caught.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fakes.promises import APPROVAL, APPROVAL_ID
+from tests.fakes.service import APPROVAL, APPROVAL_ID
 from tests.unit.cli.conftest import Operator
 
 

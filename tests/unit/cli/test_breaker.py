@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakes.promises import APPROVAL_ID
+from tests.fakes.service import APPROVAL_ID
 from tests.unit.cli.conftest import Operator
 from wiped.errors import RefusedError
 

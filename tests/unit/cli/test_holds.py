@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fakes.promises import APPROVAL_ID, HOLD_ID
+from tests.fakes.service import APPROVAL_ID, HOLD_ID
 from tests.unit.cli.conftest import Operator
 
 

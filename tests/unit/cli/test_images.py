@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fakes.promises import APPROVAL_ID
-from tests.fakes.service import UUID_ONE
+from tests.fakes.service import APPROVAL_ID, UUID_ONE
 from tests.unit.cli.conftest import Operator
 
 

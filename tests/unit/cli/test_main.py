@@ -9,8 +9,7 @@ import sys
 
 import pytest
 
-from tests.fakes.promises import APPROVAL_ID
-from tests.fakes.service import make_audit
+from tests.fakes.service import APPROVAL_ID, make_audit
 from tests.unit.cli.conftest import Operator
 from wiped.cli.main import NOUNS, command_names, make_app
 from wiped.errors import InputError, RefusedError

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.fakes.promises import APPROVAL_ID
-from tests.fakes.service import QUARANTINED, UUID_ONE, UUID_TWIN, WIPE_ID, make_phone, make_wipe
+from tests.fakes.service import APPROVAL_ID, QUARANTINED, UUID_ONE, UUID_TWIN, WIPE_ID, make_phone, make_wipe
 from tests.unit.cli.conftest import Operator
 from wiped.errors import RefusedError
 from wiped.model.records import WipeStep

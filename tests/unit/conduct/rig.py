@@ -92,7 +92,6 @@ class Rig:
             rules=StorageRules(roots=("/phones",), protected=("/golden",), parallel_wipes=self.parallel, verify=self.verify),
             issuer=Issuer("host-1", "eu", "0.1.0"),
             pause=self.clock.pause,
-            promises=self.ledger if isinstance(self.ledger, SqlLedger) else None,
         )
         self.reconciler = Reconciler(self.world)
         self.executor = Executor(self.world)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.conduct.ends import BEFORE_THE_LAST_WORD, proven
 from tests.unit.conduct.rig import GRACE, PowerCut, Rig
-from tests.unit.conduct.test_execute import BEFORE_THE_LAST_WORD, proven
 from wiped.conduct.results import Ending
 from wiped.errors import RefusedError
 from wiped.model.inventory import DomainState
@@ -98,11 +98,11 @@ async def test_holds_quarantine_and_retry_over_the_real_ledger() -> None:
         with pytest.raises(RefusedError) as caught:
             await rig.subscribe(uuid, seconds=86_400, number="s-2")
         assert caught.value.codes == ("subscription-renewed",)
-        await rig.service.retry(uuid, "alice")
+        await rig.service.quarantine.retry(uuid, "alice")
         assert await rig.drain() == [Ending.RELEASED]
         await proven(rig, uuid, "phone-1")
         assert (await rig.wipe_of(uuid)).attempt == 2
-        assert (await rig.service.status()).phones["released"] == 1
+        assert (await rig.service.status.get()).phones["released"] == 1
 
 
 async def test_the_next_customer_of_the_slot_begins_a_generation() -> None:

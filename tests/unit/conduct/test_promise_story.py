@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.unit.conduct.rig import GRACE, SAFETY, PowerCut, Rig
-from wiped.conduct.wipe import prepare
+from wiped.conduct import survey
 from wiped.errors import InputError, NotFoundError, RefusedError, WipedError
 from wiped.model.approvals import GROUNDS, RequestKind
 from wiped.model.records import COMMITTED_STEPS, FINAL_STEPS, WipeRecord, WipeStep
@@ -133,7 +133,7 @@ class PromiseStory(RuleBasedStateMachine):
             try:
                 phone = self.do(self.rig.ledger.phone(uuid))
                 assert phone is not None
-                fingerprint = self.do(prepare.look(self.rig.world, uuid, phone.generation))[2].fingerprint
+                fingerprint = self.do(survey.look(self.rig.world, uuid, phone.generation))[2].fingerprint
             except WipedError:
                 return
         self.do(self.rig.ledger.approve_request(found[-1], self.now, approver="boris", until=until, fingerprint=fingerprint))
@@ -190,7 +190,7 @@ class PromiseStory(RuleBasedStateMachine):
         """An operator says that it is right."""
         self.do(self.rig.reconciler.look_at_clock())
         with contextlib.suppress(InputError):
-            self.do(self.rig.service.trust_clock(reason="looked at it", operator="anna"))
+            self.do(self.rig.service.clock.trust(reason="looked at it", operator="anna"))
         self.suspicious = False
 
     @rule(silent=st.booleans())

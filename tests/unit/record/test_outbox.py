@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from tests.unit.record.rig import ALICE, DAY, OTHER, PHONE, Rig, decision, domain, record, yes
 from wiped.errors import RefusedError
-from wiped.model.approvals import Approval, ApprovalKind, Drain
+from wiped.model.approvals import Approval, Drain
 from wiped.model.instants import instant_text
 from wiped.model.notices import Backlog, Notice, NoticeKind, NoticeState
 from wiped.model.records import WipeStep
@@ -227,7 +227,7 @@ async def test_a_hold_that_ends_soon_is_told_once_for_each_end(rig: Rig) -> None
 async def test_what_other_rooms_tell_is_cut_to_the_list(rig: Rig) -> None:
     """Approvals and drains name no member of staff and no words."""
     await rig.bind()
-    approval = Approval("a-1", ApprovalKind.WIPE, "r-1", (PHONE,), "f" * 64, "bob", 1000, rig.now, rig.now + DAY)
+    approval = Approval("a-1", "wipe", "r-1", (PHONE,), "f" * 64, "bob", 1000, rig.now, rig.now + DAY)
     drain = Drain("d-1", rig.now + DAY, "gold plan of bob", rig.now, "bob")
 
     def change(connection: Connection) -> None:

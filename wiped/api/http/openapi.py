@@ -39,7 +39,8 @@ class Operation:
 
 
 class Problem(BaseModel):
-    """RFC 9457, with our stable `code`; `codes` are refusal codes, `faults` the places of bad input, `approval` the id of what waits for another person."""
+    """RFC 9457, with our stable `code`; `codes` are refusal codes, `faults` the places of bad input, `approval` the id of what waits for another person,
+    `hint` what to do next."""
 
     type: str
     title: str
@@ -50,6 +51,7 @@ class Problem(BaseModel):
     reasons: list[str] = []
     faults: list[dict[str, str]] = []
     approval: str = ""
+    hint: str = ""
 
 
 _ERRORS = {

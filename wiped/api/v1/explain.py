@@ -6,19 +6,44 @@ The sentences say what the decision returned and what it was made from; they con
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
+from aiohttp import web
 from pydantic import BaseModel
 
-from wiped.api.asks import ApprovalOut, DrainOut, HoldOut, RequestOut, approval_out, drain_out, hold_out, request_out
-from wiped.api.documents import Change, Instant, PhoneName, ReasonOut, SubscriptionOut, instant
-from wiped.api.shaping import change_out, flags_out, reasons_out, subscription_out
+from wiped.api.http.bodies import CALLER, as_json, may_read, uuid_of
+from wiped.api.v1.approvals import ApprovalOut, approval_out
+from wiped.api.v1.drains import DrainOut, drain_out
+from wiped.api.v1.fields import Change, Instant, PhoneName, ReasonOut, change_out, reasons_out
+from wiped.api.v1.holds import HoldOut, hold_out
+from wiped.api.v1.phones import flags_out
+from wiped.api.v1.requests import RequestOut, request_out
+from wiped.api.v1.subscriptions import SubscriptionOut, subscription_out
+from wiped.model.instants import rfc3339_text
 from wiped.model.records import WipeStep
 from wiped.model.status import Explanation
 from wiped.model.subscription import Action, Flag, Hold
+from wiped.ports.service import PhonesService
 
 #: So much is told of a refusal; `plan` tells all of it.
 _LONGEST = 600
+
+_MARKED = {
+    ("suspended", True): "Suspended",
+    ("suspended", False): "Resumed",
+    ("protected", True): "Protected",
+    ("protected", False): "Protection ended",
+}
+
+
+class MarkOut(BaseModel):
+    """What an operator last did to the phone by hand. `kind`: `suspended` or `protected`; `on`: whether that was set or ended. `reason` only for operators,
+    approvers, auditors."""
+
+    kind: str
+    on: bool
+    operator: str
+    at: Instant
+    reason: str
 
 
 class ExplainOut(BaseModel):
@@ -40,13 +65,10 @@ class ExplainOut(BaseModel):
     requests: list[RequestOut]
     approvals: list[ApprovalOut]
     drains: list[DrainOut]
+    marks: list[MarkOut]
     subscription: SubscriptionOut | None
     wipes: list[str]
     story: list[str]
-
-
-def _at(moment: datetime) -> str:
-    return instant(moment)
 
 
 def _sentence(text: str) -> str:
@@ -58,29 +80,32 @@ def story(told: Explanation) -> list[str]:
     """Sentences: where it stands, why, what stands against a wipe, who has to act, what comes next."""
     decision, said = told.decision, []
     term = told.subscription
-    said.append(f"The phone is {decision.state} since {_at(told.phone.since)}.")
+    said.append(f"The phone is {decision.state} since {rfc3339_text(told.phone.since)}.")
     if term is None:
         said.append("It has no subscription here, so nothing is concluded about it.")
     else:
-        said.append(f"Subscription {term.subscription_id} {'ends' if told.phone.since < term.expires_at else 'ended'} at {_at(term.expires_at)}"
+        said.append(f"Subscription {term.subscription_id} {'ends' if told.phone.since < term.expires_at else 'ended'} at {rfc3339_text(term.expires_at)}"
                     f" (policy {term.policy}{', a minor' if term.minor else ''}).")  # fmt: skip
     said += [_sentence(reason.detail or reason.code) for reason in decision.reasons]
     said += [
-        f"Legal hold {hold.id} ({hold.ground}) forbids erasing it {'until ' + _at(hold.until) if hold.until else 'until it is released by two people'}."
+        f"Legal hold {hold.id} ({hold.ground}) forbids erasing it until {rfc3339_text(hold.until) if hold.until else 'it is released by two people'}."
         for hold in told.holds
     ]
+    said += [f"{_MARKED[mark.kind, mark.on]} by {mark.operator or 'the daemon'} at {rfc3339_text(mark.at)}." for mark in told.marks]
     for item in told.requests:
         agreed = "billing's signature agreed to it" if item.signed else f"{item.approver or 'a second person'} agreed to it" if item.approved else ""
-        said.append(f"Request {item.id}: {item.kind} ({item.ground}), asked by {item.operator or 'the daemon'} at {_at(item.requested_at)}"
-                    + (f", not before {_at(item.effective_at)}" if item.effective_at else "") + (f"; {agreed}" if agreed else "") + ".")  # fmt: skip
+        said.append(f"Request {item.id}: {item.kind} ({item.ground}), asked by {item.operator or 'the daemon'} at {rfc3339_text(item.requested_at)}"
+                    + (f", not before {rfc3339_text(item.effective_at)}" if item.effective_at else "") + (f"; {agreed}" if agreed else "") + ".")  # fmt: skip
     for approval in told.approvals:
         missing = max(0, approval.needed - len(approval.approvals))
         people = "one other person" if missing == 1 else f"{missing} other people"
-        said.append(f"Approval {approval.id} ({approval.kind}) waits for {people} until {_at(approval.expires_at)}: wipectl approvals approve {approval.id}.")
+        said.append(
+            f"Approval {approval.id} ({approval.kind}) waits for {people} until {rfc3339_text(approval.expires_at)}: wipectl approvals approve {approval.id}."
+        )
     for drain in told.drains:
         whose = f"product {drain.product}" if drain.product else "this host"
         agreed = "running terms included" if drain.approved else "running terms only once a second person approves"
-        said.append(f"Drain {drain.id}: {whose} ends at {_at(drain.at)}, {agreed}.")
+        said.append(f"Drain {drain.id}: {whose} ends at {rfc3339_text(drain.at)}, {agreed}.")
     if told.phone.refusals:
         why = told.refused[:_LONGEST] or ", ".join(told.phone.refusals)
         said.append(f"A guard refused the wipe: {why.removesuffix('.')}. It is tried again; see wipectl plan.")
@@ -90,11 +115,11 @@ def story(told: Explanation) -> list[str]:
     elif decision.action is Action.FENCE:
         said.append("Now: it is stopped and fenced, its data is kept.")
     if decision.next_at is not None:
-        said.append(f"Next: {f'it becomes {decision.next_state}' if decision.next_state else 'it is looked at again'} at {_at(decision.next_at)}.")
+        said.append(f"Next: {f'it becomes {decision.next_state}' if decision.next_state else 'it is looked at again'} at {rfc3339_text(decision.next_at)}.")
     else:
         said.append("Next: nothing by time alone.")
     if decision.overdue_at is not None:
-        said.append(f"The promise: its data is gone by {_at(decision.overdue_at)}.")
+        said.append(f"The promise: its data is gone by {rfc3339_text(decision.overdue_at)}.")
     return said
 
 
@@ -133,7 +158,19 @@ def explain_out(told: Explanation, *, words: bool) -> ExplainOut:
         requests=[request_out(phone.uuid, item, told.words.get(item.id, {}) if words else {}) for item in told.requests],
         approvals=[approval_out(item, words=words) for item in told.approvals],
         drains=[drain_out(item) for item in told.drains],
+        marks=[MarkOut(kind=mark.kind, on=mark.on, operator=mark.operator, at=mark.at, reason=mark.reason if words else "") for mark in told.marks],
         subscription=None if told.subscription is None else subscription_out(told.subscription),
         wipes=[wipe.id for wipe in told.wipes],
         story=story(told),
     )
+
+
+class ExplainHandlers:
+    """The route that explains a phone."""
+
+    def __init__(self, phones: PhonesService) -> None:
+        self._phones = phones
+
+    async def get(self, request: web.Request) -> web.Response:
+        """A phone's state, next change and every reason."""
+        return as_json(explain_out(await self._phones.explain(uuid_of(request)), words=may_read(request[CALLER])))

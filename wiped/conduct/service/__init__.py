@@ -1,4 +1,7 @@
-"""What the faces may ask of the daemon, one file a noun.
+"""What the faces may ask of the daemon, one class a noun in a file of its own; `service` holds them all.
 
-May not: know HTTP or a terminal; skip a check because of who asks (`second_person` says who counts).
+Files: `status`, `phones`, `plans`, `subscriptions`, `wipes`, `quarantine`, `certificates`, `audit`, `answers`, `breaker`, `clock`, `images`, `requests`,
+`holds`, `approvals`, `drains`, `reports`, and `service` (an attribute a noun).
+
+May not: know HTTP or a terminal; skip a check because of who asks (`decide.approval` says who counts); know a kind of deed where the table knows it.
 """

@@ -1,4 +1,4 @@
-"""Reports (R13, R15): everything that this host holds on one account, and what happened in a period. A part of `Service`."""
+"""Reports (R13, R15): everything that this host holds on one account, and what happened in a period."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from wiped.model.approvals import Person
 from wiped.model.instants import instant_text
 from wiped.model.records import WipeRecord, WipeStep
 from wiped.model.subscription import AccountReference
-from wiped.ports.ledger import PromiseLedger
 
 
 def _at(instant: datetime | None) -> str:
@@ -40,41 +39,38 @@ def _wipe(wipe: WipeRecord) -> dict[str, Any]:
     }
 
 
-class Reporting:
-    """Mixed into `Service`, which owns the world."""
+class Reports:
+    """What the faces may ask to be reported."""
 
-    _world: World
+    def __init__(self, world: World) -> None:
+        self._world = world
 
-    @property
-    def _promises(self) -> PromiseLedger:
-        raise NotImplementedError
-
-    async def subject_report(self, account: AccountReference, person: Person) -> dict[str, Any]:
+    async def subject(self, account: AccountReference, person: Person) -> dict[str, Any]:
         """Everything that this host holds on `account`, living and ended generations alike. A hold that forbids disclosure is a number and no more (R9).
 
-        The report is itself told in the audit log (R14), without the reference."""
-        world, promises = self._world, self._promises
-        terms = await promises.terms_of(account)
+        That a report was made is itself in the audit log (R14), without the reference."""
+        world = self._world
+        terms = await world.ledger.terms_of(account)
         known = {(term.uuid, term.generation) for term, _ in terms}
         phones = {term.uuid: await world.ledger.phone(term.uuid) for term, _ in terms}
         requests, holds, hidden, notices = [], [], 0, []
         for uuid in sorted(phones):
-            for _, request in await promises.requests(uuid=uuid, unfinished=False):
-                if await promises.generation_of(request.id) in {generation for phone, generation in known if phone == uuid}:
-                    words = await promises.words(request.id)
+            for _, request in await world.ledger.requests(uuid=uuid, unfinished=False):
+                if await world.ledger.generation_of(request.id) in {generation for phone, generation in known if phone == uuid}:
+                    words = await world.ledger.words(request.id)
                     requests.append({"id": request.id, "phone": uuid, "kind": request.kind, "ground": request.ground, "at": _at(request.requested_at),
                                      "approved": request.approved, "reference": words.get("reference", ""), "reason": words.get("reason", "")})  # fmt: skip
-        for hold in await promises.holds_on(account, tuple(phones)):
+        for hold in await world.ledger.holds_on(account, tuple(phones)):
             if not hold.disclose:
                 hidden += 1
                 continue
-            words = await promises.words(hold.id)
+            words = await world.ledger.words(hold.id)
             holds.append({"id": hold.id, "phone": hold.uuid, "ground": hold.ground, "authority": words.get("authority", ""),
                           "reference": words.get("reference", ""), "since": _at(hold.added_at), "until": _at(hold.until)})  # fmt: skip
         wipes = [_wipe(wipe) for uuid in sorted(phones) for wipe in await world.ledger.wipes(uuid) if (uuid, wipe.generation) in known]
         for name in dict.fromkeys(term.account for term, _ in terms):
             notices += [{"at": _at(item.at), "kind": str(item.kind), "phone": item.subject, "state": str(item.state)} for item in
-                        await promises.notices(account=name)]  # fmt: skip
+                        await world.ledger.notices(account=name)]  # fmt: skip
         now = world.clock.now()
         await world.ledger.note("subject-report", {"operator": person.name, "phones": sorted(phones)}, now)
         return {
@@ -98,13 +94,13 @@ class Reporting:
             "wipes": wipes,
         }  # fmt: skip
 
-    async def period_report(self, since: datetime, until: datetime) -> dict[str, Any]:
+    async def period(self, since: datetime, until: datetime) -> dict[str, Any]:
         """What was asked, held, wiped and could not be proven from `since` until `until`; nothing of a customer is in it. Raises InputError."""
         if until <= since:
-            raise InputError("must lie after its beginning", where="to")
+            raise InputError("must be after from", where="to")
         world = self._world
         wipes = [wipe for wipe in await world.ledger.wipes() if since <= (wipe.finished_at or wipe.started_at) < until]
-        asked = [request for _, request in await self._promises.requests(unfinished=False) if since <= request.requested_at < until]
+        asked = [request for _, request in await world.ledger.requests(unfinished=False) if since <= request.requested_at < until]
         ended = [wipe for wipe in wipes if wipe.step not in {WipeStep.CANCELLED}]
         return {
             "made_at": _at(world.clock.now()),

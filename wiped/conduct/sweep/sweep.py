@@ -10,13 +10,12 @@ from datetime import datetime
 
 import structlog
 
-from wiped.conduct import decisions, massmistakes, second_person
+from wiped.conduct import decisions, survey
 from wiped.conduct.results import CalledOffError, Ending, GoneError
-from wiped.conduct.service import images
+from wiped.conduct.sweep import approvals, breaker, clock, orphans
 from wiped.conduct.sweep.queue import Kind, Work, WorkQueue
 from wiped.conduct.sweep.sightings import Remembering
 from wiped.conduct.wipe import fence, stop
-from wiped.conduct.wipe.prepare import look
 from wiped.conduct.wipe.run import Executor
 from wiped.conduct.world import World
 from wiped.decide.snapshot import instant
@@ -55,14 +54,13 @@ class Reconciler:
             try:
                 if self._world.ledger.fault:
                     await self._world.ledger.note("ledger-written-again", {}, self._world.clock.now())
-                await massmistakes.look_at_clock(self._world)
+                await clock.look(self._world)
                 complete = await self._look_at_host()
                 await self._look_at_feed()
-                if self._world.promises is not None:
-                    await second_person.look_after(self._world, self._world.promises)
+                await approvals.look_after(self._world)
                 now = self._world.clock.now()
                 waiting = await self._world.ledger.due_for_decision(now)
-                self._counted_due = await massmistakes.count(self._world, waiting)
+                self._counted_due = await breaker.count(self._world, waiting)
                 for uuid in waiting:
                     await self._guarded(uuid)
                 await self._queue_unfinished()
@@ -78,7 +76,7 @@ class Reconciler:
     async def decide_now(self, uuid: str) -> None:
         """Decide one phone out of turn (something about it was just recorded)."""
         async with self._sweeping:
-            await massmistakes.look_at_clock(self._world)
+            await clock.look(self._world)
             self._counted_due = frozenset()
             await self._guarded(uuid)
             await self._queue_unfinished()
@@ -86,7 +84,11 @@ class Reconciler:
     async def look_at_clock(self) -> None:
         """Look at the clock out of turn. Raises LedgerError."""
         async with self._sweeping:
-            await massmistakes.look_at_clock(self._world)
+            await clock.look(self._world)
+
+    def busy_with(self, uuid: str) -> bool:
+        """Whether work on this phone is in progress."""
+        return self.queue.busy_with(uuid)
 
     async def image_settled(self) -> None:
         """Somebody said what an image is: what waited for that is tried again."""
@@ -153,12 +155,12 @@ class Reconciler:
         found = await decisions.fresh(world, uuid)
         if found is None:
             return
-        if uuid not in self._counted_due and massmistakes.is_newly_due(world, found[0]):
+        if uuid not in self._counted_due and breaker.is_newly_due(world, found[0]):
             # Nothing begins that was not counted: the sweep has counted whom it met, this counts who came since, and all who came with it.
-            self._counted_due = await massmistakes.count(world, {uuid, *await world.ledger.due_for_decision(world.clock.now())})
+            self._counted_due = await breaker.count(world, {uuid, *await world.ledger.due_for_decision(world.clock.now())})
             found = await decisions.fresh(world, uuid) or found
         facts, decision = found
-        await massmistakes.tell_held_back(world, uuid, decision)
+        await breaker.tell_held_back(world, uuid, decision)
         await world.ledger.conclude(uuid, decision, world.clock.now())
         self._remembering.bound_anew(uuid, facts.generation)
         unfinished = next((wipe for wipe in await world.ledger.wipes(uuid, unfinished=True)), None)
@@ -256,12 +258,12 @@ class Reconciler:
                 _log.error("a fence is missing and is put up again", uuid=phone.uuid)
                 wipes = await self._world.ledger.wipes(phone.uuid, unfinished=not disposed)
                 await fence.put(self._world, phone.uuid, wipes[0].plan if wipes else None, self._domains.get(phone.uuid))
-        await images.heal(self._world)
+        await orphans.heal(self._world)
         now = self._world.clock.boottime()
-        if self._counted is None or now - self._counted >= images.COUNT_EVERY:
+        if self._counted is None or now - self._counted >= orphans.COUNT_EVERY:
             self._counted = now
             self._world.conditions.orphan_images = None
-            self._world.conditions.orphan_images = len((await images.orphans(self._world))[0])
+            self._world.conditions.orphan_images = len((await orphans.orphans(self._world))[0])
 
     # -- what the queue does
     async def _do(self, work: Work) -> Ending | None:
@@ -292,7 +294,7 @@ class Reconciler:
             found = await decisions.fresh(world, uuid)
             policy = decisions.policy_of(world, found[0]) if found else None
             await stop.stop(world, uuid, patience=policy.stop_timeout if policy else 60, recall=still_so)
-            await second_person.look_again(world, uuid)
+            await approvals.look_again(world, self, uuid)
         except (CalledOffError, GoneError):
             await world.ledger.touch(uuid)
         except RefusedError as error:
@@ -302,7 +304,7 @@ class Reconciler:
     async def _own_files(self, uuid: str) -> tuple[Plan | None, DomainFacts | None]:
         phone = await self._world.ledger.phone(uuid)
         try:
-            domain, _, plan = await look(self._world, uuid, phone.generation if phone else 0)
+            domain, _, plan = await survey.look(self._world, uuid, phone.generation if phone else 0)
         except GoneError:
             return None, None
         except (HypervisorError, HelperError, StorageError, RefusedError) as error:

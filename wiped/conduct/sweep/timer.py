@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
@@ -18,7 +18,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from wiped.conduct.sweep.sweep import Reconciler
 from wiped.errors import WipedError
 from wiped.ports.libvirt import Hypervisor
 from wiped.ports.machine import Clock
@@ -33,11 +32,24 @@ HOUSEKEEPING = 300.0
 _JOB: dict[str, Any] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None, "replace_existing": True}
 
 
+class Sweeps(Protocol):
+    """The sweep, as far as it is made to happen here (`sweep.Reconciler`)."""
+
+    async def sweep(self) -> None:
+        """One look at everything."""
+
+    async def heal(self) -> None:
+        """Housekeeping."""
+
+    async def next_instant(self) -> datetime | None:
+        """When the next sweep has something new to find."""
+
+
 class Clockwork:
     """Owns the scheduler. `interval`: seconds between sweeps; `housekeeping`: more chores of other rooms, done with ours."""
 
     def __init__(
-        self, reconciler: Reconciler, hypervisor: Hypervisor, clock: Clock, *, interval: float, housekeeping: tuple[Callable[[], Awaitable[None]], ...] = ()
+        self, reconciler: Sweeps, hypervisor: Hypervisor, clock: Clock, *, interval: float, housekeeping: tuple[Callable[[], Awaitable[None]], ...] = ()
     ) -> None:
         self._reconciler = reconciler
         self._hypervisor = hypervisor

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
-from wiped.conduct import decisions
-from wiped.conduct.results import CalledOffError
-from wiped.conduct.wipe import invariants, prepare, trim, vanished
+from wiped.conduct import decisions, survey
+from wiped.conduct.results import CalledOffError, Proof
+from wiped.conduct.wipe import invariants, trim
 from wiped.conduct.world import LOCK_PATIENCE, LOCK_PAUSE, World
 from wiped.decide.plan import drift
 from wiped.decide.verdict import artefact_proven, expected_reasons
 from wiped.errors import HypervisorError, InvariantError, RefusedError, StorageError
+from wiped.model.inventory import Inventory
 from wiped.model.outcome import EraseResult, Evidence, ReasonCode
 from wiped.model.plan import Plan, Refusal, RefusalCode, Step
 from wiped.model.records import ArtefactRecord, ArtefactState, WipeRecord, WipeStep
@@ -34,15 +35,6 @@ def fraction_millionths(verify: str) -> int:
     if verify.startswith("sample:"):
         return max(1, min(_WHOLE, round(float(verify.removeprefix("sample:")) * _WHOLE)))
     return _WHOLE
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What one attempt leaves for the judge. `plan`: the frozen one, filesystem facts refreshed for what was never overwritten."""
-
-    plan: Plan
-    vanished: frozenset[str]
-    spoken_at: datetime
 
 
 @dataclass(slots=True)
@@ -106,15 +98,15 @@ class Attempt:
                 if set(error.codes) != {RefusalCode.IN_USE} or self.world.clock.boottime() >= deadline:
                     raise
             if not self.resumed:
-                await prepare.still_due(self.world, self.wipe.uuid)
+                await decisions.still_due(self.world, self.wipe.uuid)
             await self.world.pause(LOCK_PAUSE)
 
     # -- step 4
     async def _reobserve(self) -> None:
         if self.plan.vanished:
-            found = [*await vanished.changes(self.world, self.wipe, self.plan)]
+            found = [*await survey.vanished_changes(self.world, self.wipe, self.plan)]
         else:
-            _, _, seen = await prepare.look(self.world, self.wipe.uuid, self.wipe.generation)
+            _, _, seen = await survey.look(self.world, self.wipe.uuid, self.wipe.generation)
             found = [*drift(self.plan, seen), *_less_provable(self.plan, seen)]
         if found:
             raise RefusedError(
@@ -151,7 +143,7 @@ class Attempt:
             inventory = await self.world.observer.survey(domain, (), with_extents=True)
         except (HypervisorError, StorageError, RefusedError):
             return
-        self.plan = prepare.refreshed(self.plan, inventory, untouched)
+        self.plan = refreshed(self.plan, inventory, untouched)
         for step in self.plan.steps:
             if step.artefact_id in untouched and self.locked.get(step.artefact_id) == "locked" and not expected_reasons(step):
                 await self._save_ranges(step)
@@ -296,3 +288,17 @@ def _less_provable(planned: Plan, seen: Plan) -> list[Refusal]:
         for step in seen.steps
         if step.artefact_id in before and before[step.artefact_id] != expected_reasons(step)
     ]
+
+
+def refreshed(plan: Plan, inventory: Inventory, untouched: frozenset[str]) -> Plan:
+    """The plan with today's filesystem facts for artefacts that no attempt has overwritten: a host that was changed (another mount option) may prove
+    today what it could not before. Device and inode must be the same; all else stays frozen."""
+    seen = {found.layer.identity: found.layer for found in inventory.artefacts if found.layer.identity is not None}
+    steps = []
+    for step in plan.steps:
+        layer = seen.get(step.identity)
+        if step.artefact_id in untouched and layer is not None and layer.filesystem is not None and layer.extents is not None:
+            steps.append(replace(step, filesystem=layer.filesystem, extents=layer.extents))
+        else:
+            steps.append(step)
+    return replace(plan, steps=tuple(steps))

@@ -13,10 +13,10 @@ import contextlib
 
 import structlog
 
-from wiped.conduct import second_person
-from wiped.conduct.results import CalledOffError, Ending, GoneError, RefusedPlanError
-from wiped.conduct.wipe import fence, prepare, refused, stop, vanished, verdict
-from wiped.conduct.wipe.attempt import Attempt, Proof
+from wiped.conduct import decisions
+from wiped.conduct.results import CalledOffError, Ending, GoneError, Proof, RefusedPlanError
+from wiped.conduct.wipe import agreement, fence, prepare, refused, stop, vanished, verdict
+from wiped.conduct.wipe.attempt import Attempt
 from wiped.conduct.world import World
 from wiped.errors import InvariantError, RefusedError
 from wiped.model.outcome import ReasonCode
@@ -61,7 +61,7 @@ class Executor:
     async def _from_the_start(self, wipe: WipeRecord) -> Ending:
         world = self._world
         try:
-            await prepare.still_due(world, wipe.uuid)
+            await decisions.still_due(world, wipe.uuid)
             try:
                 return await self._before_and_under_the_locks(wipe)
             except RefusedError as error:
@@ -85,7 +85,7 @@ class Executor:
             await self._reached(wipe.id, WipeStep.FENCED)
         else:
             domain, plan = await prepare.freeze(world, wipe)
-            await second_person.same_plan(world, wipe, plan)
+            await agreement.same_plan(world, wipe, plan)
             await self._tell(wipe.id, WipeStep.INTENT)
             await prepare.put_fence(world, wipe, domain, plan)
             await self._reached(wipe.id, WipeStep.FENCED)
@@ -136,7 +136,7 @@ class Executor:
             await stop.stop(self._world, uuid, patience=0, recall=no_way_back)
 
     async def _refused(self, wipe: WipeRecord, error: RefusedError) -> Ending:
-        """Refused before the last word: told, and where a plan was refused, fenced and stopped (`refusing`)."""
+        """Refused before the last word: reported, and where a plan was refused, fenced and stopped (`refused`)."""
         await refused.record(self._world, wipe, error)
         if isinstance(error, RefusedPlanError) and refused.fences(error.codes):
             await refused.fence_and_stop(self._world, wipe, error)

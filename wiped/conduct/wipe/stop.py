@@ -1,34 +1,19 @@
-"""Stopping a domain: gracefully within a time, then hard; ready to let go of it at any second."""
+"""Stopping a domain: gracefully within a time, then hard; and called off at any second."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from wiped.conduct.results import GoneError
+from wiped.conduct import survey
 from wiped.conduct.world import GONE_PATIENCE, STOP_PAUSE, World
 from wiped.errors import HypervisorError, RefusedError
-from wiped.model.inventory import DomainFacts, DomainState, JobKind
+from wiped.model.inventory import DomainState, JobKind
 from wiped.model.plan import RefusalCode
 
 #: States in which a guest cannot hear the power button.
 _DEAF = frozenset({DomainState.PAUSED, DomainState.CRASHED, DomainState.PMSUSPENDED})
-#: Why a transient domain is refused; `live-only` says that it must not be stopped for it.
-_TRANSIENT = (RefusalCode.UNSUPPORTED_ARTEFACT, RefusalCode.LIVE_ONLY)
 #: The power button is pressed again after this many seconds: a booting guest does not hear it.
 _ASK_AGAIN = 10.0
-
-
-async def present(world: World, uuid: str) -> DomainFacts:
-    """The domain, which must be there and must outlive its own stop. Raises GoneError, or RefusedError for a transient domain:
-
-    stopping one would take its definition away, and with it libvirt's own word on whose its disks are.
-    """
-    domain = await world.hypervisor.domain(uuid)
-    if domain is None:
-        raise GoneError(uuid)
-    if not domain.persistent:
-        raise RefusedError("a transient domain: define it first (virsh define), then it can be stopped and wiped", codes=_TRANSIENT)
-    return domain
 
 
 async def stop(world: World, uuid: str, *, patience: float, recall: Callable[[], Awaitable[None]]) -> None:
@@ -40,14 +25,15 @@ async def stop(world: World, uuid: str, *, patience: float, recall: Callable[[],
     began = world.clock.boottime()
     asked_at: float | None = None
     while True:
-        domain = await present(world, uuid)
+        domain = await survey.present(world, uuid)
         if domain.state is DomainState.SHUTOFF and domain.job is JobKind.NONE:
             return
         await recall()
         spent = world.clock.boottime() - began
         if domain.job is not JobKind.NONE:
             if spent >= patience:
-                raise RefusedError(f"libvirt runs a {domain.job} job on the domain", codes=(RefusalCode.DOMAIN_BUSY,))
+                raise RefusedError(f"libvirt runs a {domain.job} job on the domain", codes=(RefusalCode.DOMAIN_BUSY,),
+                                   hint="the wipe is tried again by itself when the job has ended")  # fmt: skip
         elif domain.state in _DEAF or spent >= patience:
             await world.hypervisor.destroy(uuid)
         elif asked_at is None or spent - asked_at >= _ASK_AGAIN:

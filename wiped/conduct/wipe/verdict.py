@@ -8,11 +8,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from wiped.attest.certificate import statement
-from wiped.attest.signing import seal
-from wiped.conduct.results import Ending, GoneError
-from wiped.conduct.wipe import fence, invariants, prepare
-from wiped.conduct.wipe.attempt import Proof
+from wiped.conduct import certificate, survey
+from wiped.conduct.results import Ending, GoneError, Proof
+from wiped.conduct.wipe import fence, invariants
 from wiped.conduct.world import World
 from wiped.decide.lastlook import appeared
 from wiped.decide.verdict import FIRST_RETRY, judge, retry_after
@@ -20,7 +18,7 @@ from wiped.errors import InvariantError, RefusedError
 from wiped.model.inventory import ArtefactKind
 from wiped.model.outcome import Outcome, ReasonCode, Verdict
 from wiped.model.plan import Plan
-from wiped.model.records import ArtefactState, CertificateRecord, WipeRecord, WipeStep
+from wiped.model.records import ArtefactState, WipeRecord, WipeStep
 
 _log = structlog.get_logger(__name__)
 
@@ -45,25 +43,6 @@ def _verdict(wipe: WipeRecord, proof: Proof, freed: frozenset[int], extra: tuple
     return Verdict(Outcome.NOT_SANITIZED, reasons, found.residuals, found.artefacts, found.scope)
 
 
-async def _record(world: World, wipe: WipeRecord, proof: Proof, verdict: Verdict, now: datetime) -> CertificateRecord:
-    kind = "incident" if verdict.outcome is Outcome.NOT_SANITIZED else "certificate"
-    identifier = world.randomness.identifier()
-    body = statement(
-        kind=kind,
-        wipe=wipe,
-        plan=proof.plan,
-        verdict=verdict,
-        results={item.artefact_id: item.result for item in wipe.artefacts if item.result is not None},
-        evidence={item.artefact_id: item.evidence for item in wipe.artefacts if item.evidence is not None},
-        issued_at=now,
-        certificate_id=identifier,
-        issuer={"host": world.issuer.host, "residency": world.issuer.residency, "version": world.issuer.version, "key_id": world.signer.key_id},
-        subscription=await world.ledger.subscription(wipe.uuid),
-        holds_checked_at=proof.spoken_at,
-    )
-    return CertificateRecord(identifier, wipe.id, wipe.uuid, kind, now, seal(body, world.signer))
-
-
 async def give_verdict(world: World, wipe_id: str, proof: Proof, *, extra: tuple[str, ...] = ()) -> Ending:
     """Step 9. `extra`: reasons that belong to the whole attempt (a hold, locks that could not be had).
 
@@ -81,7 +60,7 @@ async def give_verdict(world: World, wipe_id: str, proof: Proof, *, extra: tuple
     now = world.clock.now()
     sanitized = verdict.outcome is not Outcome.NOT_SANITIZED
     told_before = bool(wipe.certificate_id) and wipe.outcome == Outcome.NOT_SANITIZED and wipe.reasons == verdict.reasons
-    certificate = None if told_before and not sanitized else await _record(world, wipe, proof, verdict, now)
+    record = None if told_before and not sanitized else await certificate.issue(world, wipe, proof.plan, verdict, now=now, holds_checked_at=proof.spoken_at)
     delay = None if sanitized else _delay(verdict, wipe.attempt)
     await world.milestones.reached("verdict", wipe_id)
     await world.ledger.judge(
@@ -89,7 +68,7 @@ async def give_verdict(world: World, wipe_id: str, proof: Proof, *, extra: tuple
         outcome=verdict.outcome,
         reasons=verdict.reasons,
         residuals=verdict.residuals,
-        certificate=certificate,
+        certificate=record,
         now=now,
         retry_at=None if delay is None else now + timedelta(seconds=delay),
     )
@@ -133,7 +112,7 @@ async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> bool:
         return False  # whoever is defined under its UUID now is another: it is neither looked at nor undefined
     await world.milestones.reached("last-look", wipe.id)
     try:
-        _, _, seen = await prepare.look(world, wipe.uuid, wipe.generation)
+        _, _, seen = await survey.look(world, wipe.uuid, wipe.generation)
     except GoneError:
         return False
     except RefusedError as error:  # transient now: somebody made another domain of this UUID

@@ -1,0 +1,40 @@
+"""The state directory: made for the daemon alone, locked for one daemon at a time."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from wiped.errors import ConfigError
+from wiped.machine.state_dir import sole_instance
+
+
+def test_the_directory_is_made_for_its_owner_alone_and_locked(tmp_path: Path) -> None:
+    """0700; a second instance is refused while the first one lasts, and not after."""
+    path = tmp_path / "state"
+    with sole_instance(str(path)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        with pytest.raises(ConfigError, match="runs already"), sole_instance(str(path)):
+            pass
+    with sole_instance(str(path)):
+        pass
+
+
+def test_a_directory_that_cannot_be_made_is_a_fault_of_the_configuration(tmp_path: Path) -> None:
+    """A file is in its place: ConfigError names the setting."""
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(ConfigError) as caught, sole_instance(str(tmp_path / "state")):
+        pass
+    assert [key for key, _ in caught.value.faults] == ["host.state_dir"]
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    """A symbolic link in the lock's place is an error, and its target stays as it is."""
+    (tmp_path / "target").write_text("precious")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "lock").symlink_to(tmp_path / "target")
+    with pytest.raises(ConfigError, match="cannot be used"), sole_instance(str(tmp_path / "state")):
+        pass
+    assert (tmp_path / "target").read_text() == "precious"

@@ -1,0 +1,120 @@
+"""Subscriptions: looked at, set for one phone, imported for many."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from wiped.api.http.bodies import CALLER, MAX_BODY, MAX_IMPORT, as_items, as_json, bytes_of, check_key, parsed, person_of, uuid_of
+from wiped.api.v1.fields import Account, Instant, InstantIn, StrictIn, Text
+from wiped.errors import InputError
+from wiped.model.subscription import AccountReference, Subscription, SubscriptionRecord
+from wiped.ports.service import SubscriptionsService
+
+#: (bytes of an import file, its form or "") -> records; `feed.import_file.parse_subscriptions`, handed in.
+ParseImport = Callable[[bytes, str], tuple[SubscriptionRecord, ...]]
+
+_FORMS = {"application/x-ndjson": "jsonl", "application/jsonl": "jsonl", "text/csv": "csv", "application/octet-stream": "", "text/plain": ""}
+
+
+class SubscriptionIn(StrictIn):
+    """Body of `PUT /v1/phones/{uuid}/subscription`; the same words as in an import file."""
+
+    account: Account
+    subscription: Annotated[Text, Field(min_length=1)]
+    starts: InstantIn
+    expires: InstantIn
+    minor: Annotated[bool, Field(strict=True)] = False
+    policy: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "default"
+    product: Annotated[str, Field(pattern=r"^([a-zA-Z0-9][a-zA-Z0-9._-]{0,62})?$")] = ""
+
+    def record(self, uuid: str) -> SubscriptionRecord:
+        """The record for one phone. Raises InputError for an end that is not after the start."""
+        if self.expires <= self.starts:
+            raise InputError("must lie after starts", where="expires")
+        return SubscriptionRecord(
+            uuid=uuid,
+            subscription_id=self.subscription,
+            account=AccountReference(self.account.get_secret_value()),
+            starts_at=self.starts.astimezone(UTC),
+            expires_at=self.expires.astimezone(UTC),
+            policy=self.policy,
+            minor=self.minor,
+            product=self.product,
+        )
+
+
+class SubscriptionOut(BaseModel):
+    """One term; `account_pseudonym` stands for the account (R11)."""
+
+    phone: str
+    generation: int
+    subscription: str
+    account_pseudonym: str
+    starts: Instant
+    expires: Instant
+    first_recorded_at: Instant
+    minor: bool
+    policy: str
+    source: str
+    revision: int
+    product: str
+
+
+class ImportedOut(BaseModel):
+    """What an import recorded."""
+
+    imported: int
+    items: list[SubscriptionOut]
+
+
+def subscription_out(subscription: Subscription) -> SubscriptionOut:
+    """The document of one subscription."""
+    return SubscriptionOut(
+        phone=subscription.uuid,
+        generation=subscription.generation,
+        subscription=subscription.subscription_id,
+        account_pseudonym=subscription.account,
+        starts=subscription.starts_at,
+        expires=subscription.expires_at,
+        first_recorded_at=subscription.first_recorded_at,
+        minor=subscription.minor,
+        policy=subscription.policy,
+        source=subscription.source,
+        revision=subscription.revision,
+        product=subscription.product,
+    )
+
+
+class SubscriptionHandlers:
+    """The routes of subscriptions. Setting and importing are idempotent by nature, so nothing about the account is remembered for an Idempotency-Key."""
+
+    def __init__(self, subscriptions: SubscriptionsService, parse_import: ParseImport) -> None:
+        self._subscriptions = subscriptions
+        self._parse_import = parse_import
+
+    async def current(self, _request: web.Request) -> web.Response:
+        """All current subscriptions."""
+        return as_items([subscription_out(item) for item in await self._subscriptions.current()])
+
+    async def set(self, request: web.Request) -> web.Response:
+        """Bind one phone to a subscription, or renew it."""
+        check_key(request.headers.get("Idempotency-Key", "-"))
+        record = parsed(SubscriptionIn, await bytes_of(request, MAX_BODY)).record(uuid_of(request))
+        return as_json(subscription_out(await self._subscriptions.set(record, person_of(request[CALLER]))))
+
+    async def record_all(self, request: web.Request) -> web.Response:
+        """Record the subscriptions of an import file, all of them or none."""
+        check_key(request.headers.get("Idempotency-Key", "-"))
+        if request.content_type not in _FORMS:
+            raise web.HTTPUnsupportedMediaType(reason=f"one of {', '.join(_FORMS)}")
+        data = await bytes_of(request, MAX_IMPORT)
+        # A million lines take seconds: not on the event loop.
+        records = await asyncio.to_thread(self._parse_import, data, _FORMS[request.content_type])
+        recorded = await self._subscriptions.record_all(records, operator=request[CALLER].name)
+        return as_json(ImportedOut(imported=len(recorded), items=[subscription_out(item) for item in recorded]))

@@ -1,0 +1,28 @@
+"""That a drain may wipe phones whose terms still run at its date. Subject: the drain's id."""
+
+from __future__ import annotations
+
+from wiped.conduct.deeds.deed import Deed, Standing, Work
+from wiped.conduct.world import World
+from wiped.model.approvals import Approval
+from wiped.model.canonical import digest
+
+
+def fingerprint_of(drain_id: str) -> str:
+    """What two people agree to: this drain, whose id never comes again."""
+    return digest(["drain", drain_id])
+
+
+async def _standing(_world: World, _work: Work, approval: Approval) -> Standing:
+    return Standing(fingerprint_of(approval.subject))
+
+
+async def _carry_out(world: World, _work: Work, approval: Approval, approver: str, _seen: Standing) -> None:
+    await world.ledger.change_drain(approval.subject, world.clock.now(), approver=approver, cancelled=False, operator=approval.asked_by)
+
+
+def _shown(approval: Approval) -> str:
+    return f"let drain {approval.subject} wipe phones whose terms still run at its date"
+
+
+DEED = Deed("drain", "wiping phones whose terms still run at a drain's date", _standing, _carry_out, _shown)
