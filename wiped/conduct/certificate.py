@@ -16,7 +16,7 @@ from wiped.model.records import CertificateRecord, WipeRecord
 
 async def issue(world: World, wipe: WipeRecord, plan: Plan, verdict: Verdict, *, now: datetime, holds_checked_at: datetime,
                 disposal: Mapping[str, Any] | None = None) -> CertificateRecord:  # fmt: skip
-    """Build and sign the record of `verdict`. `disposal`: who accepted that nothing is proven, told in the record too. Raises InvariantError (I4)."""
+    """Build and sign the record of `verdict`. `disposal`: who accepted that nothing is proven, a part of the record. Raises InvariantError (I4)."""
     kind = "incident" if verdict.outcome is Outcome.NOT_SANITIZED else "certificate"
     identifier, issuer = world.randomness.identifier(), world.issuer
     body = statement(

@@ -1,4 +1,4 @@
-"""News of wipes for whoever watches: one hub that keeps the latest progress, feeds watchers through bounded queues, and passes everything on to sinks."""
+"""News of wipes for their watchers: one hub that keeps the latest progress, feeds watchers through bounded queues, and passes everything on to sinks."""
 
 from __future__ import annotations
 

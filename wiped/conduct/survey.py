@@ -29,7 +29,8 @@ async def present(world: World, uuid: str) -> DomainFacts:
     if domain is None:
         raise GoneError(uuid)
     if not domain.persistent:
-        raise RefusedError("a transient domain: define it first (virsh define), then it can be stopped and wiped", codes=_TRANSIENT)
+        raise RefusedError("the domain is transient: its definition would go with its stop", codes=_TRANSIENT,
+                           hint="define it first (virsh define), then it can be stopped and wiped")  # fmt: skip
     return domain
 
 
@@ -80,7 +81,7 @@ async def look_at_vanished(world: World, uuid: str, name: str, generation: int) 
     remembered = [memory for memory in await world.ledger.memories(uuid) if memory.generation <= generation]
     files = await world.ledger.remembered_files(uuid) if remembered else ()
     newest = {file.identity for file in files}
-    # Of an older look than the newest one: what a block copy left, say. The eraser's record does not have it, so that it is told and not touched.
+    # Of an older look than the newest one: what a block copy left, say. The eraser's record does not have it, so that it is reported and not touched.
     earlier = [file for file in await world.ledger.remembered_files(uuid, ever=True) if file.identity not in newest] if remembered else []
     owners = await world.ledger.remembered_owners()
     subject = classify.nobodys(dict.fromkeys(file.location for file in (*files, *earlier)), uuid=uuid, name=name)
@@ -92,7 +93,7 @@ async def look_at_vanished(world: World, uuid: str, name: str, generation: int) 
     world.conditions.helper_fault = ""
     unclear = [detail for code, _, detail in inventory.problems if code == RefusalCode.UNREADABLE]
     if unclear and files:
-        raise RefusedError(f"nothing is wiped by memory while {unclear[0]}", codes=(RefusalCode.UNREADABLE,))
+        raise RefusedError(f"nothing of a vanished phone is wiped while {unclear[0]}", codes=(RefusalCode.UNREADABLE,))
     return inventory, with_earlier(make_vanished_plan(inventory, files, owners, generation, world.rules), inventory, earlier)
 
 

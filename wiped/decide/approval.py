@@ -40,13 +40,13 @@ def objection(person: Person, approval: Approval, now: datetime) -> Refusal | No
     if approval.state is ApprovalState.EXPIRED or now >= approval.expires_at:
         return Refusal(RefusalCode.EXPIRED_APPROVAL, "", "nobody approved in time: ask again")
     if approval.state is not ApprovalState.PENDING:
-        return Refusal(RefusalCode.NEEDS_APPROVAL, "", f"it is {approval.state} already")
+        return Refusal(RefusalCode.NEEDS_APPROVAL, "", f"approval {approval.id} is already {approval.state}")
     if not person.somebody:
-        return Refusal(RefusalCode.NEEDS_APPROVAL, "", "root is nobody in particular and approves nothing: log in as yourself")
+        return Refusal(RefusalCode.NEEDS_APPROVAL, "", "root is a shared account and approves nothing: log in as yourself")
     if not person.may_approve:
-        return Refusal(RefusalCode.NEEDS_APPROVAL, "", "that takes the approver's role")
+        return Refusal(RefusalCode.NEEDS_APPROVAL, "", "approving takes the approver's role")
     if person.name == approval.asked_by or (person.uid >= 0 and person.uid == approval.asked_uid):
-        return Refusal(RefusalCode.NEEDS_APPROVAL, "", "whoever asked cannot approve it: a second, different person does")
+        return Refusal(RefusalCode.NEEDS_APPROVAL, "", "the requester cannot approve it: a second, different person does")
     return None
 
 

@@ -60,8 +60,8 @@ class HostStatus:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What an operator last did to a phone by hand. `kind`: `suspended` or `protected`; `on`: whether that was set or taken back; `reason`: what the operator
-    typed, "" where the account was anonymised since."""
+    """What an operator last did to a phone by hand, until its account is anonymised. `kind`: `suspended` or `protected`; `on`: whether that was set or taken
+    back; `reason`: what the operator typed."""
 
     kind: str
     on: bool

@@ -245,7 +245,7 @@ class SqlLedger(AskingLedger, FeedingLedger, FreedLedger, GuardingLedger, Notice
         def write(connection: Connection) -> None:
             changed = asks.mark(connection, uuid, values, now, sealed=sealed, cause=cause, operator=operator)
             for key in marked.keys() & changed:
-                asking.keep_words(connection, f"mark:{key}:{uuid}", words[key])
+                asking.keep_words(connection, f"mark:{key}:{uuid}:{row.generation}", words[key])
 
         await self._db.write(write)
 

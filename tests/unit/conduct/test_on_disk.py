@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.conduct.ends import BEFORE_THE_LAST_WORD, proven
 from tests.unit.conduct.rig import GRACE, PowerCut, Rig
-from tests.unit.conduct.test_execute import BEFORE_THE_LAST_WORD, proven
 from wiped.conduct.results import Ending
 from wiped.errors import RefusedError
 from wiped.model.inventory import DomainState

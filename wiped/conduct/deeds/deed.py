@@ -45,8 +45,8 @@ async def _nothing_to_undo(_world: World, _approval: Approval, _person: Person) 
     """Nothing was done by asking."""
 
 
-async def _nothing_to_ask(_world: World) -> None:
-    """Whoever asked asks again."""
+async def _nothing_to_ask(_world: World, _waiting: frozenset[str]) -> None:
+    """The requester asks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Deed:
     is_gone     whether there is nothing to agree to any more: the approval is withdrawn
     is_done     whether it was done, or replaced, since enough people agreed: said again after a crash, nothing happens twice
     on_reject   what is undone when somebody says no; RefusedError where this person may not say no
-    ask_anew    once a sweep: ask again for what must not be forgotten
+    ask_anew    once a sweep, given the subjects that wait already: ask again for what must not be forgotten
     looks_again whether a changed thing waits, under its new fingerprint, for another look; else the approval is withdrawn
     codes       the refusal codes that asking for it answers with
     """
@@ -74,7 +74,7 @@ class Deed:
     is_gone: Callable[[World, Approval], Awaitable[bool]] = _never
     is_done: Callable[[World, Approval], Awaitable[bool]] = _never
     on_reject: Callable[[World, Approval, Person], Awaitable[None]] = _nothing_to_undo
-    ask_anew: Callable[[World], Awaitable[None]] = _nothing_to_ask
+    ask_anew: Callable[[World, frozenset[str]], Awaitable[None]] = _nothing_to_ask
     looks_again: bool = False
     codes: tuple[RefusalCode, ...] = (RefusalCode.NEEDS_APPROVAL,)
 

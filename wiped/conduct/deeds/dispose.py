@@ -1,4 +1,4 @@
-"""The only way out of quarantine without proof: two different people accept it, with a reference (Quarantined; I3).
+"""The only way out of quarantine without proof: two different people accept it, with a reference (docs/design.md, "Quarantine"; I3).
 
 Nothing is erased, removed or undefined by it: what could not be proven stays in place, and fenced for good. The outcome stays `not-sanitized`; a signed
 incident record says who accepted what, and nobody is bound to this phone again. Subject: the wipe's id; `terms` holds the reference of the decision.
@@ -43,7 +43,7 @@ async def _kept(world: World, uuid: str, person: str) -> None:
     """Raises RefusedError(legal-hold): a held phone is kept."""
     facts = await world.ledger.facts(uuid, world.clock.now())
     if facts is not None and (facts.holds or facts.protected):
-        why = "the phone is held: it is kept, and nothing about it is settled"
+        why = "the phone is held: its data is kept, and the quarantine stays"
         raise await checks.refused(world, why, (RefusalCode.LEGAL_HOLD,), operator=person, uuid=uuid, what=_WHAT)
 
 
@@ -58,7 +58,7 @@ async def ask(world: World, uuid: str, *, reason: str, reference: str, confirm: 
     phone = await checks.known_phone(world, uuid)
     found = await _waiting(world, uuid)
     if found is None:
-        raise InputError("no wipe of this phone waits in quarantine", where="phone")
+        raise InputError("no wipe of this phone waits in quarantine", where="phone", hint="wipectl quarantine list shows those that wait")
     wrong = refusal.confirmation(phone.name, confirm)
     if wrong is not None:
         raise await checks.refused(world, wrong.detail, (wrong.code,), operator=person.name, uuid=uuid, what=_WHAT)

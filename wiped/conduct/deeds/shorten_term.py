@@ -1,4 +1,5 @@
-"""Bringing the end of a running term forward by hand: like any wipe of an active phone it takes a second person (R14).
+"""Bringing the end of a running term forward by hand: like any wipe of an active phone it takes a second person (docs/design.md, "The life of a
+phone"; R14).
 
 Subject: the phone's UUID; `terms` holds the term's generation, the end that it had (`was`) and its new end (`expires`).
 """

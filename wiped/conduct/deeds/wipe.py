@@ -80,10 +80,9 @@ async def _on_reject(world: World, approval: Approval, person: Person) -> None:
         await world.ledger.close_request(request.id, world.clock.now(), code="rejected", operator=person.name)
 
 
-async def _ask_anew(world: World) -> None:
+async def _ask_anew(world: World, waiting: frozenset[str]) -> None:
     """What is unapproved on a running term and waits for nobody any more is asked for anew."""
     now = world.clock.now()
-    waiting = {item.subject for item in await world.ledger.approvals() if item.kind == DEED.kind}
     lacking: dict[str, list[tuple[str, WipeRequest]]] = {}
     for uuid, request in await world.ledger.requests():
         base = _base_of(request.id)

@@ -17,7 +17,7 @@ class Certificates:
         """A certificate or incident record by its id, or the newest of a wipe by the wipe's. Raises NotFoundError."""
         found = await self._world.ledger.certificate(certificate_id)
         if found is None:
-            raise NotFoundError("no such certificate", where="certificate")
+            raise NotFoundError("no such certificate", where="certificate", hint="give its id, or its wipe's: wipectl wipes list")
         return found
 
     def public_key(self) -> bytes:

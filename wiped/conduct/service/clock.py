@@ -23,7 +23,7 @@ class Clock:
         await self._look()
         memory = self._world.conditions.clock
         if memory is None:
-            raise InputError("nothing is known of the clock yet", where="clock")
+            raise InputError("nothing is known of the clock yet", where="clock", hint="ask again after the first sweep")
         return memory
 
     async def trust(self, *, reason: str, operator: str) -> ClockMemory:

@@ -24,7 +24,7 @@ class Drains:
         """Announce the end of this host, or of a product on it: no new subscription from now on. At its date phones whose terms still run are wiped only if
         a second person approved; that is asked for at once (`approvals`)."""
         if at <= self._world.clock.now():
-            raise InputError("must lie ahead: a drain is announced in advance", where="at")
+            raise InputError("must be in the future: a drain is announced in advance", where="at")
         drain = Drain(self._world.randomness.identifier(), at, product, operator=person.name)
         drain = await self._world.ledger.announce_drain(drain, reason=checks.given_reason(reason))
         await drain_deed.DEED.ask(self._world, person, subject=drain.id, uuids=(), fingerprint=drain_deed.fingerprint_of(drain.id), reason=reason)

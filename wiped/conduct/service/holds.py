@@ -30,10 +30,10 @@ class Holds:
             if not value.strip():
                 raise InputError("required", where=name)
         if (account is None) == (not uuid):
-            raise InputError("name a phone or an account, one of them", where="phone")
+            raise InputError("a phone or an account is required, and only one of them", where="phone")
         now = self._world.clock.now()
         if until is not None and until <= now:
-            raise InputError("lies in the past", where="until")
+            raise InputError("is in the past", where="until", hint="give a later instant, or none for a hold without an end")
         told = ground not in UNDISCLOSED if disclose is None else disclose
         hold = Hold(self._world.randomness.identifier(), uuid, "", ground, until, authority, reference, told, now, person.name)
         if account is not None:

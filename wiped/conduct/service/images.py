@@ -19,9 +19,9 @@ def _check(path: str, meaning: str, reason: str) -> None:
     if meaning not in MEANINGS:
         raise InputError(f"must be {' or '.join(MEANINGS)}", where="as")
     if not path.startswith("/") or "\0" in path or posixpath.normpath(path) != path or path.startswith("//"):
-        raise InputError("must be an absolute path in its plain form", where="path")
+        raise InputError("must be an absolute path in its plain form", where="path", hint="without .., . or repeated slashes: realpath prints it")
     if meaning == PRIVATE and not path.isprintable():
-        raise InputError("has characters that another person could not read: rename the image first", where="path")
+        raise InputError("has characters that another person could not read", where="path", hint="rename the image first")
     checks.given_reason(reason)
 
 

@@ -47,10 +47,10 @@ class Phones:
         named = await self._world.ledger.find_phones(name)
         present = [item for item in named if item.present] or list(named)
         if not present:
-            raise NotFoundError("no such phone; give its UUID or its exact name", where="phone")
+            raise NotFoundError("no such phone", where="phone", hint="give its UUID or its exact name: wipectl phones list shows both")
         if len(present) > 1:
             candidates = ", ".join(f"{item.uuid} ({item.state})" for item in present)
-            raise NotFoundError(f"several phones have this name; give the UUID of one: {candidates}", where="phone")
+            raise NotFoundError(f"several phones have this name: {candidates}", where="phone", hint="give the UUID of one of them")
         return present[0]
 
     async def explain(self, uuid: str) -> Explanation:
@@ -75,14 +75,14 @@ class Phones:
             drains=tuple(drain for drain in await world.ledger.drains() if drain.product in ("", product)),
             words=words,
             refused=world.conditions.refused.get(uuid, "") if phone.refusals else "",
-            marks=await self._marks(uuid),
+            marks=await self._marks(phone),
         )
 
-    async def _marks(self, uuid: str) -> tuple[Mark, ...]:
-        """Who marked the phone last, in either way, and why; oldest first."""
+    async def _marks(self, phone: PhoneRecord) -> tuple[Mark, ...]:
+        """Who marked the phone last in its present generation, in either way, and why; oldest first."""
         found = []
         for kind in _MARKS:
-            words = await self._world.ledger.words(f"mark:{kind}:{uuid}")
+            words = await self._world.ledger.words(f"mark:{kind}:{phone.uuid}:{phone.generation}")
             if "at" in words:
                 at = parse_instant(words["at"])
                 found.append(Mark(kind, words.get("set") == "true", words.get("reason", ""), words.get("operator", ""), at))

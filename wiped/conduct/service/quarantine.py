@@ -25,7 +25,7 @@ class Quarantine:
         """Try a quarantined wipe again now. Raises InputError where none waits."""
         waiting = next((wipe for wipe in await self._world.ledger.wipes(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
         if waiting is None:
-            raise InputError("no wipe of this phone waits in quarantine", where="phone")
+            raise InputError("no wipe of this phone waits in quarantine", where="phone", hint="wipectl quarantine list shows those that wait")
         await self._world.ledger.retry_now(waiting.id, self._world.clock.now(), operator)
         await self._work.submit_again(waiting.id)
         return await self._world.ledger.wipe(waiting.id) or waiting

@@ -48,7 +48,7 @@ class Reports:
     async def subject(self, account: AccountReference, person: Person) -> dict[str, Any]:
         """Everything that this host holds on `account`, living and ended generations alike. A hold that forbids disclosure is a number and no more (R9).
 
-        The report is itself told in the audit log (R14), without the reference."""
+        That a report was made is itself in the audit log (R14), without the reference."""
         world = self._world
         terms = await world.ledger.terms_of(account)
         known = {(term.uuid, term.generation) for term, _ in terms}
@@ -97,7 +97,7 @@ class Reports:
     async def period(self, since: datetime, until: datetime) -> dict[str, Any]:
         """What was asked, held, wiped and could not be proven from `since` until `until`; nothing of a customer is in it. Raises InputError."""
         if until <= since:
-            raise InputError("must lie after its beginning", where="to")
+            raise InputError("must be after from", where="to")
         world = self._world
         wipes = [wipe for wipe in await world.ledger.wipes() if since <= (wipe.finished_at or wipe.started_at) < until]
         asked = [request for _, request in await world.ledger.requests(unfinished=False) if since <= request.requested_at < until]

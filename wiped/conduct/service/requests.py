@@ -38,7 +38,7 @@ class Requests:
         if not reference.strip():
             raise InputError("required", where="reference", hint="the requester's own case number")
         if (account is None) == (not uuid):
-            raise InputError("name a phone or an account, one of them", where="phone")
+            raise InputError("a phone or an account is required, and only one of them", where="phone")
         found = await self._meant(uuid, account, confirm, person)
         now, base = self._world.clock.now(), self._world.randomness.identifier()
         asked = tuple(
@@ -68,7 +68,7 @@ class Requests:
                 raise await self._turned_down(uuid, person, wrong.code, "the typed name is not the phone's; nothing was changed")
             term = await self._world.ledger.subscription(uuid)
             if term is None:
-                raise await self._turned_down(uuid, person, RefusalCode.UNBOUND, "nobody is bound to this phone: there is nothing to ask for")
+                raise await self._turned_down(uuid, person, RefusalCode.UNBOUND, "the phone has no subscription: there is nothing to ask for")
             return [(uuid, term.account)]
         if confirm != account.value:
             raise await self._turned_down("", person, RefusalCode.WRONG_CONFIRMATION, "the typed reference is not the account's; nothing was changed")

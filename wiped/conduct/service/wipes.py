@@ -92,7 +92,7 @@ class Wipes:
         """One wipe. Raises NotFoundError."""
         found = await self._world.ledger.wipe(wipe_id)
         if found is None:
-            raise NotFoundError("no such wipe", where="wipe")
+            raise NotFoundError("no such wipe", where="wipe", hint="wipectl wipes list shows every wipe")
         return found
 
     async def events(self, wipe_id: str) -> AsyncIterator[WipeNews]:

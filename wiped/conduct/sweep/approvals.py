@@ -16,15 +16,17 @@ _log = structlog.get_logger(__name__)
 async def look_after(world: World) -> None:
     """Once a sweep: approvals that nobody gave in time expire, those of which nothing is left are withdrawn, and what must not be forgotten is asked for
     anew. Raises LedgerError."""
-    now = world.clock.now()
+    now, waiting = world.clock.now(), set()
     for item in await world.ledger.approvals():
         deed = DEEDS.get(item.kind)
         if now >= item.expires_at:
             await world.ledger.settle_approval(item.id, ApprovalState.EXPIRED, now, operator="daemon")
         elif deed is not None and await deed.is_gone(world, item):
             await world.ledger.settle_approval(item.id, ApprovalState.WITHDRAWN, now, operator="daemon")
-    for deed in DEEDS.values():
-        await deed.ask_anew(world)
+        else:
+            waiting.add((item.kind, item.subject))
+    for kind, deed in DEEDS.items():
+        await deed.ask_anew(world, frozenset(subject for of, subject in waiting if of == kind))
 
 
 async def look_again(world: World, work: Work, uuid: str) -> None:

@@ -23,7 +23,7 @@ def read(world: World) -> ClockReading:
 async def look(world: World) -> None:
     """Look, remember, and say so when the clock becomes suspect or is trusted again. While it is suspect nothing is concluded from time.
 
-    What cannot be remembered (a full disk) is still so for this daemon, and is told to the ledger by the next look. Raises LedgerError.
+    What cannot be remembered (a full disk) is still so for this daemon, and is recorded by the next look. Raises LedgerError.
     """
     conditions = world.conditions
     first = conditions.clock is None
@@ -50,7 +50,7 @@ async def look(world: World) -> None:
 
 
 async def trust(world: World, *, reason: str, operator: str) -> ClockMemory:
-    """An operator says that the clock is right as it stands. Returns what was held against it."""
+    """Accept, by an operator's word, that a suspect clock is right. Returns the clock as it was before."""
     before = world.conditions.clock or await world.ledger.clock_memory()
     reading = read(world)
     after = clock.trusted(before, reading)

@@ -38,7 +38,7 @@ async def record(world: World, wipe: WipeRecord, error: RefusedError) -> None:
         raise InvariantError("I7", "a refusal after the last word") from error
     _log.warning("wipe refused", wipe_id=wipe.id, uuid=wipe.uuid, step=str(wipe.step), codes=list(error.codes), detail=str(error))
     world.announcer.refused(error.codes)
-    world.conditions.refused[wipe.uuid] = str(error)
+    world.conditions.refused[wipe.uuid] = f"{error}: {error.hint}" if error.hint else str(error)
     await world.ledger.mark(wipe.uuid, refusals=error.codes, reason="wipe")
     await world.milestones.reached("refused", wipe.id)
 
@@ -48,7 +48,7 @@ async def fence_and_stop(world: World, wipe: WipeRecord, error: RefusedPlanError
 
     What it was before is recorded first, so that a renewal gives it back as it was. Autostart is left alone: the hook vetoes it.
     Raises CalledOffError when the phone is not due any more, GoneError, HypervisorError, LedgerError, StorageError; a libvirt job that keeps it from
-    being stopped is only told.
+    being stopped is only reported.
     """
     domain = error.domain
     await world.ledger.note_standing(wipe.id, was_running=domain.state is not DomainState.SHUTOFF, was_autostart=False)

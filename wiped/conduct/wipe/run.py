@@ -136,7 +136,7 @@ class Executor:
             await stop.stop(self._world, uuid, patience=0, recall=no_way_back)
 
     async def _refused(self, wipe: WipeRecord, error: RefusedError) -> Ending:
-        """Refused before the last word: told, and where a plan was refused, fenced and stopped (`refusing`)."""
+        """Refused before the last word: reported, and where a plan was refused, fenced and stopped (`refused`)."""
         await refused.record(self._world, wipe, error)
         if isinstance(error, RefusedPlanError) and refused.fences(error.codes):
             await refused.fence_and_stop(self._world, wipe, error)

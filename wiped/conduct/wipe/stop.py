@@ -1,4 +1,4 @@
-"""Stopping a domain: gracefully within a time, then hard; ready to let go of it at any second."""
+"""Stopping a domain: gracefully within a time, then hard; and called off at any second."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ async def stop(world: World, uuid: str, *, patience: float, recall: Callable[[],
         spent = world.clock.boottime() - began
         if domain.job is not JobKind.NONE:
             if spent >= patience:
-                raise RefusedError(f"libvirt runs a {domain.job} job on the domain", codes=(RefusalCode.DOMAIN_BUSY,))
+                raise RefusedError(f"libvirt runs a {domain.job} job on the domain", codes=(RefusalCode.DOMAIN_BUSY,),
+                                   hint="the wipe is tried again by itself when the job has ended")  # fmt: skip
         elif domain.state in _DEAF or spent >= patience:
             await world.hypervisor.destroy(uuid)
         elif asked_at is None or spent - asked_at >= _ASK_AGAIN:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from tests.fakes.host import COW
 from tests.fakes.ports import PowerCut
+from tests.unit.conduct.ends import proven
 from tests.unit.conduct.rig import Rig
 from wiped.conduct.results import Ending
 from wiped.decide.lastlook import appeared
-from wiped.errors import HypervisorError
+from wiped.errors import HelperError, HypervisorError
 from wiped.model.inventory import ArtefactKind, DiskSource, FoundArtefact
 from wiped.model.records import WipeStep
 
@@ -154,3 +158,71 @@ async def test_secrets_are_undefined_once_their_values_are_erased() -> None:
     assert await rig.run(wipe.id) is Ending.RELEASED
     assert rig.host.remains("SECRET of phone-1") == 0
     assert [event for event in rig.host.events if event.startswith("undefine")] == [f"undefine secret {secret}"] * 2 + [f"undefine {uuid}"]
+
+
+async def test_a_read_back_mismatch_is_quarantined_with_nothing_removed() -> None:
+    """I3 and I4: not proven, not removed, fenced, an incident and no certificate; retried with back-off, then proven."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    wipe = await rig.begun(uuid)
+    rig.observer.mismatches = [3, 0]
+    assert await rig.run(wipe.id) is Ending.QUARANTINED
+    found = await rig.wipe_of(uuid)
+    assert (found.step, found.outcome, found.reasons) == (WipeStep.QUARANTINED, "not-sanitized", ("readback-mismatch",))
+    assert found.retry_at == rig.clock.now() + timedelta(seconds=300)
+    assert "/phones/phone-1.qcow2" in rig.host.names
+    assert "/libvirt/nvram/phone-1.fd" not in rig.host.names, "what was proven is removed"
+    assert uuid in rig.host.fences
+    assert [c.kind for c in rig.ledger.certificates] == ["incident"]  # type: ignore[attr-defined]
+    with pytest.raises(HypervisorError):
+        rig.host.start(uuid)
+    assert await rig.run(wipe.id) is Ending.QUARANTINED, "its time has not come"
+    assert rig.eraser.erased.total() == 2
+    rig.clock.move(301)
+    assert await rig.survive(wipe.id) is Ending.RELEASED
+    await proven(rig, uuid, "phone-1")
+    assert (await rig.wipe_of(uuid)).attempt == 2
+
+
+async def test_an_incident_is_written_again_only_when_its_reasons_change() -> None:
+    """Three failing attempts, two kinds of failure: two incident records."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    wipe = await rig.begun(uuid)
+    for reasons in ([3], [3], []):
+        rig.observer.mismatches = list(reasons)
+        if not reasons:
+            rig.eraser.reasons = ["io-error"]
+        await rig.run(wipe.id)
+        rig.clock.move(90_000)
+    assert [c.kind for c in rig.ledger.certificates] == ["incident", "incident"]  # type: ignore[attr-defined]
+    assert (await rig.wipe_of(uuid)).attempt == 3
+
+
+async def test_copy_on_write_is_left_in_place_and_says_so() -> None:
+    """A disk on a copy-on-write filesystem is not overwritten at all; the phone is quarantined and no retry is planned."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1, filesystem=COW)
+    wipe = await rig.begun(uuid)
+    assert await rig.run(wipe.id) is Ending.QUARANTINED
+    found = await rig.wipe_of(uuid)
+    assert found.reasons == ("cow-filesystem",)
+    assert found.retry_at is None
+    assert rig.host.remains("SECRET of phone-1 block") == 4
+    assert uuid in rig.host.fences
+
+
+async def test_an_image_that_vanishes_in_the_middle_is_never_called_clear() -> None:
+    """After the last word somebody deletes a half-wiped image by hand: vanished, quarantined, an incident; the rest is still wiped."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    wipe = await rig.begun(uuid)
+    rig.eraser.dies_after = 3
+    with pytest.raises(HelperError):
+        await rig.run(wipe.id)
+    del rig.host.names["/phones/phone-1.qcow2"]
+    assert await rig.survive(wipe.id) is Ending.QUARANTINED
+    found = await rig.wipe_of(uuid)
+    assert found.reasons == ("vanished",)
+    assert [c.kind for c in rig.ledger.certificates] == ["incident"]  # type: ignore[attr-defined]
+    assert rig.host.remains("SECRET of phone-1 nvram") == 0

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 
+from tests.unit.conduct.ends import state_of
 from tests.unit.conduct.rig import GRACE, Rig
 from wiped.conduct.results import Ending
 from wiped.errors import HypervisorError
 from wiped.model.inventory import DomainState
 from wiped.model.records import WipeStep
 from wiped.model.subscription import FeedStatus, Hold, State
-
-
-async def state_of(rig: Rig, uuid: str) -> State:
-    """As last concluded."""
-    phone = await rig.ledger.phone(uuid)
-    assert phone is not None
-    return phone.state
 
 
 async def test_a_phone_lives_through_its_states_by_time_alone() -> None:
@@ -90,49 +83,6 @@ async def test_what_is_known_to_be_due_is_wiped_without_the_feed() -> None:
     rig.clock.move(100_000)
     await rig.reboot()
     rig.world.conditions.feed = FeedStatus(rig.feed.status.complete_at, 3, "http")
-    await rig.reconciler.sweep()
-    assert await rig.drain() == [Ending.RELEASED]
-
-
-async def test_a_stepped_clock_concludes_nothing_until_somebody_says_that_it_is_right() -> None:
-    """Realtime jumps a month ahead of boottime: phones look due and are not wiped; the clock is set back, which nobody can tell from another mistake; an
-    operator looks at it: nothing happened."""
-    rig = Rig()
-    uuid = rig.host.add_phone(1, running=True)
-    await rig.reconciler.sweep()
-    await rig.subscribe(uuid, seconds=86_400)
-    await rig.reconciler.sweep()
-    rig.clock.step(30 * 86_400)
-    await rig.reconciler.sweep()
-    assert await rig.drain() == []
-    assert rig.world.conditions.clock_suspect
-    assert rig.host.running(uuid)
-    rig.clock.step(-30 * 86_400)
-    rig.clock.move(61)
-    await rig.reconciler.sweep()
-    assert "wipectl clock trust" in rig.world.conditions.clock_suspect
-    await rig.service.clock.trust(reason="set back by hand", operator="op")
-    await rig.reconciler.sweep()
-    assert not rig.world.conditions.clock_suspect
-    await rig.subscribe(uuid, seconds=86_400)
-    await rig.reconciler.sweep()
-    assert await state_of(rig, uuid) is State.ACTIVE
-
-
-async def test_a_clock_that_jumps_while_a_wipe_waits_makes_it_wait() -> None:
-    """Queued, then the clock becomes suspect: the run ends as waiting, with nothing fenced and nothing lost."""
-    rig = Rig()
-    uuid = rig.host.add_phone(1, running=True)
-    await rig.due(uuid)
-    rig.clock.step(86_400)
-    await rig.reconciler.sweep()
-    assert set(await rig.drain()) <= {Ending.WAITING}
-    assert rig.host.running(uuid)
-    rig.clock.step(-86_400)
-    rig.clock.move(3600)
-    await rig.reconciler.sweep()
-    assert set(await rig.drain()) <= {Ending.WAITING}
-    await rig.service.clock.trust(reason="set back by hand", operator="op")
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
 
@@ -295,20 +245,6 @@ async def test_one_phones_trouble_does_not_stop_the_others_turn() -> None:
     assert await state_of(rig, second) is State.RELEASED
 
 
-async def test_a_term_under_an_unknown_policy_is_never_concluded() -> None:
-    """A policy that was removed from the configuration: nothing is concluded, least of all by another policy's grace."""
-    rig = Rig()
-    uuid = rig.host.add_phone(1, running=True)
-    await rig.reconciler.sweep()
-    await rig.subscribe(uuid)
-    rig.world.policies.clear()  # type: ignore[attr-defined]
-    rig.clock.move(1_000_000)
-    await rig.reconciler.sweep()
-    assert await rig.drain() == []
-    assert rig.host.running(uuid)
-    assert (await rig.ledger.phone(uuid)).reasons[0].code == "unknown-policy"  # type: ignore[union-attr]
-
-
 async def test_the_next_instant_is_the_earliest_of_changes_and_retries() -> None:
     """What the date job is set to."""
     rig = Rig()
@@ -361,35 +297,7 @@ async def test_an_idle_sweep_asks_nothing_about_phones_whose_time_has_not_come()
 
     object.__setattr__(rig.world, "ledger", Counting())
     await rig.reconciler.sweep()
-    assert asked == ["fault", "due_for_decision", "wipes"]
-
-
-@pytest.mark.parametrize("behind", [120, 86_400])
-async def test_a_clock_before_the_audit_log_is_suspect(behind: int) -> None:
-    """The clock went back while the daemon was down: sweep after sweep nothing is concluded; a small step is over once time is past what was recorded, a
-    large one takes synchronisation."""
-    rig = Rig()
-    uuid = rig.host.add_phone(1)
-    await rig.due(uuid)
-    await rig.drain()
-    second = rig.host.add_phone(2)
-    await rig.due(second)
-    rig.boot()
-    rig.clock.boot = "boot-2"
-    rig.world.conditions.recorded_until = rig.clock.now() + timedelta(seconds=behind)
-    for _ in range(3):
-        rig.clock.move(10)
-        await rig.reconciler.sweep()
-        assert set(await rig.drain()) <= {Ending.WAITING}
-    rig.clock.move(behind)
-    await rig.reconciler.sweep()
-    if behind > 300:
-        assert set(await rig.drain()) <= {Ending.WAITING}
-        rig.clock.sync = True
-        await rig.reconciler.sweep()
-    rig.clock.move(61)
-    await rig.reconciler.sweep()
-    assert await rig.drain() == [Ending.RELEASED]
+    assert asked == ["fault", "approvals", "requests", "due_for_decision", "wipes"]
 
 
 async def test_a_quarantined_phone_that_was_started_is_stopped_hard() -> None:
