@@ -1,6 +1,6 @@
-"""The outbox (R8): notices, written in the very transaction of what they tell, delivered from here at least once and in order per subject.
+"""Notices to the provider's systems (R8): written in the very transaction of what they report, delivered from here at least once and in order per subject.
 
-Functions run within a transaction and take its connection. Whether anybody receives a kind of notice is a condition of the host (`receive`): one that
+Functions that take a connection run within its transaction. Whether anybody receives a kind of notice is a condition of the host (`receive`): one that
 nobody receives is `kept`, for reports. What `data` may hold is `decide.notices`' list: anything else is dropped here, before it is written.
 """
 
@@ -20,9 +20,10 @@ from wiped.model.approvals import Approval, Drain
 from wiped.model.instants import instant_text
 from wiped.model.notices import Backlog, Notice, NoticeKind, NoticeState
 from wiped.model.subscription import Decision, State
-from wiped.record import audit
+from wiped.record import audit, conditions
+from wiped.record.sql import schema as tables
+from wiped.record.sql.database import Database
 from wiped.record.sql.rows import AnyRow
-from wiped.record.sql.schema import holds, host_conditions, notices, phones, subscriptions
 
 _RECEIVED = "notices"
 _PENDING = text("state = 'pending'")
@@ -43,9 +44,9 @@ def put(  # noqa: PLR0917 - the order of a notice's own fields
     """One notice about `subject` (a phone's UUID, "" for the host), in the caller's transaction. `account`: the pseudonym, "" for nobody's.
 
     Never raises for what stands in `data`: what is not admitted is dropped (R19)."""
-    received = kind in (connection.execute(select(host_conditions.c.value).where(host_conditions.c.key == _RECEIVED)).scalar() or ())
+    received = kind in (conditions.value_of(connection, _RECEIVED) or ())
     connection.execute(
-        notices.insert().values(
+        tables.notices.insert().values(
             id=identifier(now),
             kind=str(kind),
             subject=subject,
@@ -69,18 +70,18 @@ def tell(connection: Connection, uuid: str, kind: NoticeKind, data: Mapping[str,
 
 def _who(connection: Connection, uuid: str) -> tuple[int, str]:
     """(generation, pseudonym) of a phone; (0, "") where it is not known."""
-    generation = connection.execute(select(phones.c.generation).where(phones.c.uuid == uuid)).scalar()
+    generation = connection.execute(select(tables.phones.c.generation).where(tables.phones.c.uuid == uuid)).scalar()
     if generation is None:
         return 0, ""
-    own = (subscriptions.c.uuid == uuid, subscriptions.c.generation == generation)
-    return generation, connection.execute(select(subscriptions.c.account).where(*own)).scalar() or ""
+    own = (tables.subscriptions.c.uuid == uuid, tables.subscriptions.c.generation == generation)
+    return generation, connection.execute(select(tables.subscriptions.c.account).where(*own)).scalar() or ""
 
 
 # -- what happens in the ledger
 def concluded(connection: Connection, phone: AnyRow, decision: Decision, now: datetime) -> None:
     """What a decision means for the outside; `phone` is its row as it was before."""
-    own = (subscriptions.c.uuid == phone.uuid, subscriptions.c.generation == phone.generation, subscriptions.c.ended_at.is_(None))
-    term = connection.execute(select(subscriptions.c.account, subscriptions.c.expires_at).where(*own)).first()
+    own = (tables.subscriptions.c.uuid == phone.uuid, tables.subscriptions.c.generation == phone.generation, tables.subscriptions.c.ended_at.is_(None))
+    term = connection.execute(select(tables.subscriptions.c.account, tables.subscriptions.c.expires_at).where(*own)).first()
     before = Before(
         state=State(phone.state),
         flags=tuple(phone.flags),
@@ -98,8 +99,13 @@ def concluded(connection: Connection, phone: AnyRow, decision: Decision, now: da
 
 def _last(connection: Connection, kind: NoticeKind, subject: str, generation: int, account: str) -> Last | None:
     """The newest notice of a kind about one phone's generation."""
-    same = (notices.c.account == account, notices.c.kind == str(kind), notices.c.subject == subject, notices.c.generation == generation)
-    row = connection.execute(select(notices.c.data, notices.c.at).where(*same).order_by(notices.c.seq.desc()).limit(1)).first()
+    same = (
+        tables.notices.c.account == account,
+        tables.notices.c.kind == str(kind),
+        tables.notices.c.subject == subject,
+        tables.notices.c.generation == generation,
+    )
+    row = connection.execute(select(tables.notices.c.data, tables.notices.c.at).where(*same).order_by(tables.notices.c.seq.desc()).limit(1)).first()
     return None if row is None else Last(row.data, row.at)
 
 
@@ -130,7 +136,7 @@ def renewed_too_late(connection: Connection, uuid: str, now: datetime) -> None:
     """A renewal came after the last word: told once per generation, however often a feed repeats it."""
     generation, account = _who(connection, uuid)
     if _last(connection, NoticeKind.RENEWED_TOO_LATE, uuid, generation, account) is None:
-        state = connection.execute(select(phones.c.state).where(phones.c.uuid == uuid)).scalar() or ""
+        state = connection.execute(select(tables.phones.c.state).where(tables.phones.c.uuid == uuid)).scalar() or ""
         put(connection, NoticeKind.RENEWED_TOO_LATE, uuid, generation, account, {"state": state}, now)
 
 
@@ -158,18 +164,22 @@ def drain_told(connection: Connection, drain: Drain, now: datetime) -> None:
 
 def holds_ending(connection: Connection, now: datetime, warning: timedelta) -> tuple[AnyRow, ...]:
     """Holds in force that lift within `warning` and were not told of for this end."""
-    soon = select(holds).where(text("released_at IS NULL"), holds.c.until > now, holds.c.until <= now + warning).order_by(holds.c.until, holds.c.id)
+    soon = (
+        select(tables.holds)
+        .where(text("released_at IS NULL"), tables.holds.c.until > now, tables.holds.c.until <= now + warning)
+        .order_by(tables.holds.c.until, tables.holds.c.id)
+    )
     rows = connection.execute(soon).all()
     if not rows:
         return ()
     since = min(row.until for row in rows) - warning  # it cannot have been told before
-    told = select(notices.c.data).where(notices.c.at >= since, notices.c.kind == str(NoticeKind.HOLD_ENDING))
+    told = select(tables.notices.c.data).where(tables.notices.c.at >= since, tables.notices.c.kind == str(NoticeKind.HOLD_ENDING))
     known = {(data.get("hold_id"), data.get("until")) for data in connection.execute(told).scalars()}
     return tuple(row for row in rows if (row.id, instant_text(row.until)) not in known)
 
 
 def ending_holds(connection: Connection, now: datetime, warning: timedelta) -> tuple[str, ...]:
-    """`Outbox.tell_ending_holds`."""
+    """`NoticeStore.tell_ending_holds`."""
     rows = holds_ending(connection, now, warning)
     for row in rows:
         data = {"hold_id": row.id, "until": row.until}
@@ -184,8 +194,8 @@ def ending_holds(connection: Connection, now: datetime, warning: timedelta) -> t
 def receive(connection: Connection, kinds: Sequence[str]) -> None:
     """From now on notices of these kinds are delivered (() for none). What waits and is not received any more is kept."""
     wanted = sorted({str(kind) for kind in kinds})
-    connection.execute(host_conditions.insert().prefix_with("OR REPLACE").values(key=_RECEIVED, value=wanted))
-    connection.execute(update(notices).where(_PENDING, notices.c.kind.not_in(wanted)).values(state=str(NoticeState.KEPT), next_at=None))
+    conditions.keep(connection, _RECEIVED, wanted)
+    connection.execute(update(tables.notices).where(_PENDING, tables.notices.c.kind.not_in(wanted)).values(state=str(NoticeState.KEPT), next_at=None))
 
 
 def notice_of(row: AnyRow) -> Notice:
@@ -208,26 +218,26 @@ def notice_of(row: AnyRow) -> Notice:
 
 
 def find(connection: Connection, *, subject: str, account: str, state: str, limit: int) -> tuple[Notice, ...]:
-    """`Outbox.notices`: the newest `limit` of them, oldest first."""
-    query = select(notices)
-    for column, wanted in ((notices.c.subject, subject), (notices.c.account, account), (notices.c.state, state)):
+    """`NoticeStore.find`: the newest `limit` of them, oldest first."""
+    query = select(tables.notices)
+    for column, wanted in ((tables.notices.c.subject, subject), (tables.notices.c.account, account), (tables.notices.c.state, state)):
         if wanted:
             query = query.where(column == wanted)
-    rows = connection.execute(query.order_by(notices.c.seq.desc()).limit(max(0, limit))).all()
+    rows = connection.execute(query.order_by(tables.notices.c.seq.desc()).limit(max(0, limit))).all()
     return tuple(notice_of(row) for row in reversed(rows))
 
 
 def due(connection: Connection, now: datetime, limit: int) -> tuple[Notice, ...]:
-    """`Outbox.due_notices`."""
-    first = select(func.min(notices.c.seq)).where(_PENDING).group_by(notices.c.subject)
-    come = or_(notices.c.next_at <= now, notices.c.next_at > now + _TOO_FAR)
-    query = select(notices).where(notices.c.seq.in_(first), come).order_by(notices.c.seq).limit(max(0, limit))
+    """`NoticeStore.due`."""
+    first = select(func.min(tables.notices.c.seq)).where(_PENDING).group_by(tables.notices.c.subject)
+    come = or_(tables.notices.c.next_at <= now, tables.notices.c.next_at > now + _TOO_FAR)
+    query = select(tables.notices).where(tables.notices.c.seq.in_(first), come).order_by(tables.notices.c.seq).limit(max(0, limit))
     return tuple(notice_of(row) for row in connection.execute(query))
 
 
 def note_delivery(connection: Connection, notice_id: str, now: datetime, *, delivered: bool, fault: str, retry_at: datetime | None) -> None:
-    """`Outbox.note_delivery`. One that is not pending any more stays as it is."""
-    row = connection.execute(select(notices).where(notices.c.id == notice_id, _PENDING)).first()
+    """`NoticeStore.note_delivery`. One that is not pending any more stays as it is."""
+    row = connection.execute(select(tables.notices).where(tables.notices.c.id == notice_id, _PENDING)).first()
     if row is None:
         return
     dead = not delivered and retry_at is None
@@ -235,7 +245,7 @@ def note_delivery(connection: Connection, notice_id: str, now: datetime, *, deli
     values = {"state": str(state), "attempts": row.attempts + 1, "next_at": retry_at if state is NoticeState.PENDING else None}
     if delivered:
         values["delivered_at"] = now
-    connection.execute(update(notices).where(notices.c.seq == row.seq).values(**values, last_fault=fault))
+    connection.execute(update(tables.notices).where(tables.notices.c.seq == row.seq).values(**values, last_fault=fault))
     if dead:
         body = {"id": notice_id, "notice": row.kind, "uuid": row.subject, "attempts": row.attempts + 1, "fault": fault}
         audit.append(connection, "notice-dead", body, now)
@@ -243,14 +253,52 @@ def note_delivery(connection: Connection, notice_id: str, now: datetime, *, deli
 
 def revive(connection: Connection, now: datetime, operator: str) -> int:
     """Dead letters are pending again, from their first attempt on; how many."""
-    found = connection.execute(update(notices).where(text("state = 'dead'")).values(state=str(NoticeState.PENDING), attempts=0, next_at=now)).rowcount
+    found = connection.execute(update(tables.notices).where(text("state = 'dead'")).values(state=str(NoticeState.PENDING), attempts=0, next_at=now)).rowcount
     if found:
         audit.append(connection, "notices-revived", {"count": found, "operator": operator}, now)
     return int(found)
 
 
 def backlog(connection: Connection) -> Backlog:
-    """`Outbox.backlog`."""
-    pending = connection.execute(select(func.count(), func.min(notices.c.at, type_=notices.c.at.type)).where(_PENDING)).one()
-    dead = connection.execute(select(func.count()).select_from(notices).where(text("state = 'dead'"))).scalar_one()
+    """`NoticeStore.backlog`."""
+    pending = connection.execute(select(func.count(), func.min(tables.notices.c.at, type_=tables.notices.c.at.type)).where(_PENDING)).one()
+    dead = connection.execute(select(func.count()).select_from(tables.notices).where(text("state = 'dead'"))).scalar_one()
     return Backlog(pending=int(pending[0]), oldest_at=pending[1], dead=int(dead))
+
+
+class SqlNotices:
+    """`ports.ledger.NoticeStore` over SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def receive(self, kinds: Sequence[str]) -> None:
+        """See the port."""
+        await self._db.write(lambda c: receive(c, kinds))
+
+    async def find(self, *, subject: str = "", account: str = "", state: str = "", limit: int = 1000) -> tuple[Notice, ...]:
+        """See the port."""
+        return await self._db.read(lambda c: find(c, subject=subject, account=account, state=state, limit=limit))
+
+    async def due(self, now: datetime, limit: int) -> tuple[Notice, ...]:
+        """See the port."""
+        return await self._db.read(lambda c: due(c, now, limit))
+
+    async def note_delivery(self, notice_id: str, now: datetime, *, delivered: bool, fault: str = "", retry_at: datetime | None = None) -> None:
+        """See the port."""
+        await self._db.write(lambda c: note_delivery(c, notice_id, now, delivered=delivered, fault=fault, retry_at=retry_at))
+
+    async def revive(self, now: datetime, operator: str) -> int:
+        """See the port."""
+        return await self._db.write(lambda c: revive(c, now, operator))
+
+    async def backlog(self) -> Backlog:
+        """See the port."""
+        return await self._db.read(backlog)
+
+    async def tell_ending_holds(self, now: datetime, warning: int) -> tuple[str, ...]:
+        """See the port. Costs no write where no hold ends soon."""
+        holds = await self._db.read(lambda c: holds_ending(c, now, timedelta(seconds=warning)))
+        if not holds:
+            return ()
+        return await self._db.write(lambda c: ending_holds(c, now, timedelta(seconds=warning)))
