@@ -20,7 +20,6 @@ from wiped.model.plan import RefusalCode
 from wiped.model.records import COMMITTED_STEPS, PhoneRecord
 from wiped.model.status import RequestsAsked
 from wiped.model.subscription import AccountReference, Hold, WipeRequest
-from wiped.ports.ledger import PromiseLedger
 
 
 class Asking:
@@ -30,12 +29,8 @@ class Asking:
     _reconciler: Reconciler
     _nudge: Callable[[], None]
 
-    @property
-    def _promises(self) -> PromiseLedger:
-        return second_person.promises_of(self._world)
-
     async def _known(self, uuid: str) -> PhoneRecord:
-        phone = await self._world.ledger.phone(uuid)
+        phone = await self._world.ledger.phones.get(uuid)
         if phone is None:
             raise NotFoundError("no such phone", where="phone")
         return phone
@@ -43,7 +38,7 @@ class Asking:
     # -- operators' own
     async def _mark(self, uuid: str, reason: str, person: Person, *, suspended: bool | None = None, protected: bool | None = None) -> PhoneRecord:
         await self._known(uuid)
-        await self._world.ledger.mark(uuid, suspended=suspended, protected=protected, reason=second_person.why(reason), operator=person.name)
+        await self._world.ledger.phones.mark(uuid, suspended=suspended, protected=protected, reason=second_person.why(reason), operator=person.name)
         await self._reconciler.decide_now(uuid)
         self._nudge()
         return await self._known(uuid)
@@ -54,9 +49,9 @@ class Asking:
 
     async def resume(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
         """Give a suspended phone back; what else fences it stays. Reported leaks of it are answered by that."""
-        for asked, request in await self._promises.requests(uuid=uuid):
+        for asked, request in await self._world.ledger.requests.find(uuid=uuid):
             if request.kind == RequestKind.LEAK and asked == uuid:
-                await self._world.ledger.close_request(request.id, self._world.clock.now(), code="resumed", operator=person.name)
+                await self._world.ledger.requests.close(request.id, self._world.clock.now(), code="resumed", operator=person.name)
         return await self._mark(uuid, reason, person, suspended=False)
 
     async def protect(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
@@ -88,18 +83,18 @@ class Asking:
             for number, (phone, name) in enumerate(found, start=1)
         )
         if account is not None:
-            await self._promises.add_account_request(account, asked, reference=reference, reason=reason, operator=person.name)
+            await self._world.ledger.requests.add_for_account(account, asked, reference=reference, reason=reason, operator=person.name)
         else:
-            await self._world.ledger.add_request(uuid, asked[0][1], reference=reference, reason=reason, operator=person.name)
+            await self._world.ledger.requests.add(uuid, asked[0][1], reference=reference, reason=reason, operator=person.name)
         for phone, _ in asked:
             await self._reconciler.decide_now(phone)
         self._nudge()
         waiting = await self._waits(asked, now) if kind != RequestKind.LEAK else ()
         approval = None
         if waiting:
-            approval = await second_person.ask_for(self._world, self._promises, person, kind=ApprovalKind.WIPE, subject=base, uuids=waiting, reason=reason)
+            approval = await second_person.ask_for(self._world, self._world.ledger, person, kind=ApprovalKind.WIPE, subject=base, uuids=waiting, reason=reason)
         recorded = {request.id for _, request in asked}
-        return RequestsAsked(tuple(item for item in await self._promises.requests() if item[1].id in recorded), approval)
+        return RequestsAsked(tuple(item for item in await self._world.ledger.requests.find() if item[1].id in recorded), approval)
 
     async def _meant(self, uuid: str, account: AccountReference | None, confirm: str, person: Person) -> list[tuple[str, str]]:
         """(uuid, pseudonym) of the phones that a request is about, once the typed confirmation was right."""
@@ -108,13 +103,13 @@ class Asking:
             wrong = refusal.confirmation(phone.name, confirm)
             if wrong is not None:
                 raise await self._turned_down(uuid, person, wrong.code, "the typed name is not the phone's; nothing was changed")
-            term = await self._world.ledger.subscription(uuid)
+            term = await self._world.ledger.subscriptions.get(uuid)
             if term is None:
                 raise await self._turned_down(uuid, person, RefusalCode.UNBOUND, "nobody is bound to this phone: there is nothing to ask for")
             return [(uuid, term.account)]
         if confirm != account.value:
             raise await self._turned_down("", person, RefusalCode.WRONG_CONFIRMATION, "the typed reference is not the account's; nothing was changed")
-        found = await self._promises.accounts_of(account)
+        found = await self._world.ledger.subscriptions.living(account)
         if not found:
             raise NotFoundError("this account has no phone on this host", where="account")
         return [(phone, name) for phone, _, name in found]
@@ -122,15 +117,15 @@ class Asking:
     async def _turned_down(self, uuid: str, person: Person, code: RefusalCode, why: str) -> RefusedError:
         self._world.announcer.refused((code,))
         body = {"uuid": uuid, "operator": person.name, "what": "requests add", "codes": [str(code)]}
-        await self._world.ledger.note("refused", body, self._world.clock.now())
+        await self._world.ledger.audit.note("refused", body, self._world.clock.now())
         return RefusedError(why, codes=(code,))
 
     async def _waits(self, asked: tuple[tuple[str, WipeRequest], ...], now: datetime) -> tuple[str, ...]:
         """Of the phones asked about, those whose term still runs and whose wipe has not begun."""
         found = []
         for uuid, _ in asked:
-            term = await self._world.ledger.subscription(uuid)
-            begun = any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes(uuid, unfinished=True))
+            term = await self._world.ledger.subscriptions.get(uuid)
+            begun = any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes.find(uuid, unfinished=True))
             if term is not None and now < term.expires_at and not begun:
                 found.append(uuid)
         return tuple(found)
@@ -138,19 +133,21 @@ class Asking:
     async def ask_active_wipe(self, uuid: str, *, reason: str, ticket: str, person: Person) -> RefusedError:
         """A manual wipe of a phone whose term runs: nothing is touched, a second person is asked. The error to raise."""
         now, base = self._world.clock.now(), self._world.randomness.identifier()
-        manual = {request.id for _, request in await self._promises.requests(uuid=uuid) if request.kind == RequestKind.MANUAL}
-        for waiting in await self._promises.approvals():
+        manual = {request.id for _, request in await self._world.ledger.requests.find(uuid=uuid) if request.kind == RequestKind.MANUAL}
+        for waiting in await self._world.ledger.approvals.find():
             if waiting.subject in manual:  # it was asked for already, and waits
                 raise second_person.needs_another(self._world, waiting, "wiping a phone whose term still runs")
         request = WipeRequest(base, RequestKind.MANUAL, GROUNDS[RequestKind.MANUAL][0], now, operator=person.name)
-        await self._world.ledger.add_request(uuid, request, reference=ticket, reason=reason, operator=person.name)
-        asked = await second_person.ask_for(self._world, self._promises, person, kind=ApprovalKind.WIPE, subject=base, uuids=(uuid,), reason=reason)
+        await self._world.ledger.requests.add(uuid, request, reference=ticket, reason=reason, operator=person.name)
+        asked = await second_person.ask_for(self._world, self._world.ledger, person, kind=ApprovalKind.WIPE, subject=base, uuids=(uuid,), reason=reason)
         await self._reconciler.decide_now(uuid)
         return second_person.needs_another(self._world, asked, "wiping a phone whose term still runs")
 
     async def requests(self, uuid: str = "") -> tuple[tuple[str, WipeRequest, dict[str, str]], ...]:
         """Open requests of one phone or of all, with what people wrote."""
-        return tuple([(phone, request, await self._promises.words(request.id)) for phone, request in await self._promises.requests(uuid=uuid)])
+        return tuple(
+            [(phone, request, await self._world.ledger.words.about(request.id)) for phone, request in await self._world.ledger.requests.find(uuid=uuid)]
+        )
 
     # -- legal holds
     async def add_hold(self, *, uuid: str = "", account: AccountReference | None = None, authority: str, reference: str, ground: str,
@@ -169,20 +166,20 @@ class Asking:
         told = ground not in UNDISCLOSED if disclose is None else disclose
         hold = Hold(self._world.randomness.identifier(), uuid, "", ground, until, authority, reference, told, now, person.name)
         if account is not None:
-            hold = await self._promises.add_account_hold(hold, account, now, person.name, reason=reason)
+            hold = await self._world.ledger.holds.add_for_account(hold, account, now, person.name, reason=reason)
         else:
             await self._known(uuid)
-            await self._world.ledger.add_hold(hold, now, person.name, reason=reason)
+            await self._world.ledger.holds.add(hold, now, person.name, reason=reason)
         self._nudge()
         return hold
 
     async def release_hold(self, hold_id: str, *, reason: str, person: Person) -> Hold:
         """Takes two people: records the first one's wish and raises RefusedError(needs-approval)."""
-        hold = next((item for item in await self._world.ledger.holds() if item.id == hold_id), None)
+        hold = next((item for item in await self._world.ledger.holds.in_force() if item.id == hold_id), None)
         if hold is None:
             raise NotFoundError("no such hold is in force", where="hold")
         phones = (hold.uuid,) if hold.uuid else ()
-        asked = await second_person.ask_for(self._world, self._promises, person, kind=ApprovalKind.HOLD_RELEASE, subject=hold_id, uuids=phones,
+        asked = await second_person.ask_for(self._world, self._world.ledger, person, kind=ApprovalKind.HOLD_RELEASE, subject=hold_id, uuids=phones,
                                         reason=second_person.why(reason), fingerprint=digest(["hold", hold_id]))  # fmt: skip
         raise second_person.needs_another(self._world, asked, "releasing a legal hold")
 
@@ -193,23 +190,23 @@ class Asking:
         if at <= self._world.clock.now():
             raise InputError("must lie ahead: a drain is announced in advance", where="at")
         drain = Drain(self._world.randomness.identifier(), at, product, operator=person.name)
-        drain = await self._promises.announce_drain(drain, reason=second_person.why(reason))
-        await second_person.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN, subject=drain.id, uuids=(), reason=reason,
+        drain = await self._world.ledger.drains.announce(drain, reason=second_person.why(reason))
+        await second_person.ask_for(self._world, self._world.ledger, person, kind=ApprovalKind.DRAIN, subject=drain.id, uuids=(), reason=reason,
                                 fingerprint=digest(["drain", drain.id]))  # fmt: skip
         self._nudge()
         return drain
 
     async def drains(self) -> tuple[Drain, ...]:
         """Those in force."""
-        return await self._promises.drains()
+        return await self._world.ledger.drains.in_force()
 
     async def cancel_drain(self, drain_id: str, *, reason: str, person: Person) -> Drain:
         """Takes two people, and can be done until its date: records the wish and raises RefusedError(needs-approval)."""
-        drain = next((item for item in await self._promises.drains() if item.id == drain_id), None)
+        drain = next((item for item in await self._world.ledger.drains.in_force() if item.id == drain_id), None)
         if drain is None:
             raise NotFoundError("no such drain is in force", where="drain")
         if self._world.clock.now() >= drain.at:
             raise InputError("it has begun: it can be cancelled until its date only", where="drain")
-        asked = await second_person.ask_for(self._world, self._promises, person, kind=ApprovalKind.DRAIN_CANCEL, subject=drain_id, uuids=(),
+        asked = await second_person.ask_for(self._world, self._world.ledger, person, kind=ApprovalKind.DRAIN_CANCEL, subject=drain_id, uuids=(),
                                         reason=second_person.why(reason), fingerprint=digest(["drain", drain_id]))  # fmt: skip
         raise second_person.needs_another(self._world, asked, "cancelling a drain")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import structlog
 
-from wiped.conduct import decisions, second_person
+from wiped.conduct import decisions
 from wiped.conduct.world import World
 from wiped.decide import breaker, clock
 from wiped.errors import LedgerError
@@ -53,7 +53,7 @@ async def count_known(world: World, found: list[tuple[str, int]]) -> None:
     """Count these (uuid, generation); the alarm, when that opens the breaker."""
     if not found:
         return
-    done = await world.ledger.count_due(found, world.clock.now(), world.safety)
+    done = await world.ledger.breaker.count_due(found, world.clock.now(), world.safety)
     if done.counted:
         await world.milestones.reached("counted", "")
     if done.opened:
@@ -64,14 +64,14 @@ async def count_known(world: World, found: list[tuple[str, int]]) -> None:
 
 async def stands(world: World, waiting: Approval) -> str:
     """The fingerprint of the phones that a release would let go now; "" where the breaker was released since, or opened anew."""
-    breaker = await world.ledger.breaker()
+    breaker = await world.ledger.breaker.get()
     return breaker.fingerprint if breaker.open and str(breaker.id) == waiting.subject else ""
 
 
 async def release(world: World, approval: Approval, *, approver: str) -> BreakerRecord:
     """Two people let exactly the phones go that waited when it was asked for. Raises RefusedError(drift) when others wait by now."""
-    words = await second_person.promises_of(world).words(approval.id)
-    before = await world.ledger.release_breaker(world.clock.now(), fingerprint=approval.fingerprint, reason=words.get("reason", "-"),
+    words = await world.ledger.words.about(approval.id)
+    before = await world.ledger.breaker.release(world.clock.now(), fingerprint=approval.fingerprint, reason=words.get("reason", "-"),
                                                 operator=approval.asked_by, approver=approver)  # fmt: skip
     phones = [phone.uuid for phone in before.waiting]
     _log.warning("the breaker was released", operator=approval.asked_by, approver=approver, phones=phones[:_NAMED], of=len(phones))
@@ -85,7 +85,7 @@ async def tell_held_back(world: World, uuid: str, decision: Decision) -> None:
         return
     codes = {reason.code for reason in decision.reasons} & {str(RefusalCode.BREAKER_OPEN), str(RefusalCode.CLOCK_SUSPECT)}
     if codes:
-        phone = await world.ledger.phone(uuid)
+        phone = await world.ledger.phones.get(uuid)
         news = codes - {reason.code for reason in phone.reasons} if phone is not None else codes
         if news:
             world.announcer.refused(sorted(news))
@@ -105,7 +105,7 @@ async def look_at_clock(world: World) -> None:
     """
     conditions = world.conditions
     first = conditions.clock is None
-    before = await world.ledger.clock_memory() if first else conditions.clock
+    before = await world.ledger.clock.memory() if first else conditions.clock
     reading = read(world)
     after = clock.look(before, reading, world.safety)
     was = before.suspect if before is not None else ""
@@ -120,7 +120,7 @@ async def look_at_clock(world: World) -> None:
         _log.warning("the clock was set", synchronised=reading.synchronised)
     due = conditions.clock_kept_at is None or reading.boottime - conditions.clock_kept_at >= KEEP_EVERY
     if changed or due or after.healed_by_sync != (before is not None and before.healed_by_sync):
-        await world.ledger.keep_clock(after, reading.now, {"suspect": after.suspect, "was": was} if changed else None)
+        await world.ledger.clock.keep(after, reading.now, {"suspect": after.suspect, "was": was} if changed else None)
         conditions.clock_kept_at = reading.boottime
         if changed:
             await world.milestones.reached("clock-suspect" if after.suspect else "clock-trusted", "")
@@ -129,10 +129,10 @@ async def look_at_clock(world: World) -> None:
 
 async def trust_clock(world: World, *, reason: str, operator: str) -> ClockMemory:
     """An operator says that the clock is right as it stands. Returns what was held against it."""
-    before = world.conditions.clock or await world.ledger.clock_memory()
+    before = world.conditions.clock or await world.ledger.clock.memory()
     reading = read(world)
     after = clock.trusted(before, reading)
-    await world.ledger.trust_clock(after, reading.now, reason=reason, operator=operator)
+    await world.ledger.clock.trust(after, reading.now, reason=reason, operator=operator)
     world.conditions.recorded_until = None
     world.conditions.clock = after
     world.conditions.clock_suspect = ""

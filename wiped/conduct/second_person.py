@@ -16,16 +16,9 @@ from wiped.model.instants import instant_text
 from wiped.model.plan import Plan, RefusalCode
 from wiped.model.records import WipeRecord, WipeStep
 from wiped.model.subscription import WipeRequest
-from wiped.ports.ledger import PromiseLedger
+from wiped.ports.ledger import Ledger
 
 _log = structlog.get_logger(__name__)
-
-
-def promises_of(world: World) -> PromiseLedger:
-    """Where requests, approvals and drains are kept. Raises InputError where the ledger keeps none."""
-    if world.promises is None:
-        raise InputError("this ledger keeps no requests, holds on accounts, approvals or drains")
-    return world.promises
 
 
 def why(reason: str) -> str:
@@ -46,13 +39,13 @@ async def same_plan(world: World, wipe: WipeRecord, plan: Plan) -> None:
     Raises RefusedError(drift), and takes the agreement back: it is asked for anew. A drain is approved before its plans can be known.
     """
     now = world.clock.now()
-    facts = await world.ledger.facts(wipe.uuid, now)
+    facts = await world.ledger.decisions.facts(wipe.uuid, now)
     if facts is None or facts.subscription is None or now >= facts.subscription.expires_at:
         return
     request = next((item for item in facts.requests if item.id == wipe.trigger.reference), None)
     if request is None or request.signed or request.kind == RequestKind.DRAIN or request.fingerprint == plan.fingerprint:
         return
-    await world.ledger.approve_request(request.id, now, approver="", until=now, fingerprint="")
+    await world.ledger.requests.approve(request.id, now, approver="", until=now, fingerprint="")
     _log.warning("the plan is not the one that was approved", uuid=wipe.uuid, wipe_id=wipe.id, request=request.id)
     raise RefusedError("the plan is not the one that was approved: it takes another look, and another approval", codes=(RefusalCode.DRIFT,))
 
@@ -61,20 +54,20 @@ async def fingerprint_of(world: World, uuids: tuple[str, ...]) -> tuple[str, dic
     """The combined fingerprint of fresh plans, and each phone's own. Raises RefusedError, HypervisorError, HelperError, StorageError."""
     each = {}
     for uuid in uuids:
-        phone = await world.ledger.phone(uuid)
+        phone = await world.ledger.phones.get(uuid)
         if phone is not None and phone.present:
             each[uuid] = (await prepare.look(world, uuid, phone.generation))[2].fingerprint
     return rules.combined(each) if each else "", each
 
 
-async def ask_for(world: World, ledger: PromiseLedger, person: Person, *, kind: ApprovalKind, subject: str, uuids: tuple[str, ...], reason: str = "",
+async def ask_for(world: World, ledger: Ledger, person: Person, *, kind: ApprovalKind, subject: str, uuids: tuple[str, ...], reason: str = "",
                   fingerprint: str | None = None, terms: Mapping[str, str] | None = None) -> Approval:  # fmt: skip
     """Record that something waits for another person. A plan that cannot be made now is told when somebody approves. What waits for the same subject stands,
     unless it names another thing than the `fingerprint` that is asked for now: then it is withdrawn."""
     now = world.clock.now()
-    for other in await ledger.approvals():
+    for other in await ledger.approvals.find():
         if (other.kind, other.subject) == (kind, subject) and fingerprint is not None and other.fingerprint != fingerprint:
-            await ledger.settle_approval(other.id, ApprovalState.WITHDRAWN, now, operator=person.name)
+            await ledger.approvals.settle(other.id, ApprovalState.WITHDRAWN, now, operator=person.name)
     if fingerprint is None:
         try:
             fingerprint = (await fingerprint_of(world, uuids))[0]
@@ -94,7 +87,7 @@ async def ask_for(world: World, ledger: PromiseLedger, person: Person, *, kind: 
         needed=rules.needed(person),
         terms=terms,
     )
-    return await ledger.ask_approval(asked, reason=reason)
+    return await ledger.approvals.ask(asked, reason=reason)
 
 
 def needs_another(world: World, asked: Approval, what: str) -> RefusedError:
@@ -110,41 +103,39 @@ async def look_again(world: World, uuid: str) -> None:
 
     What somebody agreed to already is left as it is: they look again. A plan that cannot be made is told when somebody approves.
     """
-    if world.promises is None:
-        return
-    for item in await world.promises.approvals():
+    for item in await world.ledger.approvals.find():
         if item.kind is ApprovalKind.WIPE and uuid in item.uuids and not item.approvals:
             try:
                 fresh, _ = await fingerprint_of(world, item.uuids)
             except (RefusedError, HypervisorError, HelperError, StorageError) as error:
                 _log.warning("no plan could be made of what is to be approved", uuids=list(item.uuids), code=error.code)
                 continue
-            await world.promises.settle_approval(item.id, ApprovalState.PENDING, world.clock.now(), operator="daemon", fingerprint=fresh)
+            await world.ledger.approvals.settle(item.id, ApprovalState.PENDING, world.clock.now(), operator="daemon", fingerprint=fresh)
 
 
-async def look_after(world: World, ledger: PromiseLedger) -> None:
+async def look_after(world: World, ledger: Ledger) -> None:
     """Once a sweep: approvals that nobody gave in time expire, those of closed requests are withdrawn, and what is unapproved on a running term is asked
     for anew. Raises LedgerError."""
     now = world.clock.now()
-    pending = await ledger.approvals()
+    pending = await ledger.approvals.find()
     for item in pending:
         if now >= item.expires_at:
-            await ledger.settle_approval(item.id, ApprovalState.EXPIRED, now, operator="daemon")
+            await ledger.approvals.settle(item.id, ApprovalState.EXPIRED, now, operator="daemon")
     waiting = {item.subject for item in pending if item.kind is ApprovalKind.WIPE and now < item.expires_at}
-    open_ones = await ledger.requests()
+    open_ones = await ledger.requests.find()
     for item in pending:
         if item.kind is ApprovalKind.WIPE and item.subject not in {base_of(request.id) for _, request in open_ones}:
-            await ledger.settle_approval(item.id, ApprovalState.WITHDRAWN, now, operator="daemon")
+            await ledger.approvals.settle(item.id, ApprovalState.WITHDRAWN, now, operator="daemon")
     for item in pending:
         if now < item.expires_at and await _is_gone(world, item):
-            await ledger.settle_approval(item.id, ApprovalState.WITHDRAWN, now, operator="daemon")
+            await ledger.approvals.settle(item.id, ApprovalState.WITHDRAWN, now, operator="daemon")
     lacking: dict[str, list[tuple[str, WipeRequest]]] = {}
     for uuid, request in open_ones:
         base = base_of(request.id)
         if base in waiting or request.kind not in _ASKED_ANEW or rules.stands(request, now):
             continue
-        term = await world.ledger.subscription(uuid)
-        phone = await world.ledger.phone(uuid)
+        term = await world.ledger.subscriptions.get(uuid)
+        phone = await world.ledger.phones.get(uuid)
         if term is not None and now < term.expires_at and phone is not None and phone.present:
             lacking.setdefault(base, []).append((uuid, request))
     for base, found in lacking.items():
@@ -155,13 +146,13 @@ async def look_after(world: World, ledger: PromiseLedger) -> None:
 async def _is_gone(world: World, item: Approval) -> bool:
     """Whether what was asked for is done otherwise, or another thing by now."""
     if item.kind is ApprovalKind.BREAKER:
-        breaker = await world.ledger.breaker()
+        breaker = await world.ledger.breaker.get()
         return not breaker.open or (str(breaker.id), breaker.fingerprint) != (item.subject, item.fingerprint)
     if item.kind is ApprovalKind.DISPOSE:
-        wipe = await world.ledger.wipe(item.subject)
+        wipe = await world.ledger.wipes.get(item.subject)
         return wipe is None or wipe.step is not WipeStep.QUARANTINED
     if item.kind is ApprovalKind.SHORTEN:
-        term = await world.ledger.subscription(item.subject)
+        term = await world.ledger.subscriptions.get(item.subject)
         return term is None or instant_text(term.expires_at) != (item.terms or {}).get("was") or world.clock.now() >= term.expires_at
     return False
 
@@ -170,10 +161,10 @@ async def _is_gone(world: World, item: Approval) -> bool:
 _ASKED_ANEW = frozenset({RequestKind.DELETION, RequestKind.CANCELLATION, RequestKind.CONSENT_WITHDRAWN, RequestKind.GUARDIAN})
 
 
-async def carry_out_wipe(world: World, ledger: PromiseLedger, approval: Approval, approver: str, each: dict[str, str]) -> None:
+async def carry_out_wipe(world: World, ledger: Ledger, approval: Approval, approver: str, each: dict[str, str]) -> None:
     """What an approval of a wipe sets off: its requests are agreed to, each with its own phone's plan."""
     now = world.clock.now()
     until = (approval.decided_at or now) + timedelta(seconds=world.safety.approval_ttl)
-    for uuid, request in await ledger.requests():
+    for uuid, request in await ledger.requests.find():
         if base_of(request.id) == approval.subject and uuid in approval.uuids:
-            await world.ledger.approve_request(request.id, now, approver=approver, until=until, fingerprint=each.get(uuid, ""))
+            await world.ledger.requests.approve(request.id, now, approver=approver, until=until, fingerprint=each.get(uuid, ""))

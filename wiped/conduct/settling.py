@@ -28,7 +28,7 @@ class Settling:
 
     async def classified_images(self) -> tuple[ClassifiedImage, ...]:
         """All of them, oldest first."""
-        return await self._world.ledger.classified_images()
+        return await self._world.ledger.images.classified()
 
     async def orphans(self) -> tuple[tuple[OrphanImage, ...], bool, tuple[tuple[str, str], ...]]:
         """(images that no domain reaches, largest first; whether there are more; (place, why) of what could not be looked at). Changes nothing."""

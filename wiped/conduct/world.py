@@ -11,7 +11,7 @@ from wiped.model.breaker_and_clock import ClockMemory
 from wiped.model.policy import Policy, Safety, StorageRules
 from wiped.model.subscription import FeedStatus
 from wiped.ports.helpers import Eraser, Observer, Sheets
-from wiped.ports.ledger import Ledger, PromiseLedger
+from wiped.ports.ledger import Ledger
 from wiped.ports.libvirt import Fences, Hypervisor
 from wiped.ports.machine import Announcer, Clock, Milestones, Randomness
 from wiped.ports.outside import Feed
@@ -82,6 +82,4 @@ class World:
     rules: StorageRules
     issuer: Issuer
     pause: Callable[[float], Awaitable[None]]
-    promises: PromiseLedger | None = None
-    """The same ledger, where it keeps requests on accounts, approvals and drains."""
     conditions: Conditions = field(default_factory=Conditions)

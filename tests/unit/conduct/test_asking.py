@@ -47,7 +47,7 @@ async def cancelled(rig: Rig, person: Person = ANNA) -> Approval:
 
 async def state(rig: Rig, uuid: str) -> State:
     """The phone's."""
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     return phone.state
 
@@ -83,7 +83,7 @@ async def test_a_cancelled_account(tmp_path: Path) -> None:
         await settle(rig, SAFETY.settle)
         assert [await state(rig, uuid) for uuid in phones] == [State.RELEASED, State.RELEASED, State.DUE]
         assert [rig.host.remains(f"SECRET of phone-{number}") for number in (1, 2, 3, 9)] == [0, 0, 5, 5]
-        trigger = (await rig.ledger.wipes(phones[0]))[0].trigger
+        trigger = (await rig.ledger.wipes.find(phones[0]))[0].trigger
         assert (trigger.kind, trigger.ground, trigger.operator, trigger.approver) == ("cancellation", "account-cancelled", "anna", "boris")
         with pytest.raises(RefusedError, match="releasing a legal hold") as caught:
             await rig.service.release_hold(hold.id, reason="the case ended", person=CLEO)
@@ -99,7 +99,7 @@ async def test_a_cancelled_account(tmp_path: Path) -> None:
         assert "DSR-77" in report_page.page("subject", report)
         period = await rig.service.period_report(rig.clock.now() - timedelta(days=1), rig.clock.now() + timedelta(days=1))
         assert (period["outcomes"], period["triggers"]) == ({"clear": 3}, {"cancellation": 3})
-        told = str([entry.body for entry in await rig.ledger.audit()])
+        told = str([entry.body for entry in await rig.ledger.audit.entries()])
         assert not [word for word in ("li.wei", "DSR-77", "she wrote", "District", "3 O 12") if word in told]
 
 
@@ -126,8 +126,8 @@ async def test_an_approval_is_of_one_plan(tmp_path: Path) -> None:
         approval = await cancelled(rig)
         assert await refused(rig, Approval(**{**_fields(approval), "fingerprint": "f" * 64}), BORIS) == "drift"
         await rig.service.approve(approval.id, fingerprint=approval.fingerprint, person=BORIS)
-        (request,) = [item for _, item in await rig.world.promises.requests()]  # type: ignore[union-attr]
-        await rig.ledger.approve_request(request.id, rig.clock.now(), approver="boris", until=rig.clock.now() + timedelta(days=3), fingerprint="0" * 64)
+        (request,) = [item for _, item in await rig.world.ledger.requests.find()]  # type: ignore[union-attr]
+        await rig.ledger.requests.approve(request.id, rig.clock.now(), approver="boris", until=rig.clock.now() + timedelta(days=3), fingerprint="0" * 64)
         await settle(rig, SAFETY.settle)
         assert rig.host.remains("SECRET") == 5
         assert await state(rig, phones[0]) is State.ACTIVE
@@ -147,9 +147,8 @@ async def test_a_crash_between_the_agreement_and_its_deed(tmp_path: Path) -> Non
     async with Rig.on_disk(str(tmp_path)) as rig:
         phones = await bound(rig, 1)
         approval = await cancelled(rig)
-        promises = rig.world.promises
-        assert promises is not None
-        await promises.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
+        ledger = rig.world.ledger
+        await ledger.approvals.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
         await settle(rig, SAFETY.settle)
         assert rig.host.remains("SECRET") == 5
         for _ in range(2):
@@ -163,12 +162,11 @@ async def test_an_agreement_said_again_renews_nothing(tmp_path: Path) -> None:
     async with Rig.on_disk(str(tmp_path)) as rig:
         await bound(rig, 1, seconds=10_000_000)
         approval = await cancelled(rig)
-        promises = rig.world.promises
-        assert promises is not None
-        agreed = await promises.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
+        ledger = rig.world.ledger
+        agreed = await ledger.approvals.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
         rig.clock.move(5)
         await rig.service.approve(approval.id, fingerprint="", person=BORIS)
-        ((_, request),) = await promises.requests()
+        ((_, request),) = await ledger.requests.find()
         assert agreed.decided_at is not None
         assert request.approved_until == agreed.decided_at + timedelta(seconds=SAFETY.approval_ttl)
         assert await refused(rig, approval, Person(BORIS.name, BORIS.uid)) == "needs-approval"
@@ -332,11 +330,11 @@ def _earlier(rig: Rig, uuid: str, seconds: float, **changes: object) -> Subscrip
 
 async def wish_to_shorten(rig: Rig, record: SubscriptionRecord, person: Person = ANNA) -> Approval:
     """An earlier end by hand: recorded as a wish, and nothing has changed."""
-    before = await rig.ledger.subscription(record.uuid)
+    before = await rig.ledger.subscriptions.get(record.uuid)
     with pytest.raises(RefusedError, match="bringing the end of a running term forward") as caught:
         await rig.service.set_subscription(record, person)
     assert caught.value.codes == ("needs-approval",)
-    assert await rig.ledger.subscription(record.uuid) == before
+    assert await rig.ledger.subscriptions.get(record.uuid) == before
     return await rig.service.approval(caught.value.approval)
 
 
@@ -357,7 +355,7 @@ async def test_two_people_bring_the_end_of_a_running_term_forward(tmp_path: Path
         assert rig.host.remains("SECRET") == 5
         await settle(rig, 11)
         assert await state(rig, uuid) is State.RELEASED
-        (told,) = [entry.body for entry in await rig.ledger.audit() if entry.kind == "term-shortened"]
+        (told,) = [entry.body for entry in await rig.ledger.audit.entries() if entry.kind == "term-shortened"]
         assert (told["operator"], told["approver"]) == ("anna", "boris")
 
 
@@ -371,7 +369,7 @@ async def test_a_renewal_between_the_two_people_ends_the_wish(tmp_path: Path) ->
         await rig.subscribe(uuid, seconds=200_000, account=ACCOUNT.value, number="s-0")
         assert await refused(rig, second, BORIS) == "drift"
         assert (await rig.service.approval(second.id)).state is ApprovalState.WITHDRAWN
-        term = await rig.ledger.subscription(uuid)
+        term = await rig.ledger.subscriptions.get(uuid)
         assert term is not None
         assert term.expires_at > rig.clock.now() + timedelta(seconds=199_000)
 
@@ -380,20 +378,20 @@ async def test_a_renewal_is_not_undone_by_saying_it_again(tmp_path: Path) -> Non
     """Cut short by two people, then renewed to the very end that it had: the second one alone does not cut it again. After a crash the same words do."""
     async with Rig.on_disk(str(tmp_path)) as rig:
         (uuid,) = await bound(rig, 1)
-        before = await rig.ledger.subscription(uuid)
+        before = await rig.ledger.subscriptions.get(uuid)
         assert before is not None
         approval = await wish_to_shorten(rig, _earlier(rig, uuid, 600))
         rig.clock.move(5)
-        await rig.world.promises.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)  # type: ignore[union-attr]
+        await rig.world.ledger.approvals.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)  # type: ignore[union-attr]
         rig.clock.move(5)
         await rig.service.approve(approval.id, fingerprint="", person=BORIS)
-        cut = await rig.ledger.subscription(uuid)
+        cut = await rig.ledger.subscriptions.get(uuid)
         assert cut is not None
         assert cut.expires_at < before.expires_at
         rig.clock.move(5)
         await rig.subscribe(uuid, seconds=(before.expires_at - rig.clock.now()).total_seconds(), account=ACCOUNT.value, number="s-0")
         await rig.service.approve(approval.id, fingerprint="", person=BORIS)
-        after = await rig.ledger.subscription(uuid)
+        after = await rig.ledger.subscriptions.get(uuid)
         assert after is not None
         assert after.expires_at == before.expires_at
 

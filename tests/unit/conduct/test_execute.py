@@ -28,12 +28,12 @@ async def proven(rig: Rig, uuid: str, name: str) -> None:
     assert not [path for path in rig.host.names if name in path or ".wiped-" in path]
     assert uuid not in rig.host.machines
     assert uuid not in rig.host.fences
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert (phone.state, phone.fenced) == (State.RELEASED, False)
     assert all(item.state is ArtefactState.REMOVED for item in wipe.artefacts)
     assert all(count == 1 for count in rig.eraser.removed.values())
-    certificate = await rig.ledger.certificate(wipe.id)
+    certificate = await rig.ledger.certificates.get(wipe.id)
     assert certificate is not None
     assert (certificate.kind, certificate.id) == ("certificate", wipe.certificate_id)
     assert open_envelope(certificate.envelope, rig.world.signer.public_pem)["predicate"]["overall"]["outcome"] == "clear"
@@ -114,7 +114,7 @@ async def test_every_interrupted_prefix_ends_in_the_same_proven_state_once() -> 
             await rig.run(wipe.id)
         assert await rig.survive(wipe.id) is Ending.RELEASED, cut_at
         await proven(rig, uuid, "phone-1")
-        assert len(rig.ledger.certificates) == 1, cut_at  # type: ignore[attr-defined]
+        assert len(rig.ledger.certificates.issued) == 1, cut_at  # type: ignore[attr-defined]
 
 
 async def test_two_power_cuts_in_one_wipe() -> None:
@@ -143,7 +143,7 @@ async def untouched(rig: Rig, uuid: str, name: str, blocks: int) -> None:
     assert not rig.eraser.removed
     wipe = await rig.wipe_of(uuid)
     assert wipe.step is WipeStep.CANCELLED
-    assert rig.ledger.certificates == ()  # type: ignore[attr-defined]
+    assert rig.ledger.certificates.issued == ()  # type: ignore[attr-defined]
 
 
 BEFORE_THE_LAST_WORD = ["intent", "fence-put", "autostart-off", "fenced", "stopping", "stopped", "locked", "ranges-saved", "reobserved"]
@@ -172,7 +172,7 @@ async def test_a_hold_before_the_last_word_keeps_the_phone_fenced(step: str) -> 
     wipe = await rig.begun(uuid)
     await rig.reboot()
     hold = Hold("h-1", uuid, "", "litigation")
-    rig.milestones.when[step] = lambda: rig.ledger.add_hold(hold, rig.clock.now(), "tester")
+    rig.milestones.when[step] = lambda: rig.ledger.holds.add(hold, rig.clock.now(), "tester")
     assert await rig.run(wipe.id) is Ending.CANCELLED
     await untouched(rig, uuid, "phone-1", 5)
     assert ("fence-put" in rig.milestones.seen) == (uuid in rig.host.fences)
@@ -203,7 +203,7 @@ async def test_power_cuts_while_calling_off_still_give_the_phone_back() -> None:
         try:
             await rig.run(wipe.id)
         except PowerCut:
-            if (await rig.ledger.facts(uuid, rig.clock.now())).subscription.subscription_id == "s-1":  # type: ignore[union-attr]
+            if (await rig.ledger.decisions.facts(uuid, rig.clock.now())).subscription.subscription_id == "s-1":  # type: ignore[union-attr]
                 await rig.subscribe(uuid, seconds=86_400, number="s-2")
             await rig.survive(wipe.id)
         await untouched(rig, uuid, "phone-1", 5)
@@ -221,14 +221,14 @@ async def test_a_hold_after_the_last_word_stops_the_next_attempt() -> None:
     with pytest.raises(PowerCut):
         await rig.run(wipe.id)
     assert (await rig.wipe_of(uuid)).step is WipeStep.ERASING
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     erased = dict(rig.eraser.erased)
     assert await rig.survive(wipe.id) is Ending.QUARANTINED
     assert (await rig.wipe_of(uuid)).reasons[0] in {"legal-hold", "readback-impossible"}
     assert "legal-hold" in (await rig.wipe_of(uuid)).reasons
     assert dict(rig.eraser.erased) == erased
     assert uuid in rig.host.fences
-    await rig.ledger.release_hold("h-1", rig.clock.now(), "tester")
+    await rig.ledger.holds.release("h-1", rig.clock.now(), "tester")
     rig.clock.move(301)
     assert await rig.survive(wipe.id) is Ending.RELEASED
     await proven(rig, uuid, "phone-1")
@@ -249,7 +249,7 @@ async def test_a_hold_that_ended_by_a_jump_of_the_clock_alone_still_stops_the_re
         with pytest.raises(PowerCut):
             await rig.run(wipe.id)
     until = rig.clock.now() + timedelta(days=30)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation", until=until), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation", until=until), rig.clock.now(), "tester")
     before, erased = await rig.wipe_of(uuid), dict(rig.eraser.erased)
     rig.clock.move(31 * 86_400)
     rig.world.conditions.clock_suspect = "it stepped"
@@ -270,7 +270,7 @@ async def test_a_refused_plan_changes_no_byte_and_is_made_again() -> None:
     rig.host.update(other, disks=rig.host.machines[uuid].facts.disks)
     wipe = await rig.begun(uuid)
     assert await rig.run(wipe.id) is Ending.REFUSED
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert phone.refusals == ("shared-by-domain",)
     assert (await rig.wipe_of(uuid)).step is WipeStep.QUEUED
@@ -304,7 +304,7 @@ async def test_a_job_that_begins_during_the_stop_is_waited_for_then_refused() ->
 
     rig.milestones.when["fenced"] = begin_save
     assert await rig.run(wipe.id) is Ending.REFUSED
-    assert (await rig.ledger.phone(uuid)).refusals == ("domain-busy",)  # type: ignore[union-attr]
+    assert (await rig.ledger.phones.get(uuid)).refusals == ("domain-busy",)  # type: ignore[union-attr]
     assert "destroy" not in " ".join(rig.host.events)
     assert uuid in rig.host.fences
     rig.host.busy(uuid, JobKind.NONE)
@@ -326,7 +326,7 @@ async def test_drift_between_plan_and_lock_is_refused_and_planned_again() -> Non
     rig.milestones.when["locked"] = add_disk
     assert await rig.run(wipe.id) is Ending.REFUSED
     assert not rig.eraser.erased
-    assert (await rig.ledger.phone(uuid)).refusals == ("drift",)  # type: ignore[union-attr]
+    assert (await rig.ledger.phones.get(uuid)).refusals == ("drift",)  # type: ignore[union-attr]
     assert await rig.run(wipe.id) is Ending.RELEASED
     await proven(rig, uuid, "phone-1")
 
@@ -356,7 +356,7 @@ async def test_an_image_in_use_is_waited_for_thirty_seconds_then_refused() -> No
     at = rig.clock.boottime()
     assert await rig.run(wipe.id) is Ending.REFUSED
     assert 30 <= rig.clock.boottime() - at <= 32
-    assert (await rig.ledger.phone(uuid)).refusals == ("in-use",)  # type: ignore[union-attr]
+    assert (await rig.ledger.phones.get(uuid)).refusals == ("in-use",)  # type: ignore[union-attr]
     assert not rig.eraser.erased
     until = rig.clock.boottime() + 10
 
@@ -383,7 +383,7 @@ async def test_a_read_back_mismatch_is_quarantined_with_nothing_removed() -> Non
     assert "/phones/phone-1.qcow2" in rig.host.names
     assert "/libvirt/nvram/phone-1.fd" not in rig.host.names, "what was proven is removed"
     assert uuid in rig.host.fences
-    assert [c.kind for c in rig.ledger.certificates] == ["incident"]  # type: ignore[attr-defined]
+    assert [c.kind for c in rig.ledger.certificates.issued] == ["incident"]  # type: ignore[attr-defined]
     with pytest.raises(HypervisorError):
         rig.host.start(uuid)
     assert await rig.run(wipe.id) is Ending.QUARANTINED, "its time has not come"
@@ -405,7 +405,7 @@ async def test_an_incident_is_written_again_only_when_its_reasons_change() -> No
             rig.eraser.reasons = ["io-error"]
         await rig.run(wipe.id)
         rig.clock.move(90_000)
-    assert [c.kind for c in rig.ledger.certificates] == ["incident", "incident"]  # type: ignore[attr-defined]
+    assert [c.kind for c in rig.ledger.certificates.issued] == ["incident", "incident"]  # type: ignore[attr-defined]
     assert (await rig.wipe_of(uuid)).attempt == 3
 
 
@@ -429,7 +429,7 @@ async def test_a_changed_host_lets_a_retry_prove_what_it_could_not() -> None:
     wipe = await rig.begun(uuid)
     await rig.run(wipe.id)
     rig.host.disk_of(uuid).filesystem = EXT4
-    await rig.ledger.retry_now(wipe.id, rig.clock.now(), "tester")
+    await rig.ledger.quarantine.retry_now(wipe.id, rig.clock.now(), "tester")
     assert await rig.survive(wipe.id) is Ending.RELEASED
     await proven(rig, uuid, "phone-1")
 
@@ -621,7 +621,7 @@ async def test_an_image_that_vanishes_in_the_middle_is_never_called_clear() -> N
     assert await rig.survive(wipe.id) is Ending.QUARANTINED
     found = await rig.wipe_of(uuid)
     assert found.reasons == ("vanished",)
-    assert [c.kind for c in rig.ledger.certificates] == ["incident"]  # type: ignore[attr-defined]
+    assert [c.kind for c in rig.ledger.certificates.issued] == ["incident"]  # type: ignore[attr-defined]
     assert rig.host.remains("SECRET of phone-1 nvram") == 0
 
 
@@ -660,7 +660,7 @@ async def test_what_the_stop_made_libvirt_forget_is_never_left_out() -> None:
         await rig.reboot()
         assert await rig.run(wipe.id) is Ending.REFUSED
     assert named in rig.host.names
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert "drift" in phone.refusals
     rig.host.update(uuid, nvram=named)

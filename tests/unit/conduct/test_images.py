@@ -36,7 +36,7 @@ async def wished(rig: Rig) -> Approval:
     with pytest.raises(RefusedError) as caught:
         await classify(rig, meaning="private", reason="its own")
     assert caught.value.codes == ("needs-approval",)
-    assert (rig.sheets.images, await rig.ledger.classified_images()) == ({}, ())
+    assert (rig.sheets.images, await rig.ledger.images.classified()) == ({}, ())
     return await rig.service.approval(caught.value.approval)
 
 
@@ -51,14 +51,14 @@ async def test_a_classified_base_is_in_ledger_and_record(rig: Rig) -> None:
     uuid = with_base(rig)
     wipe = await rig.begun(uuid)
     assert await rig.run(wipe.id) is Ending.REFUSED
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert phone.refusals == ("ambiguous-base",)
     told = await classify(rig)
     assert rig.sheets.images == {BASE: told}
     assert (told.identity, told.meaning, told.operator) == (rig.host.names[BASE].identity, "golden", "ann")
-    assert await rig.ledger.classified_images() == (told,)
-    assert uuid in await rig.ledger.due_for_decision(rig.clock.now())
+    assert await rig.ledger.images.classified() == (told,)
+    assert uuid in await rig.ledger.decisions.due(rig.clock.now())
     assert await classify(rig, reason="again") == told
 
 
@@ -84,9 +84,9 @@ async def test_a_base_that_others_reach_is_never_private(rig: Rig) -> None:
         await classify(rig, meaning="private", reason="mine")
     assert caught.value.codes == ("shared-by-domain",)
     assert rig.announcer.codes["shared-by-domain"] == 1
-    assert await rig.ledger.classified_images() == ()
+    assert await rig.ledger.images.classified() == ()
     assert rig.sheets.images == {}
-    last = (await rig.ledger.audit())[-1]
+    last = (await rig.ledger.audit.entries())[-1]
     assert (last.kind, last.body["operator"], BASE in repr(last)) == ("refused", "ann", False)
 
 
@@ -116,13 +116,13 @@ async def test_private_takes_two_people(rig: Rig) -> None:
         assert caught.value.codes == ("needs-approval",)
     assert rig.sheets.images == {}
     await rig.service.approve(approval.id, fingerprint=approval.fingerprint, person=BEN)
-    (image,) = await rig.ledger.classified_images()
+    (image,) = await rig.ledger.images.classified()
     assert (image.meaning, image.operator, image.identity) == ("private", "ann", rig.host.names[BASE].identity)
     assert rig.sheets.images == {BASE: image}
     assert await classify(rig, meaning="private") == image
-    told = next(entry for entry in await rig.ledger.audit() if entry.kind == "classified")
+    told = next(entry for entry in await rig.ledger.audit.entries() if entry.kind == "classified")
     assert (told.body["operator"], told.body["approver"]) == ("ann", "ben")
-    assert BASE not in repr([entry.body for entry in await rig.ledger.audit()])
+    assert BASE not in repr([entry.body for entry in await rig.ledger.audit.entries()])
 
 
 async def test_what_was_settled_otherwise_since_is_not_said_again(rig: Rig) -> None:
@@ -130,7 +130,7 @@ async def test_what_was_settled_otherwise_since_is_not_said_again(rig: Rig) -> N
     with_base(rig)
     await rig.reconciler.sweep()
     approval = await wished(rig)
-    await rig.world.promises.agree(approval.id, BEN.name, rig.clock.now(), fingerprint=approval.fingerprint)  # type: ignore[union-attr]
+    await rig.world.ledger.approvals.agree(approval.id, BEN.name, rig.clock.now(), fingerprint=approval.fingerprint)  # type: ignore[union-attr]
     rig.clock.move(5)
     await rig.service.approve(approval.id, fingerprint="", person=BEN)
     assert rig.sheets.images[BASE].meaning == "private"
@@ -138,7 +138,7 @@ async def test_what_was_settled_otherwise_since_is_not_said_again(rig: Rig) -> N
     await classify(rig)
     await rig.service.approve(approval.id, fingerprint="", person=BEN)
     assert rig.sheets.images[BASE].meaning == "golden"
-    assert [image.meaning for image in await rig.ledger.classified_images()] == ["golden"]
+    assert [image.meaning for image in await rig.ledger.images.classified()] == ["golden"]
 
 
 async def test_another_file_at_the_path_is_not_what_was_agreed_to(rig: Rig) -> None:
@@ -151,7 +151,7 @@ async def test_another_file_at_the_path_is_not_what_was_agreed_to(rig: Rig) -> N
     with pytest.raises(RefusedError) as caught:
         await rig.service.approve(approval.id, fingerprint="", person=BEN)
     assert caught.value.codes == ("drift",)
-    assert (rig.sheets.images, await rig.ledger.classified_images()) == ({}, ())
+    assert (rig.sheets.images, await rig.ledger.images.classified()) == ({}, ())
     assert (await rig.service.approval(approval.id)).state is ApprovalState.WITHDRAWN
 
 

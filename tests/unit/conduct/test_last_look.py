@@ -47,7 +47,7 @@ async def test_a_file_that_came_after_the_locks_is_not_certified() -> None:
     assert uuid in rig.host.fences
     assert LATE in rig.host.names
     detach(rig, uuid)
-    await rig.ledger.retry_now(wipe.id, rig.clock.now(), "tester")
+    await rig.ledger.quarantine.retry_now(wipe.id, rig.clock.now(), "tester")
     assert await rig.run(wipe.id) is Ending.RELEASED
     assert uuid not in rig.host.machines
 
@@ -69,7 +69,7 @@ async def test_a_file_that_came_after_the_signature_keeps_the_domain(step: str) 
         assert (await rig.wipe_of(uuid)).step is WipeStep.JUDGED
         assert uuid in rig.host.machines
         assert uuid in rig.host.fences
-        phone = await rig.ledger.phone(uuid)
+        phone = await rig.ledger.phones.get(uuid)
         assert phone is not None
         assert phone.refusals == ("drift",)
         with pytest.raises(HypervisorError):

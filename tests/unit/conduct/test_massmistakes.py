@@ -30,10 +30,10 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 async def released(rig: Rig, reason: str) -> BreakerRecord:
     """Two people let the waiting phones go; the breaker as it was."""
-    before = await rig.ledger.breaker()
+    before = await rig.ledger.breaker.get()
     with pytest.raises(RefusedError) as caught:
         await rig.service.release_breaker(fingerprint=before.fingerprint, reason=reason, person=OP)
-    assert (caught.value.codes, (await rig.ledger.breaker()).open) == (("needs-approval",), True)
+    assert (caught.value.codes, (await rig.ledger.breaker.get()).open) == (("needs-approval",), True)
     await rig.service.approve(caught.value.approval, fingerprint=before.fingerprint, person=OTHER)
     return before
 
@@ -45,12 +45,12 @@ def phones(rig: Rig, count: int, first: int = 1) -> list[str]:
 
 async def untouched(rig: Rig, uuids: list[str]) -> bool:
     """Nothing was fenced, stopped, begun or overwritten."""
-    return all(rig.host.running(uuid) and uuid not in rig.host.fences for uuid in uuids) and not await rig.ledger.wipes()
+    return all(rig.host.running(uuid) and uuid not in rig.host.fences for uuid in uuids) and not await rig.ledger.wipes.find()
 
 
 async def opened(rig: Rig) -> BreakerRecord:
     """The breaker, which must be open."""
-    found = await rig.ledger.breaker()
+    found = await rig.ledger.breaker.get()
     assert found.open
     return found
 
@@ -96,9 +96,9 @@ async def test_a_release_lets_exactly_those_fifty_go(rig: Rig) -> None:
     assert sorted(phone.uuid for phone in (await opened(rig)).waiting) == sorted(later)
     endings = await rig.drain(rounds=200)
     assert endings.count(Ending.RELEASED) == MANY
-    assert all([(await rig.ledger.phone(uuid)).state is State.RELEASED for uuid in uuids])  # type: ignore[union-attr]
+    assert all([(await rig.ledger.phones.get(uuid)).state is State.RELEASED for uuid in uuids])  # type: ignore[union-attr]
     assert all(rig.host.running(uuid) for uuid in later)
-    told = [entry for entry in await rig.ledger.audit() if entry.kind == "breaker-released"]
+    told = [entry for entry in await rig.ledger.audit.entries() if entry.kind == "breaker-released"]
     assert [(entry.body["operator"], len(entry.body["phones"])) for entry in told] == [("op", MANY)]
     assert told[0].body["approver"] == "other"
     assert "contract" not in repr(told)
@@ -115,7 +115,7 @@ async def test_as_many_as_allowed_are_wiped() -> None:
     await rig.subscribe(sixth, seconds=-GRACE + 120)
     rig.clock.move(200)
     await rig.reconciler.sweep()
-    assert not (await rig.ledger.breaker()).open  # its end was recorded now: grace runs from here
+    assert not (await rig.ledger.breaker.get()).open  # its end was recorded now: grace runs from here
     rig.clock.move(GRACE)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
@@ -133,7 +133,7 @@ async def test_the_sixth_within_the_window_stops_those_before_their_last_word(ri
     for _ in uuids:
         rig.clock.move(1)
         await rig.reconciler.sweep()
-    assert len(await rig.ledger.wipes(unfinished=True)) == 5
+    assert len(await rig.ledger.wipes.find(unfinished=True)) == 5
     assert set(await rig.drain()) == {Ending.WAITING}
     assert all(rig.host.running(uuid) for uuid in uuids)
     assert len((await opened(rig)).waiting) == 6
@@ -150,7 +150,7 @@ async def test_a_breaker_that_opens_under_the_locks_stops_the_last_word() -> Non
     assert await rig.run((await rig.wipe_of(second)).id) is Ending.RELEASED
 
     async def open_it() -> None:
-        await rig.ledger.count_due([(uuid, 1) for uuid in others], rig.clock.now(), SAFETY)
+        await rig.ledger.breaker.count_due([(uuid, 1) for uuid in others], rig.clock.now(), SAFETY)
 
     rig.milestones.when[WipeStep.REOBSERVED] = open_it
     assert await rig.run((await rig.wipe_of(first)).id) is Ending.WAITING
@@ -165,11 +165,11 @@ async def test_what_is_past_its_last_word_ends() -> None:
     await rig.due(uuid)
 
     async def open_it() -> None:
-        await rig.ledger.count_due([(other, 1) for other in others], rig.clock.now(), SAFETY)
+        await rig.ledger.breaker.count_due([(other, 1) for other in others], rig.clock.now(), SAFETY)
 
     rig.milestones.when[WipeStep.ERASING] = open_it
     assert await rig.run((await rig.wipe_of(uuid)).id) is Ending.RELEASED
-    assert (await rig.ledger.breaker()).open
+    assert (await rig.ledger.breaker.get()).open
 
 
 async def test_a_single_manual_wipe_does_not_count_but_waits_like_all() -> None:
@@ -185,7 +185,7 @@ async def test_a_single_manual_wipe_does_not_count_but_waits_like_all() -> None:
     rig.clock.move(SAFETY.settle + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED] * 7
-    assert not (await rig.ledger.breaker()).open
+    assert not (await rig.ledger.breaker.get()).open
     others = phones(rig, 8, first=60)
     await rig.due(*others[:7])
     await rig.subscribe(others[7], seconds=1)
@@ -241,7 +241,7 @@ async def test_a_wish_for_one_set_is_not_agreed_to_for_another(rig: Rig) -> None
         assert caught.value.codes == ("needs-approval",)
     await rig.subscribe(uuids[6], seconds=1)
     rig.clock.move(GRACE + 2)
-    await rig.ledger.count_due([(uuids[6], 1)], rig.clock.now(), SAFETY)
+    await rig.ledger.breaker.count_due([(uuids[6], 1)], rig.clock.now(), SAFETY)
     with pytest.raises(RefusedError) as caught:
         await rig.service.approve(approval, fingerprint="", person=OTHER)
     assert caught.value.codes == ("drift",)
@@ -254,7 +254,7 @@ async def test_a_closed_breaker_has_nothing_to_release(rig: Rig) -> None:
     """Said so, and nothing is audited."""
     with pytest.raises(InputError):
         await rig.service.release_breaker(fingerprint="", reason="no reason", person=OP)
-    assert not [entry for entry in await rig.ledger.audit() if entry.kind.startswith("breaker")]
+    assert not [entry for entry in await rig.ledger.audit.entries() if entry.kind.startswith("breaker")]
 
 
 async def test_a_power_cut_at_any_milestone_starts_none_of_fifty(rig: Rig) -> None:
@@ -357,7 +357,7 @@ async def test_a_suspicion_outlives_the_daemon_and_the_host() -> None:
     rig.clock.sync = True
     await rig.reconciler.sweep()
     assert (await rig.service.clock()).suspect == ""
-    assert [entry.body["suspect"] for entry in await rig.ledger.audit() if entry.kind == "clock"] == ["stepped", ""]
+    assert [entry.body["suspect"] for entry in await rig.ledger.audit.entries() if entry.kind == "clock"] == ["stepped", ""]
 
 
 async def test_an_ordinary_reboot_stops_nothing() -> None:
@@ -389,7 +389,7 @@ async def test_a_clock_trusted_by_an_operator_is_audited_and_believed() -> None:
     await rig.reconciler.sweep()
     assert await rig.drain() == []
     assert len((await opened(rig)).waiting) == 8
-    entry = [entry for entry in await rig.ledger.audit() if entry.kind == "clock"][-1]
+    entry = [entry for entry in await rig.ledger.audit.entries() if entry.kind == "clock"][-1]
     assert (entry.body["suspect"], entry.body["operator"]) == ("", "op")
 
 

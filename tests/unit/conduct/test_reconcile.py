@@ -17,7 +17,7 @@ from wiped.model.subscription import FeedStatus, Hold, State
 
 async def state_of(rig: Rig, uuid: str) -> State:
     """As last concluded."""
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     return phone.state
 
@@ -71,10 +71,10 @@ async def test_a_silent_feed_concludes_nothing_new() -> None:
         rig.clock.move(100_000)
         await rig.reconciler.sweep()
         assert await rig.drain() == []
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert "feed-stale" in {reason.code for reason in phone.reasons}
-    assert await rig.ledger.wipes(uuid) == ()
+    assert await rig.ledger.wipes.find(uuid) == ()
     rig.feed.silent = False
     rig.clock.move(61)
     await rig.reconciler.sweep()
@@ -143,7 +143,7 @@ async def test_a_held_phone_whose_time_has_come_is_stopped_fenced_and_kept() -> 
     uuid = rig.host.add_phone(1, running=True)
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == [None]
@@ -153,7 +153,7 @@ async def test_a_held_phone_whose_time_has_come_is_stopped_fenced_and_kept() -> 
     assert not rig.eraser.erased
     await rig.reconciler.sweep()
     assert await rig.drain() == [], "what is done is not done again"
-    await rig.ledger.release_hold("h-1", rig.clock.now(), "tester")
+    await rig.ledger.holds.release("h-1", rig.clock.now(), "tester")
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
 
@@ -164,7 +164,7 @@ async def test_a_held_phone_that_is_renewed_is_given_back() -> None:
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     await rig.drain()
@@ -251,7 +251,7 @@ async def test_a_fenced_phone_that_was_started_is_stopped_again() -> None:
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     await rig.drain()
@@ -281,7 +281,7 @@ async def test_one_phones_trouble_does_not_stop_the_others_turn() -> None:
     await rig.reconciler.sweep()
     await rig.subscribe(first)
     await rig.subscribe(second)
-    whole = rig.ledger.conclude
+    whole = rig.ledger.decisions.conclude
 
     async def failing(uuid: str, *more: object) -> None:
         if uuid == first:
@@ -306,7 +306,7 @@ async def test_a_term_under_an_unknown_policy_is_never_concluded() -> None:
     await rig.reconciler.sweep()
     assert await rig.drain() == []
     assert rig.host.running(uuid)
-    assert (await rig.ledger.phone(uuid)).reasons[0].code == "unknown-policy"  # type: ignore[union-attr]
+    assert (await rig.ledger.phones.get(uuid)).reasons[0].code == "unknown-policy"  # type: ignore[union-attr]
 
 
 async def test_the_next_instant_is_the_earliest_of_changes_and_retries() -> None:
@@ -317,7 +317,7 @@ async def test_the_next_instant_is_the_earliest_of_changes_and_retries() -> None
     await rig.reconciler.sweep()
     await rig.subscribe(uuid, seconds=3600)
     await rig.reconciler.sweep()
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert await rig.reconciler.next_instant() == phone.next_at
     rig.host.update(uuid, state=DomainState.SHUTOFF)
@@ -413,7 +413,7 @@ async def test_a_phone_is_fenced_by_its_uuid_while_libvirt_is_down() -> None:
     uuid = rig.host.add_phone(1, running=True)
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     rig.clock.move(600 + GRACE + 1)
     rig.host.libvirt_down = True
     await rig.reconciler.sweep()
@@ -436,7 +436,7 @@ async def test_two_phones_are_wiped_side_by_side_by_the_queue_itself() -> None:
     queue = asyncio.create_task(rig.reconciler.queue.run(), name="queue")
     most = 0
     async with asyncio.timeout(20):
-        while (await rig.ledger.counts())["released"] < 4:
+        while (await rig.ledger.phones.counts())["released"] < 4:
             most = max(most, len(rig.reconciler.queue.running))
             await asyncio.sleep(0)
     queue.cancel()
@@ -453,7 +453,7 @@ async def test_fencing_and_lifting_outlive_a_daemon_that_died_before_doing_them(
     uuid = rig.host.add_phone(1, running=True)
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     await rig.reboot()
@@ -461,7 +461,7 @@ async def test_fencing_and_lifting_outlive_a_daemon_that_died_before_doing_them(
     assert uuid in rig.host.fences
     assert not rig.host.running(uuid)
     await rig.reconciler.sweep()
-    assert await rig.ledger.due_for_decision(rig.clock.now()) == (), "what is done is not decided again and again"
+    assert await rig.ledger.decisions.due(rig.clock.now()) == (), "what is done is not decided again and again"
     await rig.subscribe(uuid, seconds=86_400, number="s-2")
     await rig.reconciler.sweep()
     await rig.reboot()

@@ -35,10 +35,10 @@ async def refusal(rig: Rig, uuid: str, confirm: str = "phone-1") -> tuple[str, .
     """The codes of a manual wipe that is refused; nothing was recorded for it."""
     with pytest.raises(RefusedError) as caught:
         await asked(rig, uuid, confirm)
-    facts = await rig.ledger.facts(uuid, rig.clock.now())
+    facts = await rig.ledger.decisions.facts(uuid, rig.clock.now())
     assert facts is not None
     assert facts.requests == ()
-    assert await rig.ledger.wipes(uuid) == ()
+    assert await rig.ledger.wipes.find(uuid) == ()
     return caught.value.codes
 
 
@@ -83,7 +83,7 @@ async def test_another_name_typed_is_refused(typed: str, codes: tuple[str, ...])
         await asked(rig, uuid, typed)
     assert caught.value.codes == codes
     assert rig.announcer.codes["wrong-confirmation"] == 1
-    assert (await rig.ledger.facts(uuid, rig.clock.now())).requests == ()  # type: ignore[union-attr]
+    assert (await rig.ledger.decisions.facts(uuid, rig.clock.now())).requests == ()  # type: ignore[union-attr]
 
 
 async def test_an_active_phone_is_refused() -> None:
@@ -159,7 +159,7 @@ async def test_a_plan_changes_nothing() -> None:
     assert [str(step.kind) for step in plan.steps] == ["disk-image", "nvram"]
     assert [(kept.location, kept.identity) for kept in plan.retained] == [("/golden/base.qcow2", golden.identity)]
     assert rig.host.running(uuid)
-    assert await rig.ledger.wipes() == ()
+    assert await rig.ledger.wipes.find() == ()
     assert rig.host.fences == {}
     del rig.host.machines[uuid]
     with pytest.raises(RefusedError) as caught:
@@ -273,7 +273,7 @@ async def test_a_signed_head_covers_the_entry_that_was_asked_for() -> None:
     """For an export of that length: seq and hash are the entry's, signed by this host's key; an entry that is not there has none."""
     rig = Rig()
     for number in range(3):
-        await rig.ledger.note("test", {"number": number}, rig.clock.now())
+        await rig.ledger.audit.note("test", {"number": number}, rig.clock.now())
     entries = await rig.service.audit()
     for entry in (entries[0], entries[-1]):
         told = open_envelope(await rig.service.audit_head(entry.seq), rig.service.public_key(), payload_type=HEAD_TYPE)

@@ -119,7 +119,7 @@ async def test_the_settings_of_the_writer(rig: Rig) -> None:
 
 async def test_the_audit_log_is_append_only_in_the_database_too(rig: Rig) -> None:
     """Whatever the code above does: UPDATE and DELETE are refused."""
-    await rig.ledger.note("test", {}, rig.now)
+    await rig.ledger.audit.note("test", {}, rig.now)
     for statement in ("UPDATE audit SET kind = 'x'", "DELETE FROM audit"):
         with pytest.raises(LedgerError, match="append-only"):
             await rig.ledger._db.write(lambda c, s=statement: c.exec_driver_sql(s))
@@ -129,13 +129,13 @@ async def test_the_audit_log_is_append_only_in_the_database_too(rig: Rig) -> Non
 async def test_a_changed_entry_is_found(rig: Rig) -> None:
     """Somebody with the file and no triggers."""
     for number in range(3):
-        await rig.ledger.note("test", {"n": number}, rig.now)
-    assert (await rig.ledger.verify_audit()).seq == 3
+        await rig.ledger.audit.note("test", {"n": number}, rig.now)
+    assert (await rig.ledger.audit.verify()).seq == 3
     with closing(sqlite3.connect(rig.folder / FILE_NAME)) as connection, connection:
         connection.execute("DROP TRIGGER audit_no_update")
         connection.execute("""UPDATE audit SET body = '{"n":7}' WHERE seq = 2""")
     with pytest.raises(VerificationError, match="entry 2"):
-        await rig.ledger.verify_audit()
+        await rig.ledger.audit.verify()
 
 
 async def test_a_busy_ledger_is_an_error_of_ours(rig: Rig) -> None:
@@ -144,10 +144,10 @@ async def test_a_busy_ledger_is_an_error_of_ours(rig: Rig) -> None:
     with closing(sqlite3.connect(rig.folder / FILE_NAME)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerError, match="locked"):
-            await rig.ledger.see_domains([domain()], rig.now)
-        assert await rig.ledger.phones() == ()
-    await rig.ledger.see_domains([domain()], rig.now)
-    assert len(await rig.ledger.phones()) == 1
+            await rig.ledger.phones.see([domain()], rig.now)
+        assert await rig.ledger.phones.find() == ()
+    await rig.ledger.phones.see([domain()], rig.now)
+    assert len(await rig.ledger.phones.find()) == 1
 
 
 async def test_an_error_does_not_tell_what_was_written(rig: Rig) -> None:
@@ -166,15 +166,15 @@ async def test_a_closed_ledger_says_so(folder: Path) -> None:
     async with rig_in(folder) as rig:
         await rig.ledger.close()
         with pytest.raises(LedgerError, match="closed"):
-            await rig.ledger.phones()
+            await rig.ledger.phones.find()
 
 
 async def test_no_thread_stays(folder: Path) -> None:
     """aiosqlite's threads would keep the process alive."""
     before = set(threading.enumerate())
     async with rig_in(folder) as rig:
-        await rig.ledger.see_domains([domain()], rig.now)
-        await asyncio.gather(*(rig.ledger.phones() for _ in range(8)))
+        await rig.ledger.phones.see([domain()], rig.now)
+        await asyncio.gather(*(rig.ledger.phones.find() for _ in range(8)))
     mine = [thread for thread in set(threading.enumerate()) - before if not thread.name.startswith("asyncio")]
     for thread in mine:
         thread.join(timeout=10)  # told to end; it may be on its last lines
@@ -189,7 +189,7 @@ from pathlib import Path
 from tests.unit.record.rig import rig_in, domain
 async def main():
     async with rig_in(Path({str(folder)!r})) as rig:
-        await rig.ledger.see_domains([domain()], rig.now)
+        await rig.ledger.phones.see([domain()], rig.now)
 asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], timeout=60, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
@@ -198,14 +198,14 @@ asyncio.run(main())
 
 async def test_an_answer_is_remembered_for_its_key(rig: Rig) -> None:
     """Replayed as it was; another body under the same key is bad input; old ones are forgotten."""
-    assert await rig.ledger.replay("k", "d") is None
-    await rig.ledger.remember("k", "d", {"id": "w-1"}, rig.now)
-    assert await rig.ledger.replay("k", "d") == {"id": "w-1"}
+    assert await rig.ledger.answers.replay("k", "d") is None
+    await rig.ledger.answers.remember("k", "d", {"id": "w-1"}, rig.now)
+    assert await rig.ledger.answers.replay("k", "d") == {"id": "w-1"}
     with pytest.raises(InputError):
-        await rig.ledger.replay("k", "other")
+        await rig.ledger.answers.replay("k", "other")
     rig.clock.move(8 * 86_400)
-    await rig.ledger.remember("k2", "d", {}, rig.now)
-    assert await rig.ledger.replay("k", "d") is None
+    await rig.ledger.answers.remember("k2", "d", {}, rig.now)
+    assert await rig.ledger.answers.replay("k", "d") is None
 
 
 async def test_a_lost_salt_file_is_never_made_anew(folder: Path) -> None:
@@ -229,7 +229,7 @@ async def test_a_lost_salt_file_is_never_made_anew(folder: Path) -> None:
             pass
     (folder / "salts").write_bytes(kept)
     async with rig_in(folder) as rig:
-        assert await rig.ledger.phone(PHONE) is not None
+        assert await rig.ledger.phones.get(PHONE) is not None
 
 
 async def test_looking_for_what_is_due_walks_no_table(rig: Rig) -> None:
@@ -256,7 +256,7 @@ from tests.unit.record.rig import rig_in
 async def main():
     async with rig_in(Path({str(folder)!r})) as rig:
         for number in range(100_000):
-            await rig.ledger.note("test", {{"n": number}}, rig.now)
+            await rig.ledger.audit.note("test", {{"n": number}}, rig.now)
             print(number, flush=True)
 asyncio.run(main())
 """
@@ -271,9 +271,9 @@ asyncio.run(main())
 
     async def look() -> int:
         async with rig_in(folder) as rig:
-            entries = await rig.ledger.audit(limit=100_000)
+            entries = await rig.ledger.audit.entries(limit=100_000)
             assert [entry.body["n"] for entry in entries] == list(range(len(entries)))
-            assert (await rig.ledger.verify_audit()).seq == len(entries)
+            assert (await rig.ledger.audit.verify()).seq == len(entries)
             return len(entries)
 
     assert 0 <= asyncio.run(look()) - (told[-1] + 1) <= 1

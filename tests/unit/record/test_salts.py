@@ -238,7 +238,7 @@ async def test_the_reference_is_nowhere_in_the_state_directory(folder: Path) -> 
     async with rig_in(folder) as rig:
         await rig.released()
         await rig.bind(record(account=AccountReference(secret), number="s-2"))
-        await rig.ledger.add_request(PHONE, WipeRequest("r-1", "manual", "", rig.now), reference="T-1", reason=words, operator="op")
+        await rig.ledger.requests.add(PHONE, WipeRequest("r-1", "manual", "", rig.now), reference="T-1", reason=words, operator="op")
         searched = [path for path in folder.iterdir() if path.is_file()]
         assert {"ledger.db", "salts", "lookup-key"} <= {path.name for path in searched}
         everything = b"".join(path.read_bytes() for path in searched)

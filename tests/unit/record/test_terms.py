@@ -16,7 +16,7 @@ from wiped.model.subscription import AccountReference, State, Subscription, Wipe
 
 async def term(rig: Rig, uuid: str = PHONE) -> Subscription:
     """The current term, which must be there."""
-    found = await rig.ledger.subscription(uuid)
+    found = await rig.ledger.subscriptions.get(uuid)
     assert found is not None
     return found
 
@@ -24,31 +24,31 @@ async def term(rig: Rig, uuid: str = PHONE) -> Subscription:
 async def refused(rig: Rig, *records: object, source: str = "local") -> RefusedError:
     """The refusal of a batch, which must be one."""
     with pytest.raises(RefusedError) as caught:
-        await rig.ledger.record_subscriptions(records, rig.now, source=source, operator="op")  # type: ignore[arg-type]
+        await rig.ledger.subscriptions.record(records, rig.now, source=source, operator="op")  # type: ignore[arg-type]
     return caught.value
 
 
 async def test_the_first_term_begins_generation_one(rig: Rig) -> None:
     """A domain that was unbound; the pseudonym is not the reference."""
-    await rig.ledger.see_domains([domain()], rig.now)
+    await rig.ledger.phones.see([domain()], rig.now)
     await rig.bind()
     found = await term(rig)
     assert (found.generation, found.revision, found.first_recorded_at) == (1, 1, rig.now)
     assert (found.starts_at, found.expires_at, found.subscription_id) == (START - DAY, START + 30 * DAY, "s-1")
     assert found.account.startswith("acct-")
     assert "alice" not in found.account
-    assert await rig.ledger.subscriptions() == (found,)
+    assert await rig.ledger.subscriptions.current() == (found,)
 
 
 async def test_a_uuid_that_is_no_domain_is_kept(rig: Rig) -> None:
     """Kept and shown, not present, waiting for a decision; it keeps its term when the domain appears."""
     await rig.bind()
-    phone = await rig.ledger.phone(PHONE)
+    phone = await rig.ledger.phones.get(PHONE)
     assert phone is not None
     assert (phone.present, phone.generation) == (False, 1)
-    assert PHONE in await rig.ledger.due_for_decision(rig.now)
-    await rig.ledger.see_domains([domain()], rig.now)
-    phone = await rig.ledger.phone(PHONE)
+    assert PHONE in await rig.ledger.decisions.due(rig.now)
+    await rig.ledger.phones.see([domain()], rig.now)
+    phone = await rig.ledger.phones.get(PHONE)
     assert phone is not None
     assert (phone.present, phone.name, phone.generation) == (True, "phone-1", 1)
     assert (await term(rig)).subscription_id == "s-1"
@@ -58,14 +58,14 @@ async def test_the_same_record_again_changes_nothing(rig: Rig) -> None:
     """A feed repeats itself every minute: no write, no audit entry, no decision."""
     await rig.bind()
     before, kinds = await term(rig), await rig.kinds()
-    await rig.ledger.facts(PHONE, rig.now)
-    await rig.ledger.conclude(PHONE, decision(State.ACTIVE), rig.now)
+    await rig.ledger.decisions.facts(PHONE, rig.now)
+    await rig.ledger.decisions.conclude(PHONE, decision(State.ACTIVE), rig.now)
     kinds = await rig.kinds()
     rig.clock.move(60)
     await rig.bind()
     assert await term(rig) == before
     assert await rig.kinds() == kinds
-    assert await rig.ledger.due_for_decision(rig.now) == ()
+    assert await rig.ledger.decisions.due(rig.now) == ()
 
 
 async def test_a_renewal_is_the_same_generation(rig: Rig) -> None:
@@ -77,7 +77,7 @@ async def test_a_renewal_is_the_same_generation(rig: Rig) -> None:
     after = await term(rig)
     assert (after.generation, after.account, after.subscription_id) == (1, before.account, "s-2")
     assert (after.expires_at, after.first_recorded_at, after.revision) == (START + 60 * DAY, rig.now, 2)
-    assert PHONE in await rig.ledger.due_for_decision(rig.now)
+    assert PHONE in await rig.ledger.decisions.due(rig.now)
 
 
 async def test_an_unchanged_end_keeps_when_it_was_first_recorded(rig: Rig) -> None:
@@ -98,7 +98,7 @@ async def test_one_person_cannot_bring_a_running_end_forward(rig: Rig, source: s
     assert error.codes == ("needs-approval",)
     assert await term(rig) == before
     assert await rig.kinds() == [*kinds, "refused"]
-    body = (await rig.ledger.audit())[-1].body
+    body = (await rig.ledger.audit.entries())[-1].body
     assert body == {"codes": ["needs-approval"], "phones": [PHONE], "of": 1, "source": source, "operator": "op"}
 
 
@@ -123,20 +123,20 @@ async def test_another_account_is_refused_and_the_phone_marked(rig: Rig) -> None
     """generation-occupied: the term stays, the mark is recorded and audited once, the sweep decides (and fences)."""
     await rig.bind()
     before = await term(rig)
-    await rig.ledger.conclude(PHONE, decision(State.ACTIVE), rig.now)
+    await rig.ledger.decisions.conclude(PHONE, decision(State.ACTIVE), rig.now)
     for _ in range(2):
         error = await refused(rig, record(account=BOB, number="s-9"), source="http")
         assert error.codes == ("generation-occupied",)
     assert PHONE in str(error)
     assert "bob" not in str(error)
-    phone = await rig.ledger.phone(PHONE)
+    phone = await rig.ledger.phones.get(PHONE)
     assert phone is not None
     assert phone.occupied
     assert await term(rig) == before
-    assert PHONE in await rig.ledger.due_for_decision(rig.now)
+    assert PHONE in await rig.ledger.decisions.due(rig.now)
     assert (await rig.kinds())[-1] == "generation-occupied"
     assert (await rig.kinds()).count("generation-occupied") == 1
-    facts = await rig.ledger.facts(PHONE, rig.now)
+    facts = await rig.ledger.decisions.facts(PHONE, rig.now)
     assert facts is not None
     assert facts.occupied_by_other
     assert await rig.salts.find(BOB, (1, 2)) == ()
@@ -147,7 +147,7 @@ async def test_the_right_account_settles_an_occupied_phone(rig: Rig) -> None:
     await rig.bind()
     await refused(rig, record(account=BOB))
     await rig.bind()
-    phone = await rig.ledger.phone(PHONE)
+    phone = await rig.ledger.phones.get(PHONE)
     assert phone is not None
     assert not phone.occupied
     assert (await rig.kinds())[-1] == "occupied-settled"
@@ -158,9 +158,9 @@ async def test_a_batch_is_all_or_nothing(rig: Rig) -> None:
     await rig.bind()
     error = await refused(rig, record(OTHER), record(account=BOB), record(uuid_of(12)))
     assert error.codes == ("generation-occupied",)
-    assert await rig.ledger.phone(OTHER) is None
-    assert await rig.ledger.phone(uuid_of(12)) is None
-    phone = await rig.ledger.phone(PHONE)
+    assert await rig.ledger.phones.get(OTHER) is None
+    assert await rig.ledger.phones.get(uuid_of(12)) is None
+    phone = await rig.ledger.phones.get(PHONE)
     assert phone is not None
     assert phone.occupied
 
@@ -192,7 +192,7 @@ async def test_what_cannot_be_meant_is_bad_input(rig: Rig, changes: dict[str, ob
     """The record's number is told, nothing of the batch is recorded."""
     with pytest.raises(InputError, match="record 2"):
         await rig.bind(record(OTHER), record(**changes))  # type: ignore[arg-type]
-    assert await rig.ledger.subscriptions() == ()
+    assert await rig.ledger.subscriptions.current() == ()
 
 
 async def test_a_phone_twice_in_a_batch_is_bad_input(rig: Rig) -> None:
@@ -208,7 +208,7 @@ async def test_after_release_another_account_begins_the_next_generation(rig: Rig
     assert first.generation == 1
     await rig.bind(record(account=BOB, number="s-7"))
     second = await term(rig)
-    phone = await rig.ledger.phone(PHONE)
+    phone = await rig.ledger.phones.get(PHONE)
     assert phone is not None
     assert (second.generation, phone.generation, phone.state) == (2, 2, State.UNBOUND)
     assert second.account != first.account
@@ -230,7 +230,7 @@ async def test_a_feed_that_repeats_itself_does_not_bring_a_wiped_term_back(rig: 
     for days in (30, 10):
         await rig.bind(record(days=days))
     assert await rig.kinds() == kinds
-    phone = await rig.ledger.phone(PHONE)
+    phone = await rig.ledger.phones.get(PHONE)
     assert phone is not None
     assert (phone.generation, phone.state) == (1, State.RELEASED)
 
@@ -238,17 +238,17 @@ async def test_a_feed_that_repeats_itself_does_not_bring_a_wiped_term_back(rig: 
 async def test_a_domain_defined_anew_after_release_is_nobodys(rig: Rig) -> None:
     """Its old, expired term does not bind it: else the new domain would be wiped at once."""
     await rig.released()
-    await rig.ledger.see_domains([], rig.now)
-    await rig.ledger.see_domains([domain(name="new")], rig.now)
-    phone = await rig.ledger.phone(PHONE)
-    facts = await rig.ledger.facts(PHONE, rig.now)
+    await rig.ledger.phones.see([], rig.now)
+    await rig.ledger.phones.see([domain(name="new")], rig.now)
+    phone = await rig.ledger.phones.get(PHONE)
+    facts = await rig.ledger.decisions.facts(PHONE, rig.now)
     assert phone is not None
     assert facts is not None
     assert (phone.state, phone.name, phone.present) == (State.UNBOUND, "new", True)
     assert (facts.subscription, facts.requests, facts.recorded_state) == (None, (), State.UNBOUND)
-    assert await rig.ledger.subscription(PHONE) is None
+    assert await rig.ledger.subscriptions.get(PHONE) is None
     await rig.bind()
-    assert await rig.ledger.subscription(PHONE) is None, "the very term that was wiped"
+    assert await rig.ledger.subscriptions.get(PHONE) is None, "the very term that was wiped"
     await rig.bind(record(account=BOB))
     assert (await term(rig)).generation == 2
 
@@ -257,7 +257,7 @@ async def test_a_domain_defined_anew_after_release_is_nobodys(rig: Rig) -> None:
 async def test_after_the_last_word_a_renewal_is_refused(rig: Rig, quarantined: bool) -> None:
     """subscription-renewed; the same record again is no renewal; another account is still generation-occupied."""
     await rig.begun()
-    await rig.ledger.last_word("w-1", rig.now, yes)
+    await rig.ledger.wipes.last_word("w-1", rig.now, yes)
     if quarantined:
         await rig.quarantine()
     assert (await refused(rig, record(days=60))).codes == ("subscription-renewed",)
@@ -277,10 +277,10 @@ async def test_a_renewal_answers_an_operators_request_and_no_others(rig: Rig) ->
     """A manual request was for the end that is renewed; a deletion request stays (DESIGN: triggers are kept)."""
     await rig.bind(record(days=1))
     for number, kind in enumerate(("manual", "deletion")):
-        await rig.ledger.add_request(PHONE, WipeRequest(f"r-{number}", kind, "service-ended", rig.now), reference="T-1", reason="", operator="op")
+        await rig.ledger.requests.add(PHONE, WipeRequest(f"r-{number}", kind, "service-ended", rig.now), reference="T-1", reason="", operator="op")
     rig.clock.move(2 * 86_400)
     await rig.bind(record(days=30))
-    facts = await rig.ledger.facts(PHONE, rig.now)
+    facts = await rig.ledger.decisions.facts(PHONE, rig.now)
     assert facts is not None
     assert [request.kind for request in facts.requests] == ["deletion"]
     assert "request-closed" in await rig.kinds()
@@ -289,10 +289,10 @@ async def test_a_renewal_answers_an_operators_request_and_no_others(rig: Rig) ->
 async def test_an_end_in_the_past_answers_nothing(rig: Rig) -> None:
     """Correcting an ended term to another past end is no renewal."""
     await rig.bind(record(days=1))
-    await rig.ledger.add_request(PHONE, WipeRequest("r-1", "manual", "service-ended", rig.now), reference="", reason="", operator="op")
+    await rig.ledger.requests.add(PHONE, WipeRequest("r-1", "manual", "service-ended", rig.now), reference="", reason="", operator="op")
     rig.clock.move(5 * 86_400)
     await rig.bind(record(days=2))
-    facts = await rig.ledger.facts(PHONE, rig.now)
+    facts = await rig.ledger.decisions.facts(PHONE, rig.now)
     assert facts is not None
     assert len(facts.requests) == 1
 
@@ -300,7 +300,7 @@ async def test_an_end_in_the_past_answers_nothing(rig: Rig) -> None:
 async def test_the_audit_log_tells_no_name_and_no_billing_id(rig: Rig) -> None:
     """Pseudonym, instants, codes."""
     await rig.bind(record(number="CONTRACT-4711"))
-    (told,) = [entry.body for entry in await rig.ledger.audit() if entry.kind == "subscription"]
+    (told,) = [entry.body for entry in await rig.ledger.audit.entries() if entry.kind == "subscription"]
     assert set(told) == {
         *("uuid", "generation", "account", "starts_at", "expires_at", "first_recorded_at"),
         *("policy", "minor", "revision", "change", "source", "operator"),
@@ -313,8 +313,8 @@ async def test_a_wipe_released_keeps_its_term_to_be_shown(rig: Rig) -> None:
     """`explain` of a released phone; but it is no current term any more."""
     await rig.released()
     assert (await term(rig)).subscription_id == "s-1"
-    assert await rig.ledger.subscriptions() == ()
-    wipe = await rig.ledger.wipe("w-1")
+    assert await rig.ledger.subscriptions.current() == ()
+    wipe = await rig.ledger.wipes.get("w-1")
     assert wipe is not None
     assert wipe.step is WipeStep.RELEASED
     assert rig.now - START < timedelta(days=1)

@@ -27,7 +27,6 @@ from wiped.errors import InputError, NotFoundError, RefusedError
 from wiped.model.approvals import Approval, ApprovalKind, ApprovalState, Person, RequestKind
 from wiped.model.plan import RefusalCode
 from wiped.model.records import COMMITTED_STEPS
-from wiped.ports.ledger import PromiseLedger
 
 
 class Agreeing:
@@ -37,17 +36,13 @@ class Agreeing:
     _reconciler: Reconciler
     _nudge: Callable[[], None]
 
-    @property
-    def _waiting(self) -> PromiseLedger:
-        return second_person.promises_of(self._world)
-
     async def approvals(self, every: bool = False, /) -> tuple[Approval, ...]:
         """What waits for another person, oldest first; or all."""
-        return await self._waiting.approvals(unfinished=not every)
+        return await self._world.ledger.approvals.find(unfinished=not every)
 
     async def approval(self, approval_id: str) -> Approval:
         """One. Raises NotFoundError."""
-        found = await self._waiting.approval(approval_id)
+        found = await self._world.ledger.approvals.get(approval_id)
         if found is None:
             raise NotFoundError("no such approval", where="approval")
         return found
@@ -66,12 +61,14 @@ class Agreeing:
         no = rules.objection(person, waiting, now)
         if no is not None:
             world.announcer.refused((no.code,))
-            await world.ledger.note("refused", {"operator": person.name, "what": "approvals approve", "approval": approval_id, "codes": [str(no.code)]}, now)
+            await world.ledger.audit.note(
+                "refused", {"operator": person.name, "what": "approvals approve", "approval": approval_id, "codes": [str(no.code)]}, now
+            )
             raise RefusedError(no.detail, codes=(no.code,), approval=approval_id)
         fresh, each = await self._stands(waiting)
         if fresh != waiting.fingerprint or (fingerprint and fingerprint != waiting.fingerprint):
             await self._changed(waiting, fresh)
-        agreed = await self._waiting.agree(approval_id, person.name, now, fingerprint=fresh)
+        agreed = await self._world.ledger.approvals.agree(approval_id, person.name, now, fingerprint=fresh)
         if agreed.state is ApprovalState.APPROVED:
             await self._carry_out(agreed, person, each)
             self._nudge()
@@ -81,10 +78,10 @@ class Agreeing:
         """Raises RefusedError(drift)."""
         now, same = self._world.clock.now(), fresh == waiting.fingerprint
         if waiting.kind is ApprovalKind.WIPE or same:
-            await self._waiting.settle_approval(waiting.id, ApprovalState.PENDING, now, operator="daemon", fingerprint=fresh)
+            await self._world.ledger.approvals.settle(waiting.id, ApprovalState.PENDING, now, operator="daemon", fingerprint=fresh)
             what = "the plan is not the one that was shown: look at it again (wipectl plan, wipectl approvals show)"
         else:
-            await self._waiting.settle_approval(waiting.id, ApprovalState.WITHDRAWN, now, operator="daemon")
+            await self._world.ledger.approvals.settle(waiting.id, ApprovalState.WITHDRAWN, now, operator="daemon")
             what = "it is not what was asked for any more: look at it, and ask for it again"
         raise RefusedError(what, codes=(RefusalCode.DRIFT,), approval=waiting.id)
 
@@ -118,19 +115,19 @@ class Agreeing:
                 return  # it is done, or another thing by now
         kind = approval.kind
         if kind is ApprovalKind.WIPE:
-            await second_person.carry_out_wipe(world, self._waiting, approval, person.name, each)
+            await second_person.carry_out_wipe(world, world.ledger, approval, person.name, each)
             for uuid in approval.uuids:
                 await self._reconciler.decide_now(uuid)
         elif kind is ApprovalKind.HOLD_RELEASE:
             with contextlib.suppress(NotFoundError):  # it was released
-                await world.ledger.release_hold(approval.subject, now, approval.asked_by)
+                await world.ledger.holds.release(approval.subject, now, approval.asked_by)
         elif kind in (ApprovalKind.DRAIN, ApprovalKind.DRAIN_CANCEL):
             cancelled = kind is ApprovalKind.DRAIN_CANCEL
-            await self._waiting.change_drain(approval.subject, now, approver=person.name, cancelled=cancelled, operator=approval.asked_by)
+            await self._world.ledger.drains.change(approval.subject, now, approver=person.name, cancelled=cancelled, operator=approval.asked_by)
         elif kind is ApprovalKind.BREAKER:
             await massmistakes.release(world, approval, approver=person.name)
             # Wipes that had begun before it opened need not sit out their back-off.
-            for wipe in await world.ledger.wipes(unfinished=True):
+            for wipe in await world.ledger.wipes.find(unfinished=True):
                 if wipe.step not in COMMITTED_STEPS:
                     await self._reconciler.submit_again(wipe.id)
         elif kind is ApprovalKind.CLASSIFY:
@@ -147,9 +144,9 @@ class Agreeing:
         to is named by an id that never comes again."""
         agreed = approval.decided_at or self._world.clock.now()
         if approval.kind is ApprovalKind.CLASSIFY:
-            return any(image.path == approval.subject and image.at >= agreed for image in await self._world.ledger.classified_images())
+            return any(image.path == approval.subject and image.at >= agreed for image in await self._world.ledger.images.classified())
         if approval.kind is ApprovalKind.SHORTEN:
-            term = await self._world.ledger.subscription(approval.subject)
+            term = await self._world.ledger.subscriptions.get(approval.subject)
             return term is None or term.first_recorded_at >= agreed
         return False
 
@@ -165,12 +162,12 @@ class Agreeing:
             raise InputError(f"it is {waiting.state} already", where="approval")
         second_person.why(reason)
         if waiting.kind is ApprovalKind.WIPE:
-            for _, request in await self._waiting.requests():
+            for _, request in await self._world.ledger.requests.find():
                 irrevocable = request.kind == RequestKind.CANCELLATION and not person.may_approve
                 if second_person.base_of(request.id) == waiting.subject:
                     if irrevocable:
                         raise RefusedError("a cancellation cannot be taken back by whoever asked for it", codes=(RefusalCode.NEEDS_APPROVAL,))
-                    await self._world.ledger.close_request(request.id, now, code="rejected", operator=person.name)
-        settled = await self._waiting.settle_approval(approval_id, ApprovalState.REJECTED, now, operator=person.name)
+                    await self._world.ledger.requests.close(request.id, now, code="rejected", operator=person.name)
+        settled = await self._world.ledger.approvals.settle(approval_id, ApprovalState.REJECTED, now, operator=person.name)
         self._nudge()
         return settled

@@ -22,7 +22,7 @@ class Guards:
 
     async def breaker(self) -> BreakerRecord:
         """The breaker, and while it is open the phones that wait behind it."""
-        return await self._world.ledger.breaker()
+        return await self._world.ledger.breaker.get()
 
     async def release_breaker(self, *, fingerprint: str, reason: str, person: Person) -> BreakerRecord:
         """Takes two people: records the wish to let exactly the waiting phones go, and raises RefusedError(needs-approval).
@@ -33,7 +33,7 @@ class Guards:
             raise InputError("the breaker is not open: there is nothing to release", where="breaker")
         if fingerprint and fingerprint != breaker.fingerprint:
             raise RefusedError("other phones wait behind the breaker than those that were looked at: look again", codes=(RefusalCode.DRIFT,))
-        asked = await second_person.ask_for(self._world, second_person.promises_of(self._world), person, kind=ApprovalKind.BREAKER, subject=str(breaker.id),
+        asked = await second_person.ask_for(self._world, self._world.ledger, person, kind=ApprovalKind.BREAKER, subject=str(breaker.id),
                                         uuids=tuple(phone.uuid for phone in breaker.waiting), reason=second_person.why(reason),
                                         fingerprint=breaker.fingerprint)  # fmt: skip
         raise second_person.needs_another(self._world, asked, "releasing the breaker")

@@ -51,11 +51,11 @@ async def ask_private(world: World, path: str, *, reason: str, person: Person) -
     """Calling an image private lets a wipe destroy it: it takes two people. Answers where it is called so already; else records the wish and raises
     RefusedError(needs-approval). Raises RefusedError with every code that stands against it, before anybody is asked."""
     identity = await _judged(world, path, PRIVATE, person.name)
-    for image in await world.ledger.classified_images():
+    for image in await world.ledger.images.classified():
         if (image.path, image.identity, image.meaning) == (path, identity, PRIVATE):
             return image
     terms = {"device": str(identity.device), "inode": str(identity.inode)}
-    asked = await second_person.ask_for(world, second_person.promises_of(world), person, kind=ApprovalKind.CLASSIFY, subject=path, uuids=(), reason=reason,
+    asked = await second_person.ask_for(world, world.ledger, person, kind=ApprovalKind.CLASSIFY, subject=path, uuids=(), reason=reason,
                                     fingerprint=_named(path, identity), terms=terms)  # fmt: skip
     raise second_person.needs_another(world, asked, "calling an image private")
 
@@ -69,18 +69,18 @@ async def call_private(world: World, approval: Approval, *, approver: str) -> Cl
     """Two people called the file that was asked about private: that file, whatever stands at its path by now."""
     terms = approval.terms or {}
     identity = FileIdentity(int(terms["device"]), int(terms["inode"]))
-    words = await second_person.promises_of(world).words(approval.id)
+    words = await world.ledger.words.about(approval.id)
     image = ClassifiedImage(approval.subject, identity, PRIVATE, world.clock.now(), approval.asked_by)
     return await _record(world, image, words.get("reason", "-"), approver=approver)
 
 
 async def _record(world: World, wanted: ClassifiedImage, reason: str, *, approver: str = "") -> ClassifiedImage:
-    recorded = await world.ledger.classify_image(wanted, reason=reason, approver=approver)
+    recorded = await world.ledger.images.classify(wanted, reason=reason, approver=approver)
     await world.milestones.reached("classified", "")
     await world.sheets.classify(recorded)
-    for phone in await world.ledger.phones():
+    for phone in await world.ledger.phones.find():
         if RefusalCode.AMBIGUOUS_BASE in phone.refusals:
-            await world.ledger.touch(phone.uuid)
+            await world.ledger.decisions.touch(phone.uuid)
     return recorded
 
 
@@ -92,14 +92,14 @@ async def _judged(world: World, path: str, meaning: str, operator: str) -> FileI
     if refusals or found is None or found.layer.identity is None:
         codes = tuple(dict.fromkeys(refusal.code for refusal in refusals))
         world.announcer.refused(codes)
-        await world.ledger.note("refused", {"operator": operator, "what": "images classify", "codes": [str(code) for code in codes]}, world.clock.now())
+        await world.ledger.audit.note("refused", {"operator": operator, "what": "images classify", "codes": [str(code) for code in codes]}, world.clock.now())
         raise RefusedError("; ".join(f"{refusal.code}: {refusal.detail}" for refusal in refusals), codes=codes)
     return found.layer.identity
 
 
 async def heal(world: World) -> None:
     """Housekeeping: a record file that is missing (a restored disk, a crash before it was written) is written again. Raises LedgerError, StorageError."""
-    for image in await world.ledger.classified_images():
+    for image in await world.ledger.images.classified():
         await world.sheets.classify(image)
 
 
@@ -109,8 +109,8 @@ async def orphans(world: World) -> tuple[tuple[OrphanImage, ...], OrphansFound]:
     Raises HypervisorError, HelperError, StorageError.
     """
     found = await world.observer.orphans(await world.hypervisor.domains())
-    owners = await world.ledger.remembered_owners()
-    names = {phone.uuid: phone.name for phone in await world.ledger.phones()}
+    owners = await world.ledger.sightings.owners()
+    names = {phone.uuid: phone.name for phone in await world.ledger.phones.find()}
     images = []
     for item in found.orphans:
         owner = min(owners.get(item.identity, frozenset()), default="")

@@ -30,7 +30,7 @@ _log = structlog.get_logger(__name__)
 
 async def _waiting(world: World, uuid: str) -> tuple[WipeRecord, Plan] | None:
     """The phone's wipe that waits in quarantine, and what it was to destroy."""
-    found = next((wipe for wipe in await world.ledger.wipes(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
+    found = next((wipe for wipe in await world.ledger.wipes.find(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
     return None if found is None or found.plan is None else (found, found.plan)
 
 
@@ -41,7 +41,7 @@ def _named(wipe: WipeRecord, plan: Plan, reference: str) -> str:
 
 async def _kept(world: World, uuid: str, person: str) -> None:
     """Raises RefusedError(legal-hold): a held phone is kept."""
-    facts = await world.ledger.facts(uuid, world.clock.now())
+    facts = await world.ledger.decisions.facts(uuid, world.clock.now())
     if facts is not None and (facts.holds or facts.protected):
         raise await _refused(world, uuid, person, RefusalCode.LEGAL_HOLD, "the phone is held: it is kept, and nothing about it is settled")
 
@@ -54,7 +54,7 @@ async def ask(world: World, uuid: str, *, reason: str, reference: str, confirm: 
     second_person.why(reason)
     if not reference.strip():
         raise InputError("must not be empty", where="reference")
-    phone = await world.ledger.phone(uuid)
+    phone = await world.ledger.phones.get(uuid)
     if phone is None:
         raise NotFoundError("no such phone", where="phone")
     found = await _waiting(world, uuid)
@@ -66,7 +66,7 @@ async def ask(world: World, uuid: str, *, reason: str, reference: str, confirm: 
     await _kept(world, uuid, person.name)
     asked = await second_person.ask_for(
         world,
-        second_person.promises_of(world),
+        world.ledger,
         person,
         kind=ApprovalKind.DISPOSE,
         subject=found[0].id,
@@ -92,7 +92,7 @@ async def stands(world: World, waiting: Approval) -> str:
 async def _refused(world: World, uuid: str, person: str, code: RefusalCode, why: str) -> RefusedError:
     world.announcer.refused((code,))
     body = {"uuid": uuid, "operator": person, "what": "quarantine dispose", "codes": [str(code)]}
-    await world.ledger.note("refused", body, world.clock.now())
+    await world.ledger.audit.note("refused", body, world.clock.now())
     return RefusedError(why, codes=(code,))
 
 
@@ -102,15 +102,10 @@ async def carry_out(world: World, approval: Approval, *, approver: str) -> None:
     if found is None or found[0].id != approval.subject:
         raise InputError("no wipe of this phone waits in quarantine", where="phone")
     wipe, now = found[0], world.clock.now()
-    words = await second_person.promises_of(world).words(approval.id)
     asked = Disposal(wipe.id, approval.asked_by, approval.asked_uid, (approval.terms or {}).get("reference", ""), now)
-    standing = await world.ledger.wish_disposal(asked, reason=words.get("reason", "-"))
-    if standing.operator != asked.operator:  # somebody's wish from before approvals were kept
-        await world.ledger.withdraw_disposal(wipe.id, asked.operator, now)
-        await world.ledger.wish_disposal(asked, reason=words.get("reason", "-"))
     record = await _incident(world, wipe, asked, approval, approver)
     await world.sheets.forget(wipe.uuid)
-    await world.ledger.dispose(wipe.id, record, record.issued_at, operator=asked.operator, approver=approver)
+    await world.ledger.quarantine.dispose(wipe.id, record, record.issued_at, operator=asked.operator, approver=approver)
     _log.warning("disposed of without proof", wipe_id=wipe.id, uuid=wipe.uuid, operator=asked.operator, approver=approver, reasons=list(wipe.reasons))
     world.announcer.step(wipe.id, WipeStep.DISPOSED)
     await world.milestones.reached(WipeStep.DISPOSED, wipe.id)
@@ -138,7 +133,7 @@ async def _incident(world: World, wipe: WipeRecord, asked: Disposal, approval: A
         issued_at=now,
         certificate_id=identifier,
         issuer={"host": world.issuer.host, "residency": world.issuer.residency, "version": world.issuer.version, "key_id": world.signer.key_id},
-        subscription=await world.ledger.subscription(wipe.uuid),
+        subscription=await world.ledger.subscriptions.get(wipe.uuid),
         holds_checked_at=now,
     )
     body["predicate"]["disposal"] = {

@@ -66,11 +66,11 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
         """The host at a glance."""
         world, conditions = self._world, self._world.conditions
         now = world.clock.now()
-        late = await world.ledger.phones(_COUNTED)
+        late = await world.ledger.phones.find(_COUNTED)
         overdue = [phone for phone in late if Flag.OVERDUE in phone.flags]
         answered = conditions.feed.complete_at
-        counts = await world.ledger.counts()
-        backlog = await world.ledger.notice_backlog()
+        counts = await world.ledger.phones.counts()
+        backlog = await world.ledger.notices.backlog()
         faults = {**await self.readiness(), "notices": notices.fault(backlog, now)}
         return HostStatus(
             host=world.issuer.host,
@@ -83,12 +83,12 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
             running=await self._progress(),
             queued=self._reconciler.queue.queued,
             quarantined=counts.get(State.QUARANTINED, 0),
-            holds=len(await world.ledger.holds()),
+            holds=len(await world.ledger.holds.in_force()),
             feed_kind=conditions.feed.kind,
             feed_age_seconds=None if answered is None else max(0, int((now - answered).total_seconds())),
             libvirt_up=world.hypervisor.connected,
             hook_fault=await world.fences.hook_fault(),
-            breaker_open=(await world.ledger.breaker()).open,
+            breaker_open=(await world.ledger.breaker.get()).open,
             clock_suspect=bool(conditions.clock_suspect),
             last_sweep_at=conditions.last_sweep_at,
             orphan_images=conditions.orphan_images,
@@ -101,7 +101,7 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
     async def _progress(self) -> tuple[WipeProgress, ...]:
         found = []
         for work in self._reconciler.queue.running:
-            wipe = await self._world.ledger.wipe(work.wipe_id) if work.wipe_id else None
+            wipe = await self._world.ledger.wipes.get(work.wipe_id) if work.wipe_id else None
             if wipe is not None:
                 found.append(self._progress_of(wipe))
         return tuple(found)
@@ -119,7 +119,7 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
         """All phones, or those in `states`. Raises InputError for a state that does not exist."""
         if set(states) - {str(state) for state in State}:
             raise InputError(f"no such state; states are {', '.join(State)}", where="state")
-        return await self._world.ledger.phones(states)
+        return await self._world.ledger.phones.find(states)
 
     async def resolve(self, name: str) -> PhoneRecord:
         """A phone by UUID (in any spelling) or exact name. Raises NotFoundError; for an ambiguous name with the candidates."""
@@ -128,10 +128,10 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
         except ValueError:
             pass
         else:
-            found = await self._world.ledger.phone(uuid)
+            found = await self._world.ledger.phones.get(uuid)
             if found is not None:
                 return found
-        named = await self._world.ledger.find_phones(name)
+        named = await self._world.ledger.phones.named(name)
         present = [item for item in named if item.present] or list(named)
         if not present:
             raise NotFoundError("no such phone; give its UUID or its exact name", where="phone")
@@ -147,16 +147,14 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
         if found is None:
             raise NotFoundError("no such phone", where="phone")
         facts, decision = found
-        wipes = await self._world.ledger.wipes(uuid)
-        promises = self._world.promises
+        wipes = await self._world.ledger.wipes.find(uuid)
+        ledger = self._world.ledger
         refused = self._world.conditions.refused.get(uuid, "") if phone.refusals else ""
-        if promises is None:
-            return Explanation(phone, decision, facts.subscription, facts.holds, facts.requests, wipes, refused=refused)
         ids = [*(hold.id for hold in facts.holds), *(request.id for request in facts.requests)]
-        words = {item: await promises.words(item) for item in ids}
-        approvals = tuple(item for item in await promises.approvals() if uuid in item.uuids or item.subject in words)
+        words = {item: await ledger.words.about(item) for item in ids}
+        approvals = tuple(item for item in await ledger.approvals.find() if uuid in item.uuids or item.subject in words)
         product = facts.subscription.product if facts.subscription else None
-        drains = tuple(drain for drain in await promises.drains() if drain.product in ("", product))
+        drains = tuple(drain for drain in await ledger.drains.in_force() if drain.product in ("", product))
         return Explanation(phone, decision, facts.subscription, facts.holds, facts.requests, wipes, approvals, drains, words, refused)
 
     async def plan(self, uuid: str) -> Plan:
@@ -170,27 +168,25 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
 
     async def subscriptions(self) -> tuple[Subscription, ...]:
         """All current terms."""
-        return await self._world.ledger.subscriptions()
+        return await self._world.ledger.subscriptions.current()
 
     async def subscription(self, uuid: str) -> Subscription | None:
         """The current term of one phone."""
-        return await self._world.ledger.subscription(uuid)
+        return await self._world.ledger.subscriptions.get(uuid)
 
     async def holds(self) -> tuple[Hold, ...]:
         """All holds in force, with authority and reference unsealed."""
-        found = await self._world.ledger.holds()
-        if self._world.promises is None:
-            return found
-        words = [await self._world.promises.words(hold.id) for hold in found]
+        found = await self._world.ledger.holds.in_force()
+        words = [await self._world.ledger.words.about(hold.id) for hold in found]
         return tuple(replace(hold, authority=w.get("authority", ""), reference=w.get("reference", "")) for hold, w in zip(found, words, strict=True))
 
     async def wipes(self, uuid: str = "") -> tuple[WipeRecord, ...]:
         """Wipes, newest first: all, or one phone's."""
-        return await self._world.ledger.wipes(uuid)
+        return await self._world.ledger.wipes.find(uuid)
 
     async def wipe(self, wipe_id: str) -> WipeRecord:
         """One wipe. Raises NotFoundError."""
-        found = await self._world.ledger.wipe(wipe_id)
+        found = await self._world.ledger.wipes.get(wipe_id)
         if found is None:
             raise NotFoundError("no such wipe", where="wipe")
         return found
@@ -208,22 +204,22 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
 
     async def quarantine(self) -> tuple[WipeRecord, ...]:
         """Wipes that wait in quarantine, oldest first."""
-        return tuple(wipe for wipe in await self._world.ledger.wipes(unfinished=True) if wipe.step is WipeStep.QUARANTINED)
+        return tuple(wipe for wipe in await self._world.ledger.wipes.find(unfinished=True) if wipe.step is WipeStep.QUARANTINED)
 
     async def certificate(self, certificate_id: str) -> CertificateRecord:
         """A certificate or incident record by its id, or the newest of a wipe by the wipe's. Raises NotFoundError."""
-        found = await self._world.ledger.certificate(certificate_id)
+        found = await self._world.ledger.certificates.get(certificate_id)
         if found is None:
             raise NotFoundError("no such certificate", where="certificate")
         return found
 
     async def audit(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
         """Audit entries with seq > `after`."""
-        return await self._world.ledger.audit(after=after, limit=limit)
+        return await self._world.ledger.audit.entries(after=after, limit=limit)
 
     async def audit_head(self, seq: int) -> bytes:
         """A signed head (DSSE) over the log up to entry `seq`, for an export of that length. Raises NotFoundError where there is no such entry."""
-        found = await self._world.ledger.audit(after=seq - 1, limit=1) if seq > 0 else ()
+        found = await self._world.ledger.audit.entries(after=seq - 1, limit=1) if seq > 0 else ()
         if not found:
             raise NotFoundError("no such audit entry", where="seq")
         told = {"seq": found[0].seq, "hash": found[0].hash, "at": found[0].at, "exported_at": instant_text(self._world.clock.now())}
@@ -247,7 +243,7 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
             "clock": conditions.clock_suspect,
         }
         try:
-            faults["breaker"] = breaker.why(await world.ledger.breaker())
+            faults["breaker"] = breaker.why(await world.ledger.breaker.get())
         except LedgerError as error:
             faults["ledger"] = str(error)
         return faults
@@ -259,7 +255,7 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
         try:
             recorded = await self._record((record,), person.name, "local")
         except RefusedError as error:
-            if error.codes != (RefusalCode.NEEDS_APPROVAL,) or self._world.promises is None:
+            if error.codes != (RefusalCode.NEEDS_APPROVAL,):
                 raise
             raise await shorten_term.ask(self._world, record, person) from error
         return recorded[0]
@@ -272,7 +268,7 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
         if {record.policy for record in records} - set(self._world.policies):
             raise InputError(f"no such policy; the configuration has {', '.join(sorted(self._world.policies))}", where="policy")
         try:
-            recorded = await self._world.ledger.record_subscriptions(records, self._world.clock.now(), source=source, operator=operator)
+            recorded = await self._world.ledger.subscriptions.record(records, self._world.clock.now(), source=source, operator=operator)
         except RefusedError as error:
             self._hub.refused(error.codes)
             self._nudge()
@@ -295,7 +291,7 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
         if found is None:
             raise NotFoundError("no such phone", where="phone")
         _, decision = found
-        known = (await self._world.ledger.wipes(uuid))[:1]
+        known = (await self._world.ledger.wipes.find(uuid))[:1]
         if decision.state in _ENDED and known:
             return WipeAsked("", known[0], decision)
         if known and known[0].step in COMMITTED_STEPS and known[0].step not in FINAL_STEPS:
@@ -303,13 +299,13 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
                 return WipeAsked("", await self.retry(uuid, operator), decision)
             return WipeAsked("", known[0], decision)
         codes = _refusals(decision)
-        if codes and set(codes) <= _ASKED_OF_TWO and self._world.promises is not None:
+        if codes and set(codes) <= _ASKED_OF_TWO:
             raise await self.ask_active_wipe(uuid, reason=reason, ticket=ticket, person=person)
         if codes:
             raise await self._refuse(uuid, operator, decision.reasons[-1].detail, codes)
         request = WipeRequest(self._world.randomness.identifier(), "manual", "service-ended", self._world.clock.now(), reference=ticket, operator=operator)
-        await self._world.ledger.add_request(uuid, request, reference=ticket, reason=reason, operator=operator)
-        await self._world.ledger.touch(uuid)
+        await self._world.ledger.requests.add(uuid, request, reference=ticket, reason=reason, operator=operator)
+        await self._world.ledger.decisions.touch(uuid)
         await self._reconciler.decide_now(uuid)
         self._nudge()
         after = await self.explain(uuid)
@@ -320,31 +316,31 @@ class Service(Asking, Agreeing, Guards, Reporting, Settling):
 
     async def retry(self, uuid: str, operator: str) -> WipeRecord:
         """Try a quarantined wipe again now. Raises InputError where none waits."""
-        waiting = next((wipe for wipe in await self._world.ledger.wipes(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
+        waiting = next((wipe for wipe in await self._world.ledger.wipes.find(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
         if waiting is None:
             raise InputError("no wipe of this phone waits in quarantine", where="phone")
-        await self._world.ledger.retry_now(waiting.id, self._world.clock.now(), operator)
+        await self._world.ledger.quarantine.retry_now(waiting.id, self._world.clock.now(), operator)
         await self._reconciler.submit_again(waiting.id)
         return await self.wipe(waiting.id)
 
     async def replay(self, key: str, digest: str) -> dict[str, Any] | None:
         """The remembered answer for an Idempotency-Key."""
-        return await self._world.ledger.replay(key, digest)
+        return await self._world.ledger.answers.replay(key, digest)
 
     async def remember(self, key: str, digest: str, answer: dict[str, Any]) -> None:
         """Remember an answer for an Idempotency-Key."""
-        await self._world.ledger.remember(key, digest, answer, self._world.clock.now())
+        await self._world.ledger.answers.remember(key, digest, answer, self._world.clock.now())
 
     # -- small parts
     async def _phone(self, uuid: str) -> PhoneRecord:
-        phone = await self._world.ledger.phone(uuid)
+        phone = await self._world.ledger.phones.get(uuid)
         if phone is None:
             raise NotFoundError("no such phone", where="phone")
         return phone
 
     async def _refuse(self, uuid: str, operator: str, why: str, codes: Sequence[str]) -> RefusedError:
         self._hub.refused(codes)
-        await self._world.ledger.note("refused", {"uuid": uuid, "operator": operator, "codes": [str(code) for code in codes]}, self._world.clock.now())
+        await self._world.ledger.audit.note("refused", {"uuid": uuid, "operator": operator, "codes": [str(code) for code in codes]}, self._world.clock.now())
         return RefusedError(why, codes=tuple(codes))
 
 

@@ -24,7 +24,7 @@ def _named(uuid: str, terms: Mapping[str, str]) -> str:
 
 async def ask(world: World, record: SubscriptionRecord, person: Person) -> RefusedError:
     """Record the wish for an earlier end of the phone's running term; the error to raise. Nothing is recorded where the record wants more than that."""
-    term = await world.ledger.subscription(record.uuid)
+    term = await world.ledger.subscriptions.get(record.uuid)
     if term is None:
         raise InputError("no term of this phone runs", where="phone")
     if (term.subscription_id, term.starts_at, term.policy, term.minor, term.product) != (
@@ -33,14 +33,14 @@ async def ask(world: World, record: SubscriptionRecord, person: Person) -> Refus
         raise RefusedError("an earlier end takes a second person, who agrees to that alone: give the rest of the term as it is (wipectl subscriptions list)",
                            codes=(RefusalCode.NEEDS_APPROVAL,))  # fmt: skip
     terms = _terms(term, instant_text(record.expires_at))
-    asked = await second_person.ask_for(world, second_person.promises_of(world), person, kind=ApprovalKind.SHORTEN, subject=record.uuid, uuids=(record.uuid,),
+    asked = await second_person.ask_for(world, world.ledger, person, kind=ApprovalKind.SHORTEN, subject=record.uuid, uuids=(record.uuid,),
                                     fingerprint=_named(record.uuid, terms), terms=terms)  # fmt: skip
     return second_person.needs_another(world, asked, "bringing the end of a running term forward")
 
 
 async def stands(world: World, waiting: Approval) -> str:
     """The fingerprint of the wish as of the term that runs now; "" where none does."""
-    term = await world.ledger.subscription(waiting.subject)
+    term = await world.ledger.subscriptions.get(waiting.subject)
     if term is None or world.clock.now() >= term.expires_at:
         return ""
     return _named(waiting.subject, _terms(term, (waiting.terms or {}).get("expires", "")))
@@ -49,6 +49,6 @@ async def stands(world: World, waiting: Approval) -> str:
 async def carry_out(world: World, approval: Approval, *, approver: str) -> None:
     """The new end. Raises RefusedError(drift) where the term changed meanwhile."""
     terms = dict(approval.terms or {})
-    await second_person.promises_of(world).shorten_term(
+    await world.ledger.subscriptions.shorten(
         approval.subject, int(terms["generation"]), terms, world.clock.now(), operator=approval.asked_by, approver=approver
     )

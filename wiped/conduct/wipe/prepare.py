@@ -53,14 +53,14 @@ async def look(world: World, uuid: str, generation: int) -> tuple[DomainFacts, I
 
 async def _remembered(world: World, uuid: str, generation: int) -> tuple[RememberedFile, ...]:
     """Every file of this host that was ever the phone's own alone since it was handed to its present customer."""
-    if not any(memory.generation <= generation for memory in await world.ledger.memories(uuid)):
+    if not any(memory.generation <= generation for memory in await world.ledger.sightings.find(uuid)):
         return ()
-    return tuple(file for file in await world.ledger.remembered_files(uuid, ever=True) if file.local)
+    return tuple(file for file in await world.ledger.sightings.files(uuid, ever=True) if file.local)
 
 
 async def _rules(world: World, uuid: str) -> StorageRules:
     """The storage rules, made stricter where the phone's policy asks for the whole read-back."""
-    term = await world.ledger.subscription(uuid)
+    term = await world.ledger.subscriptions.get(uuid)
     policy = world.policies.get(term.policy) if term is not None else None
     return replace(world.rules, verify=policy.verify) if policy is not None and policy.verify else world.rules
 
@@ -83,7 +83,7 @@ async def freeze(world: World, wipe: WipeRecord) -> tuple[DomainFacts, Plan]:
 async def intend(world: World, wipe: WipeRecord, inventory: Inventory, plan: Plan, *, was_running: bool, was_autostart: bool) -> None:
     """The intent (I1): plan, audit snapshot, a seed and a rename target for each artefact. What the phone once was stays recorded."""
     now = world.clock.now()
-    facts = await world.ledger.facts(wipe.uuid, now)
+    facts = await world.ledger.decisions.facts(wipe.uuid, now)
     policy = (decisions.policy_of(world, facts) if facts else None) or Policy()
     issuer = world.issuer
     snapshot = audit_snapshot(
@@ -99,7 +99,7 @@ async def intend(world: World, wipe: WipeRecord, inventory: Inventory, plan: Pla
     artefacts = tuple(
         ArtefactRecord(wipe.id, step.artefact_id, step.kind, step.location, world.randomness.name(), Secret(world.randomness.seed())) for step in plan.steps
     )
-    await world.ledger.record_intent(
+    await world.ledger.wipes.record_intent(
         wipe.id,
         plan,
         snapshot,
@@ -108,7 +108,7 @@ async def intend(world: World, wipe: WipeRecord, inventory: Inventory, plan: Pla
         was_autostart=wipe.was_autostart or was_autostart,
         now=now,
     )
-    await world.ledger.mark(wipe.uuid, refusals=())
+    await world.ledger.phones.mark(wipe.uuid, refusals=())
 
 
 async def put_fence(world: World, wipe: WipeRecord, domain: DomainFacts, plan: Plan) -> None:
@@ -117,13 +117,13 @@ async def put_fence(world: World, wipe: WipeRecord, domain: DomainFacts, plan: P
     await world.milestones.reached("fence-put", wipe.id)
     await world.hypervisor.set_autostart(wipe.uuid, on=False)
     await world.milestones.reached("autostart-off", wipe.id)
-    await world.ledger.mark(wipe.uuid, fenced=True, reason="wipe")
+    await world.ledger.phones.mark(wipe.uuid, fenced=True, reason="wipe")
 
 
 async def stop_phone(world: World, wipe: WipeRecord) -> None:
     """Step 2, second half: off, gracefully within the policy's time, called off at once when the decision is not WIPE any more (I7)."""
     invariants.fence_stands(await world.fences.standing(), wipe.uuid)
-    facts = await world.ledger.facts(wipe.uuid, world.clock.now())
+    facts = await world.ledger.decisions.facts(wipe.uuid, world.clock.now())
     policy = decisions.policy_of(world, facts) if facts else None
 
     async def recall() -> None:
@@ -145,7 +145,7 @@ async def call_off(world: World, wipe: WipeRecord, decision: Decision) -> Ending
         return Ending.WAITING
     if decision.action is not Action.FENCE and decision.state is not State.VANISHED:
         await give_back(world, wipe)
-    await world.ledger.note(
+    await world.ledger.audit.note(
         "called-off",
         {"wipe_id": wipe.id, "uuid": wipe.uuid, "at_step": str(wipe.step), "reasons": [reason.code for reason in decision.reasons]},
         world.clock.now(),
@@ -157,7 +157,7 @@ async def call_off(world: World, wipe: WipeRecord, decision: Decision) -> Ending
 async def give_back(world: World, wipe: WipeRecord) -> None:
     """Lift the fence, restore autostart, start the domain again if it had been running. Only what this wipe may have done: after its intent, or after a
     refused plan that fenced the phone."""
-    phone = await world.ledger.phone(wipe.uuid)
+    phone = await world.ledger.phones.get(wipe.uuid)
     if phone is not None and phone.suspended:
         return
     if wipe.plan is None and not wipe.was_running and (phone is None or not phone.fenced):
@@ -176,8 +176,8 @@ async def give_back(world: World, wipe: WipeRecord) -> None:
 
 async def cancel(world: World, wipe: WipeRecord) -> None:
     """The end of a wipe that was called off or whose domain vanished."""
-    await world.ledger.finish(wipe.id, WipeStep.CANCELLED, world.clock.now())
-    await world.ledger.touch(wipe.uuid)
+    await world.ledger.verdicts.finish(wipe.id, WipeStep.CANCELLED, world.clock.now())
+    await world.ledger.decisions.touch(wipe.uuid)
     world.announcer.step(wipe.id, WipeStep.CANCELLED)
     await world.milestones.reached(WipeStep.CANCELLED, wipe.id)
 

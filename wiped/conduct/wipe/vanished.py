@@ -18,7 +18,7 @@ from wiped.model.records import WipeRecord
 
 async def is_gone(world: World, uuid: str) -> bool:
     """Whether both a complete answer of libvirt's (the ledger) and libvirt now say that there is no such domain. Raises HypervisorError."""
-    phone = await world.ledger.phone(uuid)
+    phone = await world.ledger.phones.get(uuid)
     return phone is not None and not phone.present and await world.hypervisor.domain(uuid) is None
 
 
@@ -32,12 +32,12 @@ async def look(world: World, uuid: str, name: str, generation: int) -> tuple[Inv
     if any(other.uuid == uuid for other in others):
         raise RefusedError("the phone is defined again", codes=(RefusalCode.DRIFT,))
     # What an earlier generation had was forgotten with its end: an older number is of the time before this term was recorded.
-    remembered = [memory for memory in await world.ledger.memories(uuid) if memory.generation <= generation]
-    files = await world.ledger.remembered_files(uuid) if remembered else ()
+    remembered = [memory for memory in await world.ledger.sightings.find(uuid) if memory.generation <= generation]
+    files = await world.ledger.sightings.files(uuid) if remembered else ()
     newest = {file.identity for file in files}
     # Of an older look than the newest one: what a block copy left, say. The eraser's record does not have it, so that it is told and not touched.
-    earlier = [file for file in await world.ledger.remembered_files(uuid, ever=True) if file.identity not in newest] if remembered else []
-    owners = await world.ledger.remembered_owners()
+    earlier = [file for file in await world.ledger.sightings.files(uuid, ever=True) if file.identity not in newest] if remembered else []
+    owners = await world.ledger.sightings.owners()
     subject = classify.nobodys(dict.fromkeys(file.location for file in (*files, *earlier)), uuid=uuid, name=name)
     try:
         inventory = await world.observer.survey(subject, others, with_extents=True)
@@ -63,7 +63,7 @@ async def put_fence(world: World, wipe: WipeRecord, plan: Plan) -> None:
     """The fence file, marked."""
     await fence.put(world, wipe.uuid, plan, None)
     await world.milestones.reached("fence-put", wipe.id)
-    await world.ledger.mark(wipe.uuid, fenced=True, reason="wipe")
+    await world.ledger.phones.mark(wipe.uuid, fenced=True, reason="wipe")
 
 
 async def changes(world: World, wipe: WipeRecord, planned: Plan) -> tuple[Refusal, ...]:
