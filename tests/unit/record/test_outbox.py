@@ -231,8 +231,8 @@ async def test_what_other_rooms_tell_is_cut_to_the_list(rig: Rig) -> None:
     drain = Drain("d-1", rig.now + DAY, "gold plan of bob", rig.now, "bob")
 
     def change(connection: Connection) -> None:
-        outbox.approval_asked(connection, approval, rig.now)
-        outbox.drain_told(connection, drain, rig.now)
+        notices.approval_asked(connection, approval, rig.now)
+        notices.drain_told(connection, drain, rig.now)
 
     await rig.ledger._db.write(change)
     assert "bob" not in repr([notice.data for notice in await rig.ledger.notices.find()])
