@@ -288,7 +288,7 @@ async def test_one_phones_trouble_does_not_stop_the_others_turn() -> None:
             raise ValueError("a fault of ours")
         await whole(uuid, *more)  # type: ignore[arg-type]
 
-    rig.ledger.conclude = failing  # type: ignore[method-assign]
+    rig.ledger.decisions.conclude = failing  # type: ignore[method-assign]
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
@@ -355,13 +355,21 @@ async def test_an_idle_sweep_asks_nothing_about_phones_whose_time_has_not_come()
     asked: list[str] = []
 
     class Counting:
+        """Every store of the ledger, with its calls written down."""
+
+        def __init__(self, within: object = rig.ledger, path: str = "") -> None:
+            self.within, self.path = within, path
+
         def __getattr__(self, name: str) -> object:
-            asked.append(name)
-            return getattr(rig.ledger, name)
+            found = getattr(self.within, name)
+            if not self.path and not isinstance(found, str):
+                return Counting(found, f"{name}.")
+            asked.append(self.path + name)
+            return found
 
     object.__setattr__(rig.world, "ledger", Counting())
     await rig.reconciler.sweep()
-    assert asked == ["fault", "due_for_decision", "wipes"]
+    assert asked == ["fault", "approvals.find", "requests.find", "decisions.due", "wipes.find"]
 
 
 @pytest.mark.parametrize("behind", [120, 86_400])

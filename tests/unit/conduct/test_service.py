@@ -87,15 +87,21 @@ async def test_another_name_typed_is_refused(typed: str, codes: tuple[str, ...])
 
 
 async def test_an_active_phone_is_refused() -> None:
-    """The term runs: subscription-active, and a second person would be needed."""
+    """The term runs: subscription-active, and a second person is needed; what was asked is not approved, and nothing is begun."""
     rig = Rig()
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
     await rig.service.set_subscription(term(rig, uuid, seconds=86_400), ALICE)
-    assert (await refusal(rig, uuid))[0] == "subscription-active"
-    rig.clock.move(86_000)
-    await rig.reconciler.sweep()
-    assert (await refusal(rig, uuid))[0] == "subscription-active"
+    for seconds in (0, 86_000):
+        rig.clock.move(seconds)
+        await rig.reconciler.sweep()
+        with pytest.raises(RefusedError) as caught:
+            await asked(rig, uuid)
+        assert caught.value.codes == ("subscription-active", "needs-approval")
+        facts = await rig.ledger.decisions.facts(uuid, rig.clock.now())
+        assert facts is not None
+        assert [request.approved for request in facts.requests] == [False]
+        assert await rig.ledger.wipes.find(uuid) == ()
 
 
 async def test_an_unbound_or_vanished_phone_is_refused() -> None:
