@@ -1,16 +1,19 @@
-"""The audit log on its way out: `audit verify DIR` needs nothing of ours but the directory."""
+"""The audit log: chained, exported, verified."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.unit.record.rig import Rig
+from tests.unit.record.rig import PHONE, Rig
 from wiped.attest.signing import Ed25519Signer, generate_key
-from wiped.errors import InputError, VerificationError
+from wiped.errors import InputError, LedgerError, VerificationError
 from wiped.record.audit import ENTRIES_FILE, HEAD_FILE, KEY_FILE, verify_directory
+from wiped.record.sql.migrate import FILE_NAME
 
 SIGNER = Ed25519Signer(generate_key())
 
@@ -22,6 +25,27 @@ async def exported(rig: Rig, tmp_path: Path) -> Path:
     head = await rig.ledger.audit.export(str(tmp_path / "log"), SIGNER)
     assert head == await rig.ledger.audit.verify()
     return tmp_path / "log"
+
+
+async def test_the_audit_log_is_append_only_in_the_database_too(rig: Rig) -> None:
+    """Whatever the code above does: UPDATE and DELETE are refused."""
+    await rig.ledger.audit.note("test", {}, rig.now)
+    for statement in ("UPDATE audit SET kind = 'x'", "DELETE FROM audit"):
+        with pytest.raises(LedgerError, match="append-only"):
+            await rig.ledger._db.write(lambda c, s=statement: c.exec_driver_sql(s))
+    assert await rig.kinds() == ["test"]
+
+
+async def test_a_changed_entry_is_found(rig: Rig) -> None:
+    """Somebody with the file and no triggers."""
+    for number in range(3):
+        await rig.ledger.audit.note("test", {"n": number}, rig.now)
+    assert (await rig.ledger.audit.verify()).seq == 3
+    with closing(sqlite3.connect(rig.folder / FILE_NAME)) as connection, connection:
+        connection.execute("DROP TRIGGER audit_no_update")
+        connection.execute("""UPDATE audit SET body = '{"n":7}' WHERE seq = 2""")
+    with pytest.raises(VerificationError, match="entry 2"):
+        await rig.ledger.audit.verify()
 
 
 def test_an_export_verifies(exported: Path) -> None:
@@ -69,3 +93,15 @@ async def test_an_empty_log_has_a_head_too(rig: Rig, tmp_path: Path) -> None:
     """Nothing happened, and that is signed."""
     assert (await rig.ledger.audit.export(str(tmp_path), SIGNER)).seq == 0
     assert verify_directory(str(tmp_path)).seq == 0
+
+
+async def test_nothing_of_a_file_or_a_seed_is_in_the_audit_log(rig: Rig) -> None:
+    """Locations hold customers' names here; seeds would tell the keystream; details are dropped whoever hands them in."""
+    await rig.released()
+    await rig.ledger.audit.note(
+        "refused", {"uuid": PHONE, "location": "/srv/Li-Wei", "deep": [{"detail": "Li Wei", "code": "x"}], "codes": {"b", "a"}}, rig.now
+    )
+    told = str(await rig.ledger.audit.entries())
+    for secret in ("/srv", "Wei", bytes([1] * 32).hex(), ".wiped-"):
+        assert secret not in told
+    assert (await rig.ledger.audit.entries())[-1].body == {"uuid": PHONE, "deep": [{"code": "x"}], "codes": ["a", "b"]}

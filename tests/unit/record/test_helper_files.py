@@ -1,4 +1,4 @@
-"""The record files that the helpers read: whole or absent, for root alone, and of the form that the readers want."""
+"""Record files that the helpers read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from wiped.model.sightings import ClassifiedImage, Memory, RememberedFile
 from wiped.record.helper_files import SheetFiles
 from wiped.storage.classified import classified_as, read_classified
 
-UUID = "00000000-0000-4000-8000-000000000001"
 IMAGE = ClassifiedImage("/srv/b\udcffse.qcow2", FileIdentity(2, 3), "private", START, "ann")
 
 
@@ -26,6 +25,9 @@ IMAGE = ClassifiedImage("/srv/b\udcffse.qcow2", FileIdentity(2, 3), "private", S
 def places(folder: Path) -> LibvirtDirectories:
     """Directories of a test's own, not made yet."""
     return LibvirtDirectories(classified=str(folder / "wiped" / "classified"), remembered=str(folder / "wiped" / "remembered"))
+
+
+UUID = "00000000-0000-4000-8000-000000000001"
 
 
 async def test_a_classified_image_is_what_the_reader_reads(places: LibvirtDirectories) -> None:

@@ -1,4 +1,4 @@
-"""The outbox in the ledger: written with what it tells or not at all, in order, with nothing of a customer."""
+"""Notices: written with what they report, handed out in order."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from wiped.model.records import WipeStep
 from wiped.model.subscription import Decision, Flag, Hold, State
 from wiped.record import notices
 
-ALL = tuple(NoticeKind)
-
 
 async def put(rig: Rig, count: int = 1, subject: str = PHONE) -> None:
     """Notices about one subject."""
@@ -35,9 +33,19 @@ async def told(rig: Rig, *, subject: str = PHONE) -> list[str]:
     return [str(notice.kind) for notice in await rig.ledger.notices.find(subject=subject)]
 
 
+ALL = tuple(NoticeKind)
+
+
 async def newest(rig: Rig, kind: NoticeKind) -> Notice:
     """The newest of a kind."""
     return [notice for notice in await rig.ledger.notices.find() if notice.kind is kind][-1]
+
+
+async def conclude(rig: Rig, state: State, *flags: Flag, notices: tuple[int, ...] = (), due_in: timedelta = 31 * DAY) -> None:
+    """A decision about the phone."""
+    made = decision(state)
+    made = Decision(state, flags, made.action, None, None, (), due_at=rig.clock.now().replace(microsecond=0) + due_in, notices=notices)
+    await rig.ledger.decisions.conclude(PHONE, made, rig.now)
 
 
 async def test_a_notice_is_written_with_what_it_tells_or_not_at_all(rig: Rig) -> None:
@@ -110,13 +118,6 @@ async def test_a_clock_that_was_put_back_does_not_silence_a_phone(rig: Rig) -> N
     await rig.ledger.notices.note_delivery(notice.id, rig.now, delivered=False, fault="timeout", retry_at=rig.now + timedelta(hours=4))
     assert await rig.ledger.notices.due(rig.now, 10) == ()
     assert len(await rig.ledger.notices.due(rig.now - DAY, 10)) == 1
-
-
-async def conclude(rig: Rig, state: State, *flags: Flag, notices: tuple[int, ...] = (), due_in: timedelta = 31 * DAY) -> None:
-    """A decision about the phone."""
-    made = decision(state)
-    made = Decision(state, flags, made.action, None, None, (), due_at=rig.clock.now().replace(microsecond=0) + due_in, notices=notices)
-    await rig.ledger.decisions.conclude(PHONE, made, rig.now)
 
 
 async def test_a_term_is_told_once_from_its_notice_to_its_schedule(rig: Rig) -> None:

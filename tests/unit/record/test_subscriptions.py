@@ -1,17 +1,19 @@
-"""Subscriptions: who has which phone until when; renewals, corrections, generations, and what is refused."""
+"""Who has which phone until when."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
+from tests.contract.ledger import bind
 from tests.fakes.clock import START
 from tests.unit.record.rig import ALICE, BOB, DAY, OTHER, PHONE, Rig, decision, domain, record, uuid_of, yes
-from wiped.errors import InputError, RefusedError
+from wiped.errors import RefusedError
 from wiped.model.records import WipeStep
-from wiped.model.subscription import AccountReference, State, Subscription, WipeRequest
+from wiped.model.subscription import State, Subscription, WipeRequest
+from wiped.ports.ledger import Ledger
 
 
 async def term(rig: Rig, uuid: str = PHONE) -> Subscription:
@@ -174,33 +176,6 @@ async def test_every_refusal_of_a_batch_is_told(rig: Rig) -> None:
     assert "and 5 more" in str(error)
 
 
-BAD = {
-    "naive start": {"starts_at": datetime(2026, 1, 1)},  # noqa: DTZ001  # that is the point
-    "naive end": {"expires_at": datetime(2026, 9, 1)},  # noqa: DTZ001
-    "ends before it starts": {"expires_at": START - 2 * DAY},
-    "ends as it starts": {"expires_at": START - DAY},
-    "upper case": {"uuid": PHONE.upper()},
-    "no uuid": {"uuid": "phone-1"},
-    "no account": {"account": AccountReference("")},
-    "no subscription": {"subscription_id": ""},
-    "no policy": {"policy": ""},
-}
-
-
-@pytest.mark.parametrize("changes", BAD.values(), ids=BAD.keys())
-async def test_what_cannot_be_meant_is_bad_input(rig: Rig, changes: dict[str, object]) -> None:
-    """The record's number is told, nothing of the batch is recorded."""
-    with pytest.raises(InputError, match="record 2"):
-        await rig.bind(record(OTHER), record(**changes))  # type: ignore[arg-type]
-    assert await rig.ledger.subscriptions.current() == ()
-
-
-async def test_a_phone_twice_in_a_batch_is_bad_input(rig: Rig) -> None:
-    """Which one is meant cannot be known."""
-    with pytest.raises(InputError, match="twice"):
-        await rig.bind(record(), record(days=40))
-
-
 async def test_after_release_another_account_begins_the_next_generation(rig: Rig) -> None:
     """Nothing of the last generation is carried over: not its flags, not its refusals, not its account."""
     await rig.released()
@@ -318,3 +293,32 @@ async def test_a_wipe_released_keeps_its_term_to_be_shown(rig: Rig) -> None:
     assert wipe is not None
     assert wipe.step is WipeStep.RELEASED
     assert rig.now - START < timedelta(days=1)
+
+
+async def test_a_renewal_keeps_the_generation(ledger: Ledger) -> None:
+    """And moves when its end was first recorded only with the end."""
+    await ledger.phones.see([domain()], START)
+    await bind(ledger)
+    first = await ledger.subscriptions.get(PHONE)
+    await ledger.subscriptions.record([record(number="s-2")], START + DAY, source="local", operator="op")
+    second = await ledger.subscriptions.get(PHONE)
+    await ledger.subscriptions.record([record(days=60)], START + 2 * DAY, source="local", operator="op")
+    third = await ledger.subscriptions.get(PHONE)
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert first.generation == second.generation == third.generation
+    assert first.account == second.account == third.account
+    assert [term.first_recorded_at for term in (first, second, third)] == [START, START, START + 2 * DAY]
+
+
+async def test_another_account_occupies(ledger: Ledger) -> None:
+    """Refused, marked, waiting."""
+    await ledger.phones.see([domain()], START)
+    await bind(ledger)
+    with pytest.raises(RefusedError) as caught:
+        await bind(ledger, account=BOB)
+    assert caught.value.codes == ("generation-occupied",)
+    phone = await ledger.phones.get(PHONE)
+    assert phone is not None
+    assert phone.occupied
