@@ -148,20 +148,22 @@ async def _feed(settings: Settings, ledger: SqlLedger, clock: Clock, metrics: Me
         tls = _tls(feed) if feed.url.startswith("https:") else None
         source = await stack.enter_async_context(HttpSource(feed.url, timeout=feed.timeout, agent=agent, token_file=feed.token_file, tls=tls))
     policies = frozenset(settings.policies())
-    return PolledFeed(source, ledger, clock, settings.safety(), policies=policies, verifier=verifier, failed=metrics.feed_failed)
+    return PolledFeed(
+        source, ledger.subscriptions, ledger.conditions, clock, settings.safety(), policies=policies, verifier=verifier, failed=metrics.feed_failed
+    )
 
 
 async def _forget(ledger: SqlLedger, clock: Clock, kept: Retention) -> None:
     """A chore: what has been kept long enough goes (R10)."""
-    done = await ledger.retain(clock.now(), snapshots=timedelta(seconds=kept.snapshots), audit=timedelta(seconds=kept.audit))
+    done = await ledger.retention.retain(clock.now(), snapshots=timedelta(seconds=kept.snapshots), audit=timedelta(seconds=kept.audit))
     if any(done.values()):
         _log.info("kept long enough", **done)
 
 
 async def _newest_entry(ledger: Ledger, clock: Clock) -> datetime | None:
     """The instant of the newest audit entry. Notes the daemon's start, whose number tells where the newest one from before stands."""
-    started = await ledger.note("daemon-started", {"version": wiped.__version__}, clock.now())
-    before = await ledger.audit(after=max(0, started.seq - 2), limit=1)
+    started = await ledger.audit.note("daemon-started", {"version": wiped.__version__}, clock.now())
+    before = await ledger.audit.entries(after=max(0, started.seq - 2), limit=1)
     return datetime.fromisoformat(before[0].at) if before and before[0].seq < started.seq else None
 
 
@@ -230,13 +232,13 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
         pause=asyncio.sleep,
     )
     world.conditions.recorded_until = await _newest_entry(ledger, clock)
-    await ledger.receive_notices(settings.webhooks.kinds)
+    await ledger.notices.receive(settings.webhooks.kinds)
     if settings.webhooks.url:
-        await ledger.revive_notices(clock.now(), "daemon")  # dead letters: whoever starts it again has seen to the receiver
+        await ledger.notices.revive(clock.now(), "daemon")  # dead letters: whoever starts it again has seen to the receiver
     delivering = await _delivering(settings, world, metrics, stack) if settings.webhooks.url else None
     reconciler = Reconciler(world)
     interval = min(SWEEP_AT_MOST, float(settings.feed.interval))
-    warn = partial(warn_of_ending_holds, ledger, clock, world.safety)
+    warn = partial(warn_of_ending_holds, ledger.notices, clock, world.safety)
     forget = partial(_forget, ledger, clock, settings.retention)
     clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn, forget))
     service = Service(world, reconciler, hub, clockwork.nudge)
@@ -286,7 +288,7 @@ async def _delivering(settings: Settings, world: World, metrics: Metrics, stack:
     keys = read_secrets(hooks.secret_file)
     sender = Webhook(hooks.url, keys, host=issuer.host, residency=issuer.residency, version=issuer.version, timeout=float(hooks.timeout))
     courier = await stack.enter_async_context(sender)
-    return Delivering(world.ledger, courier, world.clock, world.randomness, world.pause, metrics.delivery)
+    return Delivering(world.ledger.notices, courier, world.clock, world.randomness, world.pause, metrics.delivery)
 
 
 async def _close(api: ApiServer, scraped: MetricsServer | None) -> None:

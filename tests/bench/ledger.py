@@ -58,17 +58,17 @@ async def _median(call: object, times: int = 15) -> float:
 async def _figures(rig: Rig, count: int, due: int) -> Figures:
     ledger = rig.ledger
     await ledger._db.write(lambda c: _fill(c, count, due))
-    assert len(await ledger.due_for_decision(NOW)) == due
-    look = await _median(lambda: ledger.due_for_decision(NOW))
-    idle = await _median(lambda: ledger.due_for_decision(NOW - timedelta(days=30)))
-    instant = await _median(ledger.next_instant)
+    assert len(await ledger.decisions.due(NOW)) == due
+    look = await _median(lambda: ledger.decisions.due(NOW))
+    idle = await _median(lambda: ledger.decisions.due(NOW - timedelta(days=30)))
+    instant = await _median(ledger.decisions.next_instant)
     decision = Decision(State.GRACE, (), Action.NONE, NOW + timedelta(days=9), State.DUE, ())
     began = time.perf_counter()
-    for uuid in await ledger.due_for_decision(NOW):
-        await ledger.facts(uuid, NOW)
-        await ledger.conclude(uuid, decision, NOW)
+    for uuid in await ledger.decisions.due(NOW):
+        await ledger.decisions.facts(uuid, NOW)
+        await ledger.decisions.conclude(uuid, decision, NOW)
     conclude = time.perf_counter() - began
-    assert await ledger.due_for_decision(NOW) == ()
+    assert await ledger.decisions.due(NOW) == ()
     return Figures(count, due, look, idle, instant, conclude)
 
 

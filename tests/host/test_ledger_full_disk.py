@@ -37,14 +37,19 @@ def full(folder: Path) -> Iterator[None]:
 
 async def everything(rig: Rig) -> object:
     """What the ledger says, for a comparison."""
-    return (await rig.ledger.phones(), await rig.ledger.subscriptions(), await rig.ledger.wipes(), await rig.ledger.audit(limit=100_000))
+    return (
+        await rig.ledger.phones.find(),
+        await rig.ledger.subscriptions.current(),
+        await rig.ledger.wipes.find(),
+        await rig.ledger.audit.entries(limit=100_000),
+    )
 
 
 async def _refused_for_want_of_room(rig: Rig) -> int:
     """Writes until there is no room left in what was preallocated; how many writes were taken whole before."""
     for taken in range(10_000):
         try:
-            await rig.ledger.note("filler", {"text": "x" * 500, "n": taken}, rig.now)
+            await rig.ledger.audit.note("filler", {"text": "x" * 500, "n": taken}, rig.now)
         except LedgerError:
             return taken
     raise AssertionError("the disk never filled")
@@ -56,14 +61,14 @@ async def _story(folder: Path) -> None:
         with full(folder):
             taken = await _refused_for_want_of_room(rig)
             before = await everything(rig)
-            entries = await rig.ledger.audit(limit=100_000)
+            entries = await rig.ledger.audit.entries(limit=100_000)
             assert [entry.body["n"] for entry in entries if entry.kind == "filler"] == list(range(taken))
             many = [domain(uuid_of(number), f"p{number}") for number in range(100, 900)]
             for call in (
-                lambda: rig.ledger.see_domains(many, rig.now),
+                lambda: rig.ledger.phones.see(many, rig.now),
                 lambda: rig.bind(*(record(uuid_of(number)) for number in range(1000, 1200))),
-                lambda: rig.ledger.save_ranges("w-1", "a1", [b"x" * 400_000], "00" * 32),
-                lambda: rig.ledger.last_word("w-1", rig.now, yes),
+                lambda: rig.ledger.artefacts.save_ranges("w-1", "a1", [b"x" * 400_000], "00" * 32),
+                lambda: rig.ledger.wipes.last_word("w-1", rig.now, yes),
             ):
                 try:
                     await call()
@@ -73,17 +78,17 @@ async def _story(folder: Path) -> None:
             assert await everything(rig) == before
             assert "full" in rig.ledger.fault
         # There is room again: the same ledger, not opened anew, goes on.
-        await rig.ledger.last_word("w-1", rig.now, yes)
+        await rig.ledger.wipes.last_word("w-1", rig.now, yes)
         assert rig.ledger.fault == ""
-        await rig.ledger.see_domains(many, rig.now)
-        wipe = await rig.ledger.wipe("w-1")
+        await rig.ledger.phones.see(many, rig.now)
+        wipe = await rig.ledger.wipes.get("w-1")
         assert wipe is not None
         assert wipe.step is WipeStep.ERASING
         assert wipe.artefacts[0].map_digest != "00" * 32
-        head = await rig.ledger.verify_audit()
+        head = await rig.ledger.audit.verify()
     async with rig_in(folder) as again:
-        assert await again.ledger.verify_audit() == head
-        assert await again.ledger.phone(PHONE) is not None
+        assert await again.ledger.audit.verify() == head
+        assert await again.ledger.phones.get(PHONE) is not None
 
 
 def test_a_full_disk_under_the_ledger(raw_fs: MakeFs) -> None:

@@ -39,17 +39,17 @@ async def story(state: Path, clock: FakeClock, *, held: bool) -> None:
     with closing(SaltFile.open(str(state))) as salts:
         async with await SqlLedger.open(str(state), salts, clock) as ledger:
             now = clock.now()
-            await ledger.see_domains([domain(), replace(domain(), uuid=OTHER_PHONE, name="other")], now)
+            await ledger.phones.see([domain(), replace(domain(), uuid=OTHER_PHONE, name="other")], now)
             for uuid, account in ((PHONE, ACCOUNT), (OTHER_PHONE, OTHER)):
                 record = SubscriptionRecord(uuid, f"sub-{uuid[-1]}", AccountReference(account), now - timedelta(days=2), now + timedelta(days=1))
-                await ledger.record_subscriptions([record], now, source="local", operator="op")
-            await ledger.add_request(PHONE, WipeRequest("r-1", "deletion", "no-consent", now), reference=WORDS[0], reason=WORDS[1], operator="op")
-            await ledger.add_hold(Hold("h-1", PHONE, "", "litigation", None, WORDS[2], "3 O 12"), now, "op")
+                await ledger.subscriptions.record([record], now, source="local", operator="op")
+            await ledger.requests.add(PHONE, WipeRequest("r-1", "deletion", "no-consent", now), reference=WORDS[0], reason=WORDS[1], operator="op")
+            await ledger.holds.add(Hold("h-1", PHONE, "", "litigation", None, WORDS[2], "3 O 12"), now, "op")
             if not held:
-                await ledger.release_hold("h-1", now, "op")
-            await ledger.begin_wipe(PHONE, "w-1", Trigger("expiry"), now)
+                await ledger.holds.release("h-1", now, "op")
+            await ledger.wipes.begin(PHONE, "w-1", Trigger("expiry"), now)
             await ledger._db.write(lambda c: _end(c, now))
-            assert (await ledger.words("r-1")) == {"reference": WORDS[0], "reason": WORDS[1]}
+            assert (await ledger.words.about("r-1")) == {"reference": WORDS[0], "reason": WORDS[1]}
 
 
 def _end(connection, now):
@@ -62,11 +62,11 @@ async def later(state: Path, clock: FakeClock) -> dict[str, int]:
     """A daemon half a year later."""
     with closing(SaltFile.open(str(state))) as salts:
         async with await SqlLedger.open(str(state), salts, clock) as ledger:
-            before = await ledger.verify_audit()
-            done = await ledger.retain(clock.now(), snapshots=HALF_A_YEAR, audit=HALF_A_YEAR)
-            after = await ledger.verify_audit()
+            before = await ledger.audit.verify()
+            done = await ledger.retention.retain(clock.now(), snapshots=HALF_A_YEAR, audit=HALF_A_YEAR)
+            after = await ledger.audit.verify()
             assert after.seq >= before.seq
-            assert (await ledger.retain(clock.now(), snapshots=HALF_A_YEAR, audit=HALF_A_YEAR))["anonymised"] == 0
+            assert (await ledger.retention.retain(clock.now(), snapshots=HALF_A_YEAR, audit=HALF_A_YEAR))["anonymised"] == 0
     return done
 
 

@@ -91,7 +91,7 @@ async def _life(rig: Rig) -> None:
     await rig.released()
     for number in range(40):
         request = WipeRequest(f"r-{number}", "manual", "", rig.now)
-        await rig.ledger.add_request(PHONE, request, reference="T-1", reason="Li-Wei-asked-for-it", operator="op")
+        await rig.ledger.requests.add(PHONE, request, reference="T-1", reason="Li-Wei-asked-for-it", operator="op")
 
 
 @pytest.mark.parametrize("kind", ["ext4", "ext4-journal", "xfs", "btrfs"])

@@ -29,7 +29,7 @@ async def issue(world: World, wipe: WipeRecord, plan: Plan, verdict: Verdict, *,
         issued_at=now,
         certificate_id=identifier,
         issuer={"host": issuer.host, "residency": issuer.residency, "version": issuer.version, "key_id": world.signer.key_id},
-        subscription=await world.ledger.subscription(wipe.uuid),
+        subscription=await world.ledger.subscriptions.get(wipe.uuid),
         holds_checked_at=holds_checked_at,
     )
     if disposal is not None:

@@ -11,7 +11,7 @@ from wiped.model.records import PhoneRecord
 
 async def known_phone(world: World, uuid: str) -> PhoneRecord:
     """Return the phone with this UUID. Raises NotFoundError."""
-    phone = await world.ledger.phone(uuid)
+    phone = await world.ledger.phones.get(uuid)
     if phone is None:
         raise NotFoundError("no such phone", where="phone", hint="wipectl phones list shows every phone of this host")
     return phone
@@ -27,5 +27,5 @@ def given_reason(reason: str) -> str:
 async def refused(world: World, why: str, codes: Sequence[str], *, operator: str, hint: str = "", **about: str) -> RefusedError:
     """Count and audit a refusal of what `operator` asked for; the error to raise. `about`: what the audit entry says beside operator and codes."""
     world.announcer.refused(codes)
-    await world.ledger.note("refused", {**about, "operator": operator, "codes": [str(code) for code in codes]}, world.clock.now())
+    await world.ledger.audit.note("refused", {**about, "operator": operator, "codes": [str(code) for code in codes]}, world.clock.now())
     return RefusedError(why, codes=tuple(codes), approval=about.get("approval", ""), hint=hint)

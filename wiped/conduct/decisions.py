@@ -54,7 +54,7 @@ def last_word(world: World, facts: LifecycleFacts, now: datetime) -> Decision:
 async def fresh(world: World, uuid: str) -> tuple[LifecycleFacts, Decision] | None:
     """Facts and decision for one phone as of now; None if the ledger does not know it."""
     now = world.clock.now()
-    facts = await world.ledger.facts(uuid, now)
+    facts = await world.ledger.decisions.facts(uuid, now)
     if facts is None:
         return None
     return complete(world, facts), decided(world, facts, now)

@@ -56,14 +56,14 @@ async def look(world: World, uuid: str, generation: int) -> tuple[DomainFacts, I
 
 async def _remembered(world: World, uuid: str, generation: int) -> tuple[RememberedFile, ...]:
     """Every file of this host that was ever the phone's own alone since it was handed to its present customer."""
-    if not any(memory.generation <= generation for memory in await world.ledger.memories(uuid)):
+    if not any(memory.generation <= generation for memory in await world.ledger.sightings.find(uuid)):
         return ()
-    return tuple(file for file in await world.ledger.remembered_files(uuid, ever=True) if file.local)
+    return tuple(file for file in await world.ledger.sightings.files(uuid, ever=True) if file.local)
 
 
 async def _rules(world: World, uuid: str) -> StorageRules:
     """The storage rules, made stricter where the phone's policy asks for the whole read-back."""
-    term = await world.ledger.subscription(uuid)
+    term = await world.ledger.subscriptions.get(uuid)
     policy = world.policies.get(term.policy) if term is not None else None
     return replace(world.rules, verify=policy.verify) if policy is not None and policy.verify else world.rules
 
@@ -78,12 +78,12 @@ async def look_at_vanished(world: World, uuid: str, name: str, generation: int) 
     if any(other.uuid == uuid for other in others):
         raise RefusedError("the phone is defined again", codes=(RefusalCode.DRIFT,))
     # What an earlier generation had was forgotten with its end: an older number is of the time before this term was recorded.
-    remembered = [memory for memory in await world.ledger.memories(uuid) if memory.generation <= generation]
-    files = await world.ledger.remembered_files(uuid) if remembered else ()
+    remembered = [memory for memory in await world.ledger.sightings.find(uuid) if memory.generation <= generation]
+    files = await world.ledger.sightings.files(uuid) if remembered else ()
     newest = {file.identity for file in files}
     # Of an older look than the newest one: what a block copy left, say. The eraser's record does not have it, so that it is reported and not touched.
-    earlier = [file for file in await world.ledger.remembered_files(uuid, ever=True) if file.identity not in newest] if remembered else []
-    owners = await world.ledger.remembered_owners()
+    earlier = [file for file in await world.ledger.sightings.files(uuid, ever=True) if file.identity not in newest] if remembered else []
+    owners = await world.ledger.sightings.owners()
     subject = classify.nobodys(dict.fromkeys(file.location for file in (*files, *earlier)), uuid=uuid, name=name)
     try:
         inventory = await world.observer.survey(subject, others, with_extents=True)

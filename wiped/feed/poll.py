@@ -13,8 +13,9 @@ from wiped.feed.answers import Answer, FeedError, Page, joined
 from wiped.feed.signed import Verifier
 from wiped.model.policy import Safety
 from wiped.model.subscription import FeedStatus
+from wiped.ports.ledger.conditions import ConditionStore
+from wiped.ports.ledger.subscriptions import SubscriptionStore
 from wiped.ports.machine import Clock
-from wiped.ports.outside import FeedLedger
 
 _log = structlog.get_logger(__name__)
 _CONDITION = "feed"
@@ -36,10 +37,11 @@ class Source(Protocol):
 class PolledFeed:
     """`failed`: told each failure (metrics). What the last taken answer was is kept in the ledger: a restart forgets no revision."""
 
-    def __init__(self, source: Source, ledger: FeedLedger, clock: Clock, safety: Safety, *, policies: frozenset[str], verifier: Verifier | None = None,
-                 failed: Callable[[str], None] = lambda reason: None) -> None:  # fmt: skip
+    def __init__(self, source: Source, subscriptions: SubscriptionStore, conditions: ConditionStore, clock: Clock, safety: Safety, *,
+                 policies: frozenset[str], verifier: Verifier | None = None, failed: Callable[[str], None] = lambda reason: None) -> None:  # fmt: skip
         self._source = source
-        self._ledger = ledger
+        self._subscriptions = subscriptions
+        self._conditions = conditions
         self._clock = clock
         self._safety = safety
         self._policies = policies
@@ -60,15 +62,15 @@ class PolledFeed:
 
     async def _take(self, answer: Answer) -> None:
         now = self._clock.now()
-        memory = FeedMemory(**(await self._ledger.host_condition(_CONDITION) or {}))
+        memory = FeedMemory(**(await self._conditions.get(_CONDITION) or {}))
         named = [record.uuid for record in answer.records]
         facts = AnswerFacts(answer.revision, len(named) + len(answer.refused), digest_of([*named, *answer.refused]), answer.at)
-        fault, after = weigh(memory, facts, bound=await self._ledger.bound_phones(), safety=self._safety, now=now)
+        fault, after = weigh(memory, facts, bound=await self._subscriptions.bound(), safety=self._safety, now=now)
         if after != memory:
-            await self._ledger.keep_host_condition(_CONDITION, _plain(after))
+            await self._conditions.keep(_CONDITION, _plain(after))
         if fault is not None:
             raise FeedError(fault, _WORDS[fault])
-        taken = await self._ledger.record_answer(answer.records, now, source=self._source.kind)
+        taken = await self._subscriptions.record_answer(answer.records, now, source=self._source.kind)
         refused = (*taken.refused, *((uuid, "unsigned") for uuid in answer.refused))
         complete_at = now if answer.at is None else min(now, answer.at)
         answers = self._status.complete_answers + 1

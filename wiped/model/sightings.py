@@ -1,4 +1,4 @@
-"""What was once seen or settled and must outlive its moment: classified images, a phone's remembered files, the wish to dispose of it."""
+"""What was once seen or settled and must outlive its moment: classified images and a phone's remembered files."""
 
 from __future__ import annotations
 
@@ -44,17 +44,6 @@ class Memory:
     at: datetime
     digest: str
     migrated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Disposal:
-    """The first person's wish to dispose of what cannot be proven: it takes a second, different one."""
-
-    wipe_id: str
-    operator: str
-    uid: int
-    reference: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ class State(StrEnum):
     VANISHED = "vanished"
 
 
+#: The generation has ended: nothing of it is wiped any more.
+ENDED_STATES = frozenset({State.RELEASED, State.RECYCLED, State.DISPOSED})
+#: States that a wipe sets; a decision made from facts of before cannot take them back.
+WIPE_STATES = frozenset({State.ERASING, State.VERIFYING, State.WIPED, State.QUARANTINED, *ENDED_STATES})
+
+
 class Flag(StrEnum):
     """Flags of a phone (docs/design.md): any number."""
 

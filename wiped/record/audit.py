@@ -21,7 +21,10 @@ from wiped.errors import LedgerError
 from wiped.model.canonical import canonical_bytes
 from wiped.model.instants import instant_text
 from wiped.model.records import AuditEntry
-from wiped.record.sql.schema import audit
+from wiped.ports.machine import Clock
+from wiped.ports.proofs import Signer
+from wiped.record.sql import schema as tables
+from wiped.record.sql.database import Database
 
 #: Never in a body: free text, references, names, and paths (they hold names).
 WITHHELD = frozenset({"reference", "reason", "name", "account_reference", "location", "path", "detail", "ticket", "title", "description"})
@@ -43,19 +46,19 @@ def _plain(value: Any) -> Any:
 
 def append(connection: Connection, kind: str, body: Mapping[str, Any], now: datetime) -> AuditEntry:
     """Append one entry within the caller's transaction. Raises InputError when the body has no canonical form (a float, bytes)."""
-    last = connection.execute(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).first()
+    last = connection.execute(select(tables.audit.c.seq, tables.audit.c.hash).order_by(tables.audit.c.seq.desc()).limit(1)).first()
     seq, previous = (last.seq + 1, last.hash) if last else (1, GENESIS)
     at = instant_text(now)
     text = canonical_bytes(_plain(body)).decode("utf-8")
     entry = AuditEntry(seq=seq, at=at, kind=kind, body=json.loads(text), previous=previous, hash="")
     digest = entry_hash(previous, seq, at, kind, entry.body)
-    connection.execute(audit.insert().values(seq=seq, at=at, kind=kind, body=text, previous=previous, hash=digest))
+    connection.execute(tables.audit.insert().values(seq=seq, at=at, kind=kind, body=text, previous=previous, hash=digest))
     return AuditEntry(seq, at, kind, entry.body, previous, digest)
 
 
 def entries(connection: Connection, *, after: int, limit: int) -> tuple[AuditEntry, ...]:
     """Entries with seq > `after`, in order, at most `limit`. Raises LedgerError for a body that is not JSON any more."""
-    rows = connection.execute(select(audit).where(audit.c.seq > after).order_by(audit.c.seq).limit(max(0, limit)))
+    rows = connection.execute(select(tables.audit).where(tables.audit.c.seq > after).order_by(tables.audit.c.seq).limit(max(0, limit)))
     try:
         return tuple(AuditEntry(row.seq, row.at, row.kind, json.loads(row.body), row.previous, row.hash) for row in rows)
     except ValueError as error:
@@ -68,3 +71,84 @@ def verify(connection: Connection) -> Head:
     while batch := entries(connection, after=head.seq, limit=_BATCH):
         head = follow(head, batch)
     return head
+
+
+def write_export(directory: str, read: Callable[[int], tuple[AuditEntry, ...]], signer: Signs, public_pem: bytes, now: datetime) -> Head:
+    """Write `audit.jsonl`, the public key, and a signed head into `directory` (made if missing, files replaced). `read(after)` gives the next entries.
+
+    The log is verified on the way. Raises VerificationError, and LedgerError when the directory cannot be written.
+    """
+    head = Head()
+    try:
+        os.makedirs(directory, mode=0o750, exist_ok=True)
+        with open(os.path.join(directory, ENTRIES_FILE), "wb") as file:
+            while batch := read(head.seq):
+                head = follow(head, batch)
+                file.writelines(entry_line(entry) for entry in batch)
+            file.flush()
+            os.fsync(file.fileno())
+        told = {"seq": head.seq, "hash": head.hash, "at": head.at, "exported_at": instant_text(now)}
+        for name, data in ((KEY_FILE, public_pem), (HEAD_FILE, seal(told, signer, payload_type=HEAD_TYPE))):
+            with open(os.path.join(directory, name), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError as error:
+        raise LedgerError(f"the audit log cannot be exported: {error.strerror}") from error
+    return head
+
+
+def _lines(directory: str) -> Iterator[AuditEntry]:
+    with open(os.path.join(directory, ENTRIES_FILE), "rb") as file:
+        for number, line in enumerate(file, start=1):
+            yield parse_entry_line(line, number=number)
+
+
+def verify_directory(directory: str, public_pem: bytes | None = None) -> Head:
+    """Verify an exported directory offline. `public_pem`: the key to trust; None takes the one in the directory, which then proves consistency only.
+
+    Raises VerificationError (a changed, missing, added or cut-off entry, a head that is not this log's), InputError when a file is not there.
+    """
+    try:
+        head = follow(Head(), _lines(directory))
+        with open(os.path.join(directory, HEAD_FILE), "rb") as file:
+            envelope = file.read()
+        if public_pem is None:
+            with open(os.path.join(directory, KEY_FILE), "rb") as file:
+                public_pem = file.read()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
+    told = open_envelope(envelope, public_pem, payload_type=HEAD_TYPE)
+    if (told.get("seq"), told.get("hash"), told.get("at")) != (head.seq, head.hash, head.at):
+        raise VerificationError(f"the signed head tells of {told.get('seq')} entries, the log ends at {head.seq}: it was cut off or changed")
+    return head
+
+
+class SqlAudit:
+    """`ports.ledger.AuditStore` over SQLite."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._db = database
+        self._clock = clock
+
+    async def entries(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        """See the port."""
+        return await self._db.read(lambda c: entries(c, after=after, limit=limit))
+
+    async def note(self, kind: str, body: dict[str, Any], now: datetime) -> AuditEntry:
+        """See the port."""
+        return await self._db.write(lambda c: append(c, kind, body, now))
+
+    async def verify(self) -> Head:
+        """See the port."""
+        return await self._db.read_in_thread(verify)
+
+    async def export(self, directory: str, signer: Signer) -> Head:
+        """See the port."""
+        now = self._clock.now()
+        public_pem = signer.public_pem
+
+        def look(connection: Connection) -> Head:
+            return write_export(directory, lambda after: entries(connection, after=after, limit=_BATCH), signer, public_pem, now)
+
+        return await self._db.read_in_thread(look)

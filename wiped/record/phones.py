@@ -1,33 +1,29 @@
-"""What the ledger knows of phones, and the decisions about them. Functions run within a transaction and take its connection."""
+"""Which phones exist, and what is recorded of each. Functions that take a connection run within its transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, text, union, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from wiped.errors import NotFoundError
-from wiped.model.approvals import GROUNDS, RequestKind
+from wiped.model.instants import instant_text
 from wiped.model.inventory import DomainFacts
 from wiped.model.records import PhoneRecord
-from wiped.model.subscription import Action, Decision, FeedStatus, LifecycleFacts, State, Subscription, WipeRequest
-from wiped.record import audit, massmistakes, outbox
-from wiped.record.sql.rows import AnyRow, hold_of, phone_of, reasons_value, request_of, subscription_of
-from wiped.record.sql.schema import drains, hold_accounts, holds, memories, phones, requests, subscriptions
-
-#: The generation has ended: nothing of it is wiped any more.
-ENDED_STATES = frozenset({State.RELEASED, State.RECYCLED, State.DISPOSED})
-#: States that a wipe sets; a decision made from facts of before cannot take them back.
-WIPE_STATES = frozenset({State.ERASING, State.VERIFYING, State.WIPED, State.QUARANTINED, *ENDED_STATES})
-
-_NEVER_ANSWERED = FeedStatus(complete_at=None)
+from wiped.model.subscription import ENDED_STATES, Action, State
+from wiped.ports.machine import Clock
+from wiped.record import audit, notices
+from wiped.record.sql import schema as tables
+from wiped.record.sql.database import Database
+from wiped.record.sql.rows import AnyRow, phone_of
+from wiped.record.words import Sealed, Sealer, keep_note, keep_words
 
 
 def row_of(connection: Connection, uuid: str) -> AnyRow | None:
     """The row of one phone."""
-    return connection.execute(select(phones).where(phones.c.uuid == uuid)).first()
+    return connection.execute(select(tables.phones).where(tables.phones.c.uuid == uuid)).first()
 
 
 def known(connection: Connection, uuid: str) -> AnyRow:
@@ -40,15 +36,18 @@ def known(connection: Connection, uuid: str) -> AnyRow:
 
 def all_phones(connection: Connection, states: Sequence[str]) -> tuple[PhoneRecord, ...]:
     """Phones in `states` (all when empty), by name."""
-    query = select(phones).order_by(phones.c.name, phones.c.uuid)
+    query = select(tables.phones).order_by(tables.phones.c.name, tables.phones.c.uuid)
     if states:
-        query = query.where(phones.c.state.in_([str(state) for state in states]))
+        query = query.where(tables.phones.c.state.in_([str(state) for state in states]))
     return tuple(phone_of(row) for row in connection.execute(query))
 
 
 def named(connection: Connection, name: str) -> tuple[PhoneRecord, ...]:
     """Phones of exactly that name, present ones first."""
-    return tuple(phone_of(row) for row in connection.execute(select(phones).where(phones.c.name == name).order_by(phones.c.present.desc(), phones.c.uuid)))
+    return tuple(
+        phone_of(row)
+        for row in connection.execute(select(tables.phones).where(tables.phones.c.name == name).order_by(tables.phones.c.present.desc(), tables.phones.c.uuid))
+    )
 
 
 def blank(uuid: str, name: str, now: datetime, *, present: bool) -> dict[str, Any]:
@@ -78,17 +77,30 @@ def blank(uuid: str, name: str, now: datetime, *, present: bool) -> dict[str, An
 
 
 def touch(connection: Connection, uuid: str) -> None:
-    """Let the next sweep decide this phone."""
-    connection.execute(update(phones).where(phones.c.uuid == uuid).values(touches=phones.c.touches + 1))
+    """Decide this phone again in the next sweep."""
+    connection.execute(update(tables.phones).where(tables.phones.c.uuid == uuid).values(touches=tables.phones.c.touches + 1))
 
 
-def see_domains(connection: Connection, domains: Sequence[DomainFacts], now: datetime) -> None:
-    """`Ledger.see_domains`. A host on which nothing changed costs one query and no write."""
+def touch_due(connection: Connection) -> None:
+    """Decide every due phone again in the next sweep."""
+    connection.execute(update(tables.phones).where(tables.phones.c.state == str(State.DUE)).values(touches=tables.phones.c.touches + 1))
+
+
+def touch_all(connection: Connection) -> None:
+    """Decide every phone again in the next sweep."""
+    connection.execute(update(tables.phones).values(touches=tables.phones.c.touches + 1))
+
+
+def see(connection: Connection, domains: Sequence[DomainFacts], now: datetime) -> None:
+    """`PhoneStore.see`. A host on which nothing changed costs one query and no write."""
     seen = {domain.uuid: domain.name for domain in domains}
-    rows = {row.uuid: row for row in connection.execute(select(phones.c.uuid, phones.c.name, phones.c.present, phones.c.state, phones.c.since))}
+    rows = {
+        row.uuid: row
+        for row in connection.execute(select(tables.phones.c.uuid, tables.phones.c.name, tables.phones.c.present, tables.phones.c.state, tables.phones.c.since))
+    }
     new = [uuid for uuid in seen if uuid not in rows]
     if new:
-        connection.execute(phones.insert(), [blank(uuid, seen[uuid], now, present=True) for uuid in new])
+        connection.execute(tables.phones.insert(), [blank(uuid, seen[uuid], now, present=True) for uuid in new])
         for uuid in new:
             audit.append(connection, "phone-seen", {"uuid": uuid}, now)
     changed: list[dict[str, Any]] = []
@@ -110,150 +122,95 @@ def see_domains(connection: Connection, domains: Sequence[DomainFacts], now: dat
                         "new_since": row.since if state == row.state else now})  # fmt: skip
     if changed:
         connection.execute(
-            update(phones)
-            .where(phones.c.uuid == bindparam("key"))
+            update(tables.phones)
+            .where(tables.phones.c.uuid == bindparam("key"))
             .values(
                 present=bindparam("new_present"),
                 name=bindparam("new_name"),
                 state=bindparam("new_state"),
                 since=bindparam("new_since"),
-                touches=phones.c.touches + 1,
+                touches=tables.phones.c.touches + 1,
             ),
             changed,
         )
 
 
-def current_term(connection: Connection, phone: AnyRow) -> Subscription | None:
-    """The term of a phone's generation; an ended one only as long as the phone stands at its end."""
-    row = connection.execute(select(subscriptions).where(subscriptions.c.uuid == phone.uuid, subscriptions.c.generation == phone.generation)).first()
-    if row is None or (row.ended_at is not None and phone.state not in ENDED_STATES):
-        return None
-    return subscription_of(row)
-
-
-def due_for_decision(connection: Connection, now: datetime) -> tuple[str, ...]:
-    """`Ledger.due_for_decision`: two indexed look-ups, whose cost grows with what they find and with nothing else."""
-    time_has_come = select(phones.c.uuid, phones.c.next_at).where(phones.c.next_at <= now)
-    waiting = select(phones.c.uuid, phones.c.next_at).where(text("touches <> decided"))
-    both = union(time_has_come, waiting).subquery()
-    return tuple(connection.execute(select(both.c.uuid).order_by(both.c.next_at, both.c.uuid)).scalars())
-
-
-def next_instant(connection: Connection) -> datetime | None:
-    """The earliest `next_at`."""
-    found: datetime | None = connection.execute(select(func.min(phones.c.next_at, type_=phones.c.next_at.type))).scalar()
-    return found
-
-
-def facts(connection: Connection, uuid: str, now: datetime) -> tuple[LifecycleFacts, int] | None:
-    """`Ledger.facts`, and how often the phone had been touched when they were true."""
-    phone = row_of(connection, uuid)
-    if phone is None:
-        return None
-    term = current_term(connection, phone)
-    accounts = [term.account] if term else []
-    of_account = select(hold_accounts.c.hold_id).where(hold_accounts.c.account.in_(accounts))
-    own = (holds.c.uuid == uuid) | holds.c.account.in_(accounts) | holds.c.id.in_(of_account)
-    in_force = select(holds).where(text("released_at IS NULL"), own).order_by(holds.c.added_at, holds.c.id)
-    asked = (
-        select(requests)
-        .where(requests.c.uuid == uuid, requests.c.generation == phone.generation, requests.c.closed_at.is_(None))
-        .order_by(requests.c.requested_at, requests.c.id)
-    )
-    draining = _drains(connection, term)
-    memory = connection.execute(select(memories.c.migrated, memories.c.digest).where(memories.c.uuid == uuid)).first()
-    found = LifecycleFacts(
-        uuid=uuid,
-        generation=phone.generation,
-        subscription=term,
-        recorded_state=State(phone.state),
-        feed=_NEVER_ANSWERED,
-        holds=tuple(hold for hold in map(hold_of, connection.execute(in_force)) if hold.until is None or now < hold.until),
-        requests=(*(request_of(row) for row in connection.execute(asked)), *draining),
-        present=phone.present,
-        protected=phone.protected,
-        suspended=phone.suspended,
-        fenced=phone.fenced,
-        breaker_open=massmistakes.holds_back(connection, uuid, phone.generation),
-        occupied_by_other=phone.occupied,
-        refusals=tuple(phone.refusals),
-        migrated=memory is not None and memory.migrated,
-        draining=bool(draining),
-        remembered=memory is not None and memory.digest != "",
-    )
-    return found, phone.touches
-
-
-def _drains(connection: Connection, term: Subscription | None) -> tuple[WipeRequest, ...]:
-    """The drains that a phone with this term falls under, as triggers (R7)."""
-    if term is None:
-        return ()
-    query = select(drains).where(text("cancelled_at IS NULL"), drains.c.product.in_(["", term.product])).order_by(drains.c.at)
-    return tuple(
-        WipeRequest(
-            id=row.id,
-            kind=RequestKind.DRAIN,
-            ground=GROUNDS[RequestKind.DRAIN][0],
-            requested_at=row.announced_at,
-            effective_at=row.at,
-            approved=row.approved,
-            approved_at=row.announced_at if row.approved else None,
-            reference=row.id,
-            operator=row.operator,
-            approver=row.approver,
-        )
-        for row in connection.execute(query)
-    )
-
-
-def conclude(connection: Connection, uuid: str, decision: Decision, now: datetime, *, touches: int | None) -> None:
-    """`Ledger.conclude`. `touches`: as of the facts that the decision was made from; what was recorded since makes the phone wait again."""
+def mark(connection: Connection, uuid: str, values: Mapping[str, Any], now: datetime, *, sealed: Sealed | None, cause: str, operator: str) -> frozenset[str]:
+    """`PhoneStore.mark`; `cause` is a code of the daemon's, "" for a person's. Returns the names of the values that changed."""
     phone = known(connection, uuid)
-    overtaken = phone.state in WIPE_STATES and decision.state != phone.state
-    if overtaken:
-        return
-    outbox.concluded(connection, phone, decision, now)
-    flags = [str(flag) for flag in decision.flags]
-    changed = (phone.state, phone.flags, phone.action) != (decision.state, flags, decision.action)
-    if decision.state != State.DUE and decision.state not in WIPE_STATES - ENDED_STATES:
-        massmistakes.not_due_any_more(connection, uuid, now)
-    connection.execute(
-        update(phones)
-        .where(phones.c.uuid == uuid)
-        .values(
-            state=str(decision.state),
-            since=phone.since if decision.state == phone.state else now,
-            action=str(decision.action),
-            flags=flags,
-            reasons=reasons_value(decision.reasons),
-            next_at=decision.next_at,
-            next_state=str(decision.next_state) if decision.next_state else None,
-            due_at=decision.due_at,
-            notices_sent=list(decision.notices),
-            decided=phone.touches if touches is None else touches,
-        )
-    )
-    if changed:
-        body = {
-            "uuid": uuid,
-            "generation": phone.generation,
-            "state": str(decision.state),
-            "was": phone.state,
-            "flags": flags,
-            "action": str(decision.action),
-            "codes": [reason.code for reason in decision.reasons],
-        }
-        audit.append(connection, "decision", body, now)
+    news = {key: value for key, value in values.items() if getattr(phone, key) != value}
+    if not news:
+        return frozenset()
+    connection.execute(update(tables.phones).where(tables.phones.c.uuid == uuid).values(**news, touches=tables.phones.c.touches + 1))
+    keep_note(connection, uuid, "marked", "", sealed)
+    audit.append(connection, "marked", {"uuid": uuid, **news, "cause": cause, "operator": operator}, now)
+    if news.get("fenced"):
+        notices.fenced(connection, uuid, cause, now)
+    return frozenset(news)
 
 
 def set_state(connection: Connection, uuid: str, state: State, now: datetime) -> None:
     """A state that a wipe's step determines."""
     phone = known(connection, uuid)
     if phone.state != state:
-        connection.execute(update(phones).where(phones.c.uuid == uuid).values(state=str(state), since=now, touches=phones.c.touches + 1))
+        connection.execute(update(tables.phones).where(tables.phones.c.uuid == uuid).values(state=str(state), since=now, touches=tables.phones.c.touches + 1))
 
 
 def counts(connection: Connection) -> dict[str, int]:
     """Phones by state, all states present."""
-    found = {row.state: row.number for row in connection.execute(select(phones.c.state, func.count().label("number")).group_by(phones.c.state))}
+    found = {row.state: row.number for row in connection.execute(select(tables.phones.c.state, func.count().label("number")).group_by(tables.phones.c.state))}
     return {str(state): found.get(str(state), 0) for state in State}
+
+
+class SqlPhones:
+    """`ports.ledger.PhoneStore` over SQLite."""
+
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
+        self._db = database
+        self._sealer = sealer
+        self._clock = clock
+
+    async def see(self, domains: Sequence[DomainFacts], now: datetime) -> None:
+        """See the port."""
+        await self._db.write(lambda c: see(c, domains, now))
+
+    async def find(self, states: Sequence[str] = ()) -> tuple[PhoneRecord, ...]:
+        """See the port."""
+        return await self._db.read(lambda c: all_phones(c, states))
+
+    async def get(self, uuid: str) -> PhoneRecord | None:
+        """See the port."""
+        row = await self._db.read(lambda c: row_of(c, uuid))
+        return None if row is None else phone_of(row)
+
+    async def named(self, name: str) -> tuple[PhoneRecord, ...]:
+        """See the port."""
+        return await self._db.read(lambda c: named(c, name))
+
+    async def mark(self, uuid: str, *, fenced: bool | None = None, suspended: bool | None = None, protected: bool | None = None,
+                   refusals: Sequence[str] | None = None, reason: str = "", operator: str = "daemon") -> None:  # fmt: skip
+        """See the port. The daemon's `reason` is a code and goes into the audit log; a person's words are sealed."""
+        now = self._clock.now()
+        wanted: dict[str, Any] = {"fenced": fenced, "suspended": suspended, "protected": protected}
+        values = {key: value for key, value in wanted.items() if value is not None}
+        if refusals is not None:
+            values["refusals"] = list(dict.fromkeys(str(code) for code in refusals))
+        row = await self._db.read(lambda c: known(c, uuid))
+        person = operator != "daemon"
+        sealed = await self._sealer.note(uuid, row.generation, reason) if person else None
+        cause = "" if person else reason
+        marked = {key: value for key, value in values.items() if key in ("suspended", "protected")} if person else {}
+        told = {"reason": reason, "operator": operator, "at": instant_text(now)}
+        slot = await self._sealer.slot(uuid, row.generation) if marked else ""
+        words = {key: await self._sealer.sealed(slot, {**told, "set": "true" if on else "false"}) for key, on in marked.items()}
+
+        def write(connection: Connection) -> None:
+            changed = mark(connection, uuid, values, now, sealed=sealed, cause=cause, operator=operator)
+            for key in marked.keys() & changed:
+                keep_words(connection, f"mark:{key}:{uuid}:{row.generation}", words[key])
+
+        await self._db.write(write)
+
+    async def counts(self) -> dict[str, int]:
+        """See the port."""
+        return await self._db.read(counts)

@@ -9,40 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from sqlalchemy import Connection, delete, func, select, text, update
 
 from wiped.record import audit
+from wiped.record.sql import schema as tables
 from wiped.record.sql.database import Database
-from wiped.record.sql.schema import hold_accounts, holds, host_notes, notices, requests, sealed_notes, subscriptions, wipes
-
-
-class Shredder(Protocol):
-    """The part of the salt file that this needs."""
-
-    async def destroy(self, pseudonym: str) -> tuple[str, ...]:
-        """() when its bytes are proven gone, else reason codes."""
-
-    async def knows(self, pseudonyms: Sequence[str]) -> frozenset[str]:
-        """Those that have a slot."""
+from wiped.record.words import Vault
 
 
 def _held(connection: Connection, uuid: str, account: str, now: datetime) -> bool:
-    reached = select(hold_accounts.c.hold_id).where(hold_accounts.c.account == account)
-    query = select(holds.c.until).where(text("released_at IS NULL"), (holds.c.uuid == uuid) | (holds.c.account == account) | holds.c.id.in_(reached))
+    reached = select(tables.hold_accounts.c.hold_id).where(tables.hold_accounts.c.account == account)
+    query = select(tables.holds.c.until).where(
+        text("released_at IS NULL"), (tables.holds.c.uuid == uuid) | (tables.holds.c.account == account) | tables.holds.c.id.in_(reached)
+    )
     return any(row.until is None or now < row.until for row in connection.execute(query))
 
 
 def drop_snapshots(connection: Connection, before: datetime, now: datetime) -> int:
     """Audit snapshots of wipes that ended before `before`; how many. Their digests stay, in the ledger and in the certificates."""
-    old = select(wipes.c.id, wipes.c.uuid, subscriptions.c.account).join(
-        subscriptions, (subscriptions.c.uuid == wipes.c.uuid) & (subscriptions.c.generation == wipes.c.generation), isouter=True
+    old = select(tables.wipes.c.id, tables.wipes.c.uuid, tables.subscriptions.c.account).join(
+        tables.subscriptions,
+        (tables.subscriptions.c.uuid == tables.wipes.c.uuid) & (tables.subscriptions.c.generation == tables.wipes.c.generation),
+        isouter=True,
     )
-    rows = connection.execute(old.where(wipes.c.finished_at < before, wipes.c.snapshot.is_not(None))).all()
+    rows = connection.execute(old.where(tables.wipes.c.finished_at < before, tables.wipes.c.snapshot.is_not(None))).all()
     ids = [row.id for row in rows if not _held(connection, row.uuid, row.account or "", now)]
     for wipe_id in ids:
-        connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(snapshot=None))
+        connection.execute(update(tables.wipes).where(tables.wipes.c.id == wipe_id).values(snapshot=None))
     if ids:
         audit.append(connection, "snapshots-dropped", {"wipes": ids[:100], "of": len(ids)}, now)
     return len(ids)
@@ -50,23 +44,25 @@ def drop_snapshots(connection: Connection, before: datetime, now: datetime) -> i
 
 def anonymise(connection: Connection, before: datetime, now: datetime) -> tuple[str, ...]:
     """Terms whose generation ended before `before`, and everything that was said about them; the pseudonyms whose slots are to be destroyed now."""
-    ended = connection.execute(select(subscriptions).where(subscriptions.c.ended_at < before, subscriptions.c.anonymised_at.is_(None))).all()
+    ended = connection.execute(
+        select(tables.subscriptions).where(tables.subscriptions.c.ended_at < before, tables.subscriptions.c.anonymised_at.is_(None))
+    ).all()
     accounts: list[str] = []
     for row in ended:
         # One pseudonym may stand for several phones of one generation: it goes when the last of them may.
-        others = select(func.count()).select_from(subscriptions).where(
-            subscriptions.c.account == row.account, (subscriptions.c.ended_at.is_(None)) | (subscriptions.c.ended_at >= before)
+        others = select(func.count()).select_from(tables.subscriptions).where(
+            tables.subscriptions.c.account == row.account, (tables.subscriptions.c.ended_at.is_(None)) | (tables.subscriptions.c.ended_at >= before)
         )  # fmt: skip
         if connection.execute(others).scalar() or _held(connection, row.uuid, row.account, now):
             continue
-        own = (subscriptions.c.uuid == row.uuid, subscriptions.c.generation == row.generation)
-        connection.execute(update(subscriptions).where(*own).values(anonymised_at=now, subscription_id="", product=""))
-        about = select(requests.c.id).where(requests.c.uuid == row.uuid, requests.c.generation == row.generation)
-        connection.execute(delete(host_notes).where(host_notes.c.about.in_(about)))
-        connection.execute(update(requests).where(requests.c.uuid == row.uuid, requests.c.generation == row.generation).values(account=""))
-        connection.execute(delete(sealed_notes).where(sealed_notes.c.pseudonym == row.account))
-        connection.execute(delete(host_notes).where(host_notes.c.pseudonym == row.account))
-        connection.execute(delete(notices).where(notices.c.account == row.account, notices.c.state != "pending"))
+        own = (tables.subscriptions.c.uuid == row.uuid, tables.subscriptions.c.generation == row.generation)
+        connection.execute(update(tables.subscriptions).where(*own).values(anonymised_at=now, subscription_id="", product=""))
+        about = select(tables.requests.c.id).where(tables.requests.c.uuid == row.uuid, tables.requests.c.generation == row.generation)
+        connection.execute(delete(tables.host_notes).where(tables.host_notes.c.about.in_(about)))
+        connection.execute(update(tables.requests).where(tables.requests.c.uuid == row.uuid, tables.requests.c.generation == row.generation).values(account=""))
+        connection.execute(delete(tables.sealed_notes).where(tables.sealed_notes.c.pseudonym == row.account))
+        connection.execute(delete(tables.host_notes).where(tables.host_notes.c.pseudonym == row.account))
+        connection.execute(delete(tables.notices).where(tables.notices.c.account == row.account, tables.notices.c.state != "pending"))
         audit.append(connection, "anonymised", {"uuid": row.uuid, "generation": row.generation, "account": row.account}, now)
         accounts.append(row.account)
     return tuple(dict.fromkeys([*accounts, *_ended_holds(connection, before)]))
@@ -74,39 +70,41 @@ def anonymise(connection: Connection, before: datetime, now: datetime) -> tuple[
 
 def _ended_holds(connection: Connection, before: datetime) -> list[str]:
     """Slots of accounts' own (generation 0) whose every hold was released or lapsed before `before`."""
-    rows = connection.execute(select(holds.c.account, holds.c.released_at, holds.c.until).where(holds.c.account != "")).all()
+    rows = connection.execute(select(tables.holds.c.account, tables.holds.c.released_at, tables.holds.c.until).where(tables.holds.c.account != "")).all()
     over: dict[str, bool] = {}
     for row in rows:
         ended = min((at for at in (row.released_at, row.until) if at is not None), default=None)
         over[row.account] = over.get(row.account, True) and ended is not None and ended < before
-    living = set(connection.execute(select(subscriptions.c.account).where(subscriptions.c.anonymised_at.is_(None))).scalars())
+    living = set(connection.execute(select(tables.subscriptions.c.account).where(tables.subscriptions.c.anonymised_at.is_(None))).scalars())
     return [account for account, gone in over.items() if gone and account not in living]
 
 
 def left_over(connection: Connection) -> tuple[str, ...]:
     """Pseudonyms that were anonymised: their slots must be gone (a crash may have come between)."""
-    living = select(subscriptions.c.account).where(subscriptions.c.anonymised_at.is_(None))
-    query = select(subscriptions.c.account).where(subscriptions.c.anonymised_at.is_not(None), subscriptions.c.account.not_in(living)).distinct()
+    living = select(tables.subscriptions.c.account).where(tables.subscriptions.c.anonymised_at.is_(None))
+    query = (
+        select(tables.subscriptions.c.account)
+        .where(tables.subscriptions.c.anonymised_at.is_not(None), tables.subscriptions.c.account.not_in(living))
+        .distinct()
+    )
     return tuple(connection.execute(query).scalars())
 
 
-class RetainingLedger:
-    """Mixed into `SqlLedger`, which owns the database and the vault."""
+class SqlRetention:
+    """`ports.ledger.RetentionStore` over SQLite."""
 
-    _db: Database
-
-    @property
-    def _shredder(self) -> Shredder:
-        raise NotImplementedError
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._db = database
+        self._vault = vault
 
     async def retain(self, now: datetime, *, snapshots: timedelta, audit: timedelta) -> dict[str, int]:
-        """Let go of what has been kept long enough: how many snapshots, pseudonyms, and slots whose destruction could not be proven (tried again)."""
+        """See the port."""
         dropped = await self._db.write(lambda c: drop_snapshots(c, now - snapshots, now))
         accounts = await self._db.write(lambda c: anonymise(c, now - audit, now))
-        known = await self._shredder.knows(list(dict.fromkeys([*accounts, *await self._db.read(left_over)])))
+        known = await self._vault.knows(list(dict.fromkeys([*accounts, *await self._db.read(left_over)])))
         unproven = 0
         for account in sorted(known):
-            reasons = await self._shredder.destroy(account)
+            reasons = await self._vault.destroy(account)
             await self._note_slot(account, reasons, now)
             unproven += bool(reasons)
         return {"snapshots": dropped, "anonymised": len(accounts), "unproven": unproven}

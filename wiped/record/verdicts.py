@@ -1,4 +1,4 @@
-"""How a wipe ends in the ledger: judged, released, cancelled, or in quarantine. Functions run within a transaction and take its connection."""
+"""How a wipe ends: judged, released or cancelled. Functions that take a connection run within its transaction."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, update
 
-from wiped.errors import InvariantError, NotFoundError
+from wiped.errors import InvariantError
 from wiped.model.outcome import Outcome
 from wiped.model.records import COMMITTED_STEPS, FINAL_STEPS, ArtefactState, CertificateRecord, WipeStep
 from wiped.model.subscription import State
-from wiped.record import audit, outbox
+from wiped.record import audit, notices, sightings
+from wiped.record.artefacts import DONE
 from wiped.record.phones import set_state
+from wiped.record.sql import schema as tables
+from wiped.record.sql.database import Database
 from wiped.record.sql.rows import AnyRow
-from wiped.record.sql.schema import artefacts, certificates, memories, phones, ranges, remembered, requests, subscriptions, wipes
-from wiped.record.wipes import DONE, HANDS, row_of
+from wiped.record.wipes import HANDS, row_of
 
 
 def judge(
@@ -30,23 +32,25 @@ def judge(
     now: datetime,
     retry_at: datetime | None,
 ) -> None:
-    """`Ledger.judge` (I4)."""
+    """`VerdictStore.judge` (I4)."""
     row = row_of(connection, wipe_id)
     if row.step not in HANDS and row.step != WipeStep.QUARANTINED:
         raise InvariantError("I4", f"a verdict on a wipe at {row.step}")
     good = outcome != Outcome.NOT_SANITIZED
-    own = artefacts.c.wipe_id == wipe_id
+    own = tables.artefacts.c.wipe_id == wipe_id
     if good:
         if outcome not in set(Outcome) or reasons or certificate is None or certificate.kind != "certificate":
             raise InvariantError("I4", "a good outcome needs a certificate and no reasons")
-        states = connection.execute(select(artefacts.c.state).where(own)).scalars().all()
+        states = connection.execute(select(tables.artefacts.c.state).where(own)).scalars().all()
         if not states or any(state not in DONE for state in states):
             raise InvariantError("I4", f"an artefact is not proven, the phone cannot be {outcome}")
     else:
-        connection.execute(update(artefacts).where(own, artefacts.c.state.not_in([str(state) for state in DONE])).values(state=str(ArtefactState.LEFT)))
+        connection.execute(
+            update(tables.artefacts).where(own, tables.artefacts.c.state.not_in([str(state) for state in DONE])).values(state=str(ArtefactState.LEFT))
+        )
     if certificate is not None:
         connection.execute(
-            certificates.insert().values(
+            tables.certificates.insert().values(
                 id=certificate.id,
                 wipe_id=wipe_id,
                 uuid=row.uuid,
@@ -56,8 +60,8 @@ def judge(
             )
         )
     connection.execute(
-        update(wipes)
-        .where(wipes.c.id == wipe_id)
+        update(tables.wipes)
+        .where(tables.wipes.c.id == wipe_id)
         .values(
             step=str(WipeStep.JUDGED if good else WipeStep.QUARANTINED),
             outcome=str(outcome),
@@ -83,7 +87,7 @@ def judge(
     }
     audit.append(connection, "judged", body, now)
     told = {"certificate_id": body["certificate_id"], "outcome": outcome, "reasons": reasons, "residuals": residuals}
-    outbox.judged(connection, row, **told, good=good, attempt=row.attempt, now=now, retry_at=retry_at)
+    notices.judged(connection, row, **told, good=good, attempt=row.attempt, now=now, retry_at=retry_at)
 
 
 def _sha256(data: bytes) -> str:
@@ -91,7 +95,7 @@ def _sha256(data: bytes) -> str:
 
 
 def finish(connection: Connection, wipe_id: str, step: WipeStep, now: datetime) -> None:
-    """`Ledger.finish`."""
+    """`VerdictStore.finish`."""
     row = row_of(connection, wipe_id)
     if step not in FINAL_STEPS:
         raise InvariantError("I8", f"{step} is no end")
@@ -102,30 +106,39 @@ def finish(connection: Connection, wipe_id: str, step: WipeStep, now: datetime) 
     if step is WipeStep.CANCELLED and (row.step in COMMITTED_STEPS or row.step in FINAL_STEPS):
         raise InvariantError("I7", f"a wipe at {row.step} cannot be cancelled")
     finished_at = now if row.finished_at is None else row.finished_at
-    connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(step=str(step), finished_at=finished_at, retry_at=None))
-    connection.execute(delete(ranges).where(ranges.c.wipe_id == wipe_id))
+    connection.execute(update(tables.wipes).where(tables.wipes.c.id == wipe_id).values(step=str(step), finished_at=finished_at, retry_at=None))
+    connection.execute(delete(tables.ranges).where(tables.ranges.c.wipe_id == wipe_id))
     if step is WipeStep.RELEASED:
         _end_generation(connection, row, now)
-    connection.execute(update(phones).where(phones.c.uuid == row.uuid).values(touches=phones.c.touches + 1))
+    connection.execute(update(tables.phones).where(tables.phones.c.uuid == row.uuid).values(touches=tables.phones.c.touches + 1))
     audit.append(connection, "finished", {"wipe_id": wipe_id, "uuid": row.uuid, "generation": row.generation, "step": str(step)}, now)
 
 
 def _end_generation(connection: Connection, row: AnyRow, now: datetime) -> None:
-    own = (subscriptions.c.uuid == row.uuid, subscriptions.c.generation == row.generation)
-    connection.execute(update(subscriptions).where(*own).values(ended_at=now))
+    own = (tables.subscriptions.c.uuid == row.uuid, tables.subscriptions.c.generation == row.generation)
+    connection.execute(update(tables.subscriptions).where(*own).values(ended_at=now))
     connection.execute(
-        update(requests).where(requests.c.uuid == row.uuid, requests.c.generation == row.generation, requests.c.closed_at.is_(None)).values(closed_at=now)
+        update(tables.requests)
+        .where(tables.requests.c.uuid == row.uuid, tables.requests.c.generation == row.generation, tables.requests.c.closed_at.is_(None))
+        .values(closed_at=now)
     )
-    connection.execute(update(phones).where(phones.c.uuid == row.uuid).values(fenced=False, suspended=False, refusals=[]))
-    connection.execute(delete(remembered).where(remembered.c.uuid == row.uuid))
-    connection.execute(delete(memories).where(memories.c.uuid == row.uuid))
+    connection.execute(update(tables.phones).where(tables.phones.c.uuid == row.uuid).values(fenced=False, suspended=False, refusals=[]))
+    sightings.forget(connection, row.uuid)
     set_state(connection, row.uuid, State.RELEASED, now)
 
 
-def retry_now(connection: Connection, wipe_id: str, now: datetime, operator: str) -> None:
-    """`Ledger.retry_now`."""
-    row = row_of(connection, wipe_id)
-    if row.step != WipeStep.QUARANTINED:
-        raise NotFoundError(f"wipe {wipe_id} is not in quarantine", where="wipe")
-    connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(retry_at=now))
-    audit.append(connection, "retry", {"wipe_id": wipe_id, "uuid": row.uuid, "operator": operator}, now)
+class SqlVerdicts:
+    """`ports.ledger.VerdictStore` over SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def judge(self, wipe_id: str, *, outcome: str, reasons: Sequence[str], residuals: Sequence[str],
+                    certificate: CertificateRecord | None, now: datetime, retry_at: datetime | None) -> None:  # fmt: skip
+        """See the port."""
+        told = {"reasons": tuple(reasons), "residuals": tuple(residuals)}
+        await self._db.write(lambda c: judge(c, wipe_id, outcome=outcome, certificate=certificate, now=now, retry_at=retry_at, **told))
+
+    async def finish(self, wipe_id: str, step: WipeStep, now: datetime) -> None:
+        """See the port."""
+        await self._db.write(lambda c: finish(c, wipe_id, step, now))

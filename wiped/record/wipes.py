@@ -1,7 +1,7 @@
-"""What the ledger knows of wipes. Functions run within a transaction and take its connection.
+"""Wipes and their steps. Functions that take a connection run within its transaction.
 
-The invariants that a memory can keep are kept here too: nothing but `last_word` writes ERASING (I7), results need it (I1), a removal needs PROVEN (I3);
-how a wipe ends is in `verdicts`.
+The invariants that a memory can keep are kept here too: nothing but `last_word` writes ERASING (I7), and it needs an intent (I1). What is recorded of each
+artefact is in `artefacts`, how a wipe ends in `verdicts`.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from sqlalchemy import Connection, delete, select, text, update
 
 from wiped.errors import InvariantError, NotFoundError
 from wiped.model.canonical import digest
-from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.plan import Plan
-from wiped.model.records import COMMITTED_STEPS, FINAL_STEPS, ArtefactRecord, ArtefactState, Trigger, WipeRecord, WipeStep
+from wiped.model.records import COMMITTED_STEPS, FINAL_STEPS, ArtefactRecord, Trigger, WipeRecord, WipeStep
 from wiped.model.subscription import Action, Decision, LifecycleFacts, State
 from wiped.record import audit
-from wiped.record.phones import facts, known, set_state
+from wiped.record.decisions import facts
+from wiped.record.phones import known, set_state
+from wiped.record.sql import schema as tables
+from wiped.record.sql.database import Database
 from wiped.record.sql.rows import AnyRow, artefact_of, evidence_value, plan_value, result_value, trigger_value, wipe_of
-from wiped.record.sql.schema import artefacts, ranges, wipes
 
 _UNFINISHED = text("step NOT IN ('released', 'cancelled', 'disposed')")
-#: An artefact's bytes are proven gone.
-DONE = frozenset({ArtefactState.PROVEN, ArtefactState.REMOVED})
 #: Steps within a committed attempt, which `advance` may write.
 _AFTER_LAST_WORD = frozenset({WipeStep.VERIFYING, WipeStep.REMOVING})
 _BEFORE_LAST_WORD = frozenset({WipeStep.QUEUED, WipeStep.INTENT, WipeStep.FENCED, WipeStep.STOPPED, WipeStep.LOCKED, WipeStep.REOBSERVED})
@@ -35,7 +34,7 @@ HANDS = frozenset({WipeStep.ERASING, *_AFTER_LAST_WORD})
 
 def row_of(connection: Connection, wipe_id: str) -> AnyRow:
     """The row of one wipe; raises NotFoundError."""
-    row = connection.execute(select(wipes).where(wipes.c.id == wipe_id)).first()
+    row = connection.execute(select(tables.wipes).where(tables.wipes.c.id == wipe_id)).first()
     if row is None:
         raise NotFoundError(f"no wipe {wipe_id} is recorded", where="wipe")
     return row
@@ -45,9 +44,9 @@ def _with_artefacts(connection: Connection, rows: Sequence[AnyRow]) -> tuple[Wip
     if not rows:
         return ()
     found: dict[str, list[ArtefactRecord]] = {row.id: [] for row in rows}
-    query = select(artefacts).order_by(artefacts.c.wipe_id, artefacts.c.place)
+    query = select(tables.artefacts).order_by(tables.artefacts.c.wipe_id, tables.artefacts.c.place)
     if len(rows) <= 500:  # beyond that one pass over the table is cheaper than so many bound names
-        query = query.where(artefacts.c.wipe_id.in_(found))
+        query = query.where(tables.artefacts.c.wipe_id.in_(found))
     for row in connection.execute(query):
         if row.wipe_id in found:
             found[row.wipe_id].append(artefact_of(row))
@@ -56,26 +55,30 @@ def _with_artefacts(connection: Connection, rows: Sequence[AnyRow]) -> tuple[Wip
 
 def wipe(connection: Connection, wipe_id: str) -> WipeRecord | None:
     """One wipe with its artefacts."""
-    found = _with_artefacts(connection, connection.execute(select(wipes).where(wipes.c.id == wipe_id)).all())
+    found = _with_artefacts(connection, connection.execute(select(tables.wipes).where(tables.wipes.c.id == wipe_id)).all())
     return found[0] if found else None
 
 
 def all_wipes(connection: Connection, uuid: str, *, unfinished: bool) -> tuple[WipeRecord, ...]:
-    """`Ledger.wipes`."""
-    query = select(wipes)
+    """`WipeStore.find`."""
+    query = select(tables.wipes)
     if uuid:
-        query = query.where(wipes.c.uuid == uuid)
-    query = query.where(_UNFINISHED).order_by(wipes.c.started_at, wipes.c.id) if unfinished else query.order_by(wipes.c.started_at.desc(), wipes.c.id.desc())
+        query = query.where(tables.wipes.c.uuid == uuid)
+    query = (
+        query.where(_UNFINISHED).order_by(tables.wipes.c.started_at, tables.wipes.c.id)
+        if unfinished
+        else query.order_by(tables.wipes.c.started_at.desc(), tables.wipes.c.id.desc())
+    )
     return _with_artefacts(connection, connection.execute(query).all())
 
 
 def begin(connection: Connection, uuid: str, wipe_id: str, trigger: Trigger, now: datetime) -> WipeRecord:
-    """`Ledger.begin_wipe`."""
-    existing = connection.execute(select(wipes.c.id).where(wipes.c.uuid == uuid, _UNFINISHED)).scalar()
+    """`WipeStore.begin`."""
+    existing = connection.execute(select(tables.wipes.c.id).where(tables.wipes.c.uuid == uuid, _UNFINISHED)).scalar()
     if existing is None:
         phone = known(connection, uuid)
         connection.execute(
-            wipes.insert().values(
+            tables.wipes.insert().values(
                 id=wipe_id,
                 uuid=uuid,
                 name=phone.name,
@@ -112,7 +115,7 @@ def record_intent(
     was_autostart: bool,
     now: datetime,
 ) -> None:
-    """`Ledger.record_intent` (I1)."""
+    """`WipeStore.record_intent` (I1)."""
     row = row_of(connection, wipe_id)
     if row.step in COMMITTED_STEPS or row.step in FINAL_STEPS:
         raise InvariantError("I1", f"the intent of a wipe at {row.step} is frozen")
@@ -122,14 +125,14 @@ def record_intent(
         raise InvariantError("I1", "the plan is another phone's or another generation's")
     if {record.artefact_id for record in records} != {step.artefact_id for step in plan.steps}:
         raise InvariantError("I1", "the intent is not about exactly the plan's artefacts")
-    connection.execute(delete(ranges).where(ranges.c.wipe_id == wipe_id))
-    connection.execute(delete(artefacts).where(artefacts.c.wipe_id == wipe_id))
+    connection.execute(delete(tables.ranges).where(tables.ranges.c.wipe_id == wipe_id))
+    connection.execute(delete(tables.artefacts).where(tables.artefacts.c.wipe_id == wipe_id))
     if records:
-        connection.execute(artefacts.insert(), [_artefact_values(wipe_id, place, record) for place, record in enumerate(records)])
+        connection.execute(tables.artefacts.insert(), [_artefact_values(wipe_id, place, record) for place, record in enumerate(records)])
     snapshot_digest = digest(snapshot)
     connection.execute(
-        update(wipes)
-        .where(wipes.c.id == wipe_id)
+        update(tables.wipes)
+        .where(tables.wipes.c.id == wipe_id)
         .values(
             step=str(WipeStep.INTENT),
             plan=plan_value(plan),
@@ -159,45 +162,17 @@ def _artefact_values(wipe_id: str, place: int, record: ArtefactRecord) -> dict[s
     }
 
 
-def _artefact(connection: Connection, wipe_id: str, artefact_id: str) -> AnyRow:
-    row = connection.execute(select(artefacts).where(artefacts.c.wipe_id == wipe_id, artefacts.c.artefact_id == artefact_id)).first()
-    if row is None:
-        raise InvariantError("I1", f"artefact {artefact_id} is in no intent")
-    return row
-
-
-def _change_artefact(connection: Connection, wipe_id: str, artefact_id: str, **values: Any) -> None:
-    connection.execute(update(artefacts).where(artefacts.c.wipe_id == wipe_id, artefacts.c.artefact_id == artefact_id).values(**values))
-
-
 def note_standing(connection: Connection, wipe_id: str, *, was_running: bool, was_autostart: bool) -> None:
-    """`Ledger.note_standing`."""
+    """`WipeStore.note_standing`."""
     row = row_of(connection, wipe_id)
     if row.step in COMMITTED_STEPS or row.step in FINAL_STEPS:
         raise InvariantError("I7", f"a wipe at {row.step} gives nothing back")
     values = {"was_running": row.was_running or was_running, "was_autostart": row.was_autostart or was_autostart}
-    connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(**values))
-
-
-def save_ranges(connection: Connection, wipe_id: str, artefact_id: str, blobs: Sequence[bytes], map_digest: str) -> None:
-    """`Ledger.save_ranges`; never again once the artefact was overwritten: its ranges are what the read-back must find."""
-    if _artefact(connection, wipe_id, artefact_id).state not in {ArtefactState.PENDING, ArtefactState.LEFT}:
-        raise InvariantError("I1", f"artefact {artefact_id} was overwritten: its ranges are frozen")
-    connection.execute(delete(ranges).where(ranges.c.wipe_id == wipe_id, ranges.c.artefact_id == artefact_id))
-    if blobs:
-        rows = [{"wipe_id": wipe_id, "artefact_id": artefact_id, "chunk": chunk, "blob": bytes(blob)} for chunk, blob in enumerate(blobs)]
-        connection.execute(ranges.insert(), rows)
-    _change_artefact(connection, wipe_id, artefact_id, map_digest=map_digest)
-
-
-def saved_ranges(connection: Connection, wipe_id: str, artefact_id: str) -> tuple[bytes, ...]:
-    """The chunks that `save_ranges` wrote, in order; () when the wipe is over."""
-    query = select(ranges.c.blob).where(ranges.c.wipe_id == wipe_id, ranges.c.artefact_id == artefact_id).order_by(ranges.c.chunk)
-    return tuple(connection.execute(query).scalars())
+    connection.execute(update(tables.wipes).where(tables.wipes.c.id == wipe_id).values(**values))
 
 
 def advance(connection: Connection, wipe_id: str, step: WipeStep, now: datetime, detail: dict[str, Any]) -> None:
-    """`Ledger.advance`. A step before the last word, told again by a resumed attempt, is audited and changes nothing."""
+    """`WipeStore.advance`. A step before the last word, told again by a resumed attempt, is audited and changes nothing."""
     row = row_of(connection, wipe_id)
     if step not in _BEFORE_LAST_WORD and step not in _AFTER_LAST_WORD:
         raise InvariantError("I7", f"{step} is not written by advance")
@@ -208,12 +183,12 @@ def advance(connection: Connection, wipe_id: str, step: WipeStep, now: datetime,
             raise InvariantError("I7", f"{step} at {row.step}: the last word was not spoken")
         set_state(connection, row.uuid, State.VERIFYING, now)
     if step in _AFTER_LAST_WORD or row.step not in COMMITTED_STEPS:
-        connection.execute(update(wipes).where(wipes.c.id == wipe_id).values(step=str(step)))
+        connection.execute(update(tables.wipes).where(tables.wipes.c.id == wipe_id).values(step=str(step)))
     audit.append(connection, "step", {**detail, "wipe_id": wipe_id, "uuid": row.uuid, "step": str(step), "attempt": row.attempt}, now)
 
 
 def last_word(connection: Connection, wipe_id: str, now: datetime, decide: Callable[[LifecycleFacts], Decision]) -> Decision:
-    """`Ledger.last_word` (I7): whatever was recorded before this transaction is in the facts."""
+    """`WipeStore.last_word` (I7): whatever was recorded before this transaction is in the facts."""
     row = row_of(connection, wipe_id)
     if row.plan is None or not row.snapshot_digest:
         raise InvariantError("I1", "the last word without an intent")
@@ -227,8 +202,8 @@ def last_word(connection: Connection, wipe_id: str, now: datetime, decide: Calla
     if spoken:
         again = row.step == WipeStep.QUARANTINED
         connection.execute(
-            update(wipes)
-            .where(wipes.c.id == wipe_id)
+            update(tables.wipes)
+            .where(tables.wipes.c.id == wipe_id)
             .values(step=str(WipeStep.ERASING), attempt=row.attempt + 1 if again else row.attempt, retry_at=None, finished_at=None)
         )
         set_state(connection, row.uuid, State.ERASING, now)
@@ -237,57 +212,38 @@ def last_word(connection: Connection, wipe_id: str, now: datetime, decide: Calla
     return decision
 
 
-def _in_hands(connection: Connection, wipe_id: str) -> AnyRow:
-    row = row_of(connection, wipe_id)
-    if row.step not in HANDS:
-        raise InvariantError("I7", f"a result for a wipe at {row.step}: its last word was not spoken")
-    return row
+class SqlWipes:
+    """`ports.ledger.WipeStore` over SQLite."""
 
+    def __init__(self, database: Database) -> None:
+        self._db = database
 
-def record_erased(connection: Connection, wipe_id: str, result: EraseResult, now: datetime) -> None:
-    """`Ledger.record_erased`. A result with reasons leaves the artefact unproven, in place."""
-    row = _in_hands(connection, wipe_id)
-    if _artefact(connection, wipe_id, result.artefact_id).state in DONE:
-        raise InvariantError("I3", f"artefact {result.artefact_id} was proven already")
-    state = ArtefactState.LEFT if result.reasons else ArtefactState.ERASED
-    _change_artefact(connection, wipe_id, result.artefact_id, state=str(state), result=result_value(result), evidence=None)
-    body = {
-        "wipe_id": wipe_id,
-        "uuid": row.uuid,
-        "artefact_id": result.artefact_id,
-        "bytes": result.bytes_overwritten,
-        "map_digest": result.digest_after,
-        "reasons": list(result.reasons),
-    }
-    audit.append(connection, "erased", body, now)
+    async def begin(self, uuid: str, wipe_id: str, trigger: Trigger, now: datetime) -> WipeRecord:
+        """See the port."""
+        return await self._db.write(lambda c: begin(c, uuid, wipe_id, trigger, now))
 
+    async def record_intent(self, wipe_id: str, plan: Plan, snapshot: dict[str, Any], artefacts: Sequence[ArtefactRecord], *,
+                            was_running: bool, was_autostart: bool, now: datetime) -> None:  # fmt: skip
+        """See the port. Raises InvariantError (I1) once the last word is spoken."""
+        flags = {"was_running": was_running, "was_autostart": was_autostart}
+        await self._db.write(lambda c: record_intent(c, wipe_id, plan, snapshot, artefacts, now=now, **flags))
 
-def record_evidence(connection: Connection, wipe_id: str, evidence: Evidence, now: datetime, *, proven: bool) -> None:
-    """`Ledger.record_evidence`."""
-    row = _in_hands(connection, wipe_id)
-    if proven and (_artefact(connection, wipe_id, evidence.artefact_id).state != ArtefactState.ERASED or evidence.mismatches or evidence.reasons):
-        raise InvariantError("I3", f"artefact {evidence.artefact_id} cannot be proven by this")
-    state = ArtefactState.PROVEN if proven else ArtefactState.LEFT
-    _change_artefact(connection, wipe_id, evidence.artefact_id, state=str(state), evidence=evidence_value(evidence))
-    body = {
-        "wipe_id": wipe_id,
-        "uuid": row.uuid,
-        "artefact_id": evidence.artefact_id,
-        "via": evidence.via,
-        "bytes": evidence.bytes_verified,
-        "mismatches": evidence.mismatches,
-        "proven": proven,
-        "reasons": list(evidence.reasons),
-    }
-    audit.append(connection, "evidence", body, now)
+    async def note_standing(self, wipe_id: str, *, was_running: bool, was_autostart: bool) -> None:
+        """See the port."""
+        await self._db.write(lambda c: note_standing(c, wipe_id, was_running=was_running, was_autostart=was_autostart))
 
+    async def advance(self, wipe_id: str, step: WipeStep, now: datetime, **detail: Any) -> None:
+        """See the port."""
+        await self._db.write(lambda c: advance(c, wipe_id, step, now, detail))
 
-def record_removed(connection: Connection, wipe_id: str, artefact_id: str, now: datetime) -> None:
-    """`Ledger.record_removed` (I3). Idempotent."""
-    row = _in_hands(connection, wipe_id)
-    state = _artefact(connection, wipe_id, artefact_id).state
-    if state not in DONE:
-        raise InvariantError("I3", f"artefact {artefact_id} was removed while {state}")
-    if state != ArtefactState.REMOVED:
-        _change_artefact(connection, wipe_id, artefact_id, state=str(ArtefactState.REMOVED))
-        audit.append(connection, "removed", {"wipe_id": wipe_id, "uuid": row.uuid, "artefact_id": artefact_id}, now)
+    async def last_word(self, wipe_id: str, now: datetime, decide: Callable[[LifecycleFacts], Decision]) -> Decision:
+        """See the port."""
+        return await self._db.write(lambda c: last_word(c, wipe_id, now, decide))
+
+    async def get(self, wipe_id: str) -> WipeRecord | None:
+        """See the port."""
+        return await self._db.read(lambda c: wipe(c, wipe_id))
+
+    async def find(self, uuid: str = "", *, unfinished: bool = False) -> tuple[WipeRecord, ...]:
+        """See the port."""
+        return await self._db.read(lambda c: all_wipes(c, uuid, unfinished=unfinished))

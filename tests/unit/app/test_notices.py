@@ -124,15 +124,15 @@ async def test_dead_letters_are_a_fault_and_a_new_start_tries_them_again(setting
     """What was given up is told by status, and is the first thing that the next daemon sends."""
     receiver.mood = lambda _: 204
     async with app._ledger_of(settings, SystemClock()) as ledger:
-        await ledger.receive_notices(tuple(NoticeKind))
+        await ledger.notices.receive(tuple(NoticeKind))
         now = SystemClock().now()
         host = FakeHost(SystemClock().boottime)
         phone = host.add_phone(1)
-        await ledger.see_domains(host.all_domains(), now)
-        await ledger.mark(phone, fenced=True, reason="kept")
-        (notice,) = await ledger.notices()
-        await ledger.note_delivery(notice.id, now, delivered=False, fault="http-422")
-        assert (await ledger.notice_backlog()).dead == 1
+        await ledger.phones.see(host.all_domains(), now)
+        await ledger.phones.mark(phone, fenced=True, reason="kept")
+        (notice,) = await ledger.notices.find()
+        await ledger.notices.note_delivery(notice.id, now, delivered=False, fault="http-422")
+        assert (await ledger.notices.backlog()).dead == 1
     async with running(settings, parts(host)) as client:
         async with asyncio.timeout(20):
             while not receiver.taken:

@@ -38,8 +38,8 @@ def run(folder: Path, name: str = "verify") -> subprocess.CompletedProcess[str]:
 async def _exported(state: Path, log: Path) -> None:
     async with rig_in(state) as rig:
         await rig.released()
-        await rig.ledger.note("spoken", {"words": 'DEL \x7f, é, "quoted", back\\slash, ,"hash":"', "inode": 2**63 + 1}, datetime(2027, 1, 1, tzinfo=UTC))
-        await rig.ledger.export_audit(str(log), SIGNER)
+        await rig.ledger.audit.note("spoken", {"words": 'DEL \x7f, é, "quoted", back\\slash, ,"hash":"', "inode": 2**63 + 1}, datetime(2027, 1, 1, tzinfo=UTC))
+        await rig.ledger.audit.export(str(log), SIGNER)
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +168,8 @@ async def test_a_log_that_lost_its_end_before_it_was_signed_is_found_by_an_earli
     assert run(export, "earlier").returncode == 0
     async with rig_in(tmp_path / "other") as rig:
         for number in range(json.loads(earlier)["seq"] + 5):
-            await rig.ledger.note("other", {"number": number}, datetime(2027, 2, 1, tzinfo=UTC))
-        await rig.ledger.export_audit(str(tmp_path / "rebuilt"), SIGNER)
+            await rig.ledger.audit.note("other", {"number": number}, datetime(2027, 2, 1, tzinfo=UTC))
+        await rig.ledger.audit.export(str(tmp_path / "rebuilt"), SIGNER)
     rebuilt = tmp_path / "rebuilt"
     (rebuilt / "pub.pem").write_bytes(SIGNER.public_pem)
     (rebuilt / "earlier.json").write_bytes(earlier)
@@ -180,7 +180,7 @@ async def test_a_log_that_lost_its_end_before_it_was_signed_is_found_by_an_earli
 async def test_an_empty_log_verifies(tmp_path: Path) -> None:
     """Nothing happened yet, and that is signed."""
     async with rig_in(tmp_path / "state") as rig:
-        await rig.ledger.export_audit(str(tmp_path / "log"), SIGNER)
+        await rig.ledger.audit.export(str(tmp_path / "log"), SIGNER)
     (tmp_path / "log" / "pub.pem").write_bytes(SIGNER.public_pem)
     done = run(tmp_path / "log")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -47,7 +47,7 @@ async def cancelled(rig: Rig, person: Person = ANNA) -> Approval:
 
 async def state(rig: Rig, uuid: str) -> State:
     """The phone's."""
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     return phone.state
 

@@ -19,12 +19,12 @@ async def proven(rig: Rig, uuid: str, name: str) -> None:
     assert not [path for path in rig.host.names if name in path or ".wiped-" in path]
     assert uuid not in rig.host.machines
     assert uuid not in rig.host.fences
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert (phone.state, phone.fenced) == (State.RELEASED, False)
     assert all(item.state is ArtefactState.REMOVED for item in wipe.artefacts)
     assert all(count == 1 for count in rig.eraser.removed.values())
-    certificate = await rig.ledger.certificate(wipe.id)
+    certificate = await rig.ledger.certificates.get(wipe.id)
     assert certificate is not None
     assert (certificate.kind, certificate.id) == ("certificate", wipe.certificate_id)
     assert open_envelope(certificate.envelope, rig.world.signer.public_pem)["predicate"]["overall"]["outcome"] == "clear"
@@ -37,11 +37,11 @@ async def untouched(rig: Rig, uuid: str, name: str, blocks: int) -> None:
     assert not rig.eraser.removed
     wipe = await rig.wipe_of(uuid)
     assert wipe.step is WipeStep.CANCELLED
-    assert rig.ledger.certificates == ()  # type: ignore[attr-defined]
+    assert rig.ledger.certificates.issued == ()  # type: ignore[attr-defined]
 
 
 async def state_of(rig: Rig, uuid: str) -> State:
     """As last concluded."""
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     return phone.state

@@ -25,7 +25,7 @@ async def wished(rig: Rig) -> Approval:
     with pytest.raises(RefusedError) as caught:
         await classify(rig, meaning="private", reason="its own")
     assert caught.value.codes == ("needs-approval",)
-    assert (rig.sheets.images, await rig.ledger.classified_images()) == ({}, ())
+    assert (rig.sheets.images, await rig.ledger.images.classified()) == ({}, ())
     return await rig.service.approvals.get(caught.value.approval)
 
 

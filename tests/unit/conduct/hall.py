@@ -17,10 +17,10 @@ OP, OTHER = Person("op", 1001), Person("other", 1002, may_approve=True)
 
 async def released(rig: Rig, reason: str) -> BreakerRecord:
     """Two people let the waiting phones go; the breaker as it was."""
-    before = await rig.ledger.breaker()
+    before = await rig.ledger.breaker.get()
     with pytest.raises(RefusedError) as caught:
         await rig.service.breaker.release(fingerprint=before.fingerprint, reason=reason, person=OP)
-    assert (caught.value.codes, (await rig.ledger.breaker()).open) == (("needs-approval",), True)
+    assert (caught.value.codes, (await rig.ledger.breaker.get()).open) == (("needs-approval",), True)
     await rig.service.approvals.approve(caught.value.approval, fingerprint=before.fingerprint, person=OTHER)
     return before
 
@@ -32,11 +32,11 @@ def phones(rig: Rig, count: int, first: int = 1) -> list[str]:
 
 async def untouched(rig: Rig, uuids: list[str]) -> bool:
     """Nothing was fenced, stopped, begun or overwritten."""
-    return all(rig.host.running(uuid) and uuid not in rig.host.fences for uuid in uuids) and not await rig.ledger.wipes()
+    return all(rig.host.running(uuid) and uuid not in rig.host.fences for uuid in uuids) and not await rig.ledger.wipes.find()
 
 
 async def opened(rig: Rig) -> BreakerRecord:
     """The breaker, which must be open."""
-    found = await rig.ledger.breaker()
+    found = await rig.ledger.breaker.get()
     assert found.open
     return found

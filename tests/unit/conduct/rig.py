@@ -10,7 +10,6 @@ from datetime import timedelta
 from tests.fakes.clock import FakeClock, FakeRandomness
 from tests.fakes.host import FakeHost
 from tests.fakes.ledger import MemoryLedger
-from tests.fakes.memory import FakeSheets
 from tests.fakes.ports import (
     FakeEraser,
     FakeFeed,
@@ -21,6 +20,7 @@ from tests.fakes.ports import (
     RecordingAnnouncer,
     RecordingMilestones,
 )
+from tests.fakes.sheets import FakeSheets
 from wiped.attest.signing import Ed25519Signer, generate_key
 from wiped.conduct import decisions
 from wiped.conduct.progress import Hub
@@ -113,7 +113,7 @@ class Rig:
         """A term that ends `seconds` from now."""
         now = self.clock.now()
         record = SubscriptionRecord(uuid, number, AccountReference(account), now - timedelta(days=30), now + timedelta(seconds=seconds), minor=minor)
-        await self.ledger.record_subscriptions((record,), now, source="test", operator="tester")
+        await self.ledger.subscriptions.record((record,), now, source="test", operator="tester")
 
     async def due(self, *uuids: str) -> None:
         """Phones whose terms and grace have passed, seen by a fresh sweep; nothing has been run yet."""
@@ -130,7 +130,7 @@ class Rig:
 
     async def wipe_of(self, uuid: str) -> WipeRecord:
         """The newest wipe of a phone."""
-        return (await self.ledger.wipes(uuid))[0]
+        return (await self.ledger.wipes.find(uuid))[0]
 
     async def drain(self, rounds: int = 40) -> list[Ending | None]:
         """Do the queue's work here and now, in its order, until nothing is ready; then that is all."""
@@ -148,7 +148,7 @@ class Rig:
         for _ in range(tries):
             await self.reboot()
             ending = await self.executor.run(wipe_id)
-            wipe = await self.ledger.wipe(wipe_id)
+            wipe = await self.ledger.wipes.get(wipe_id)
             if wipe is not None and (wipe.step in FINAL_STEPS or wipe.step is WipeStep.QUARANTINED):
                 return ending
         raise AssertionError("the wipe never ends")
@@ -177,7 +177,7 @@ class Rig:
 
     async def _witness(self, uuid: str, what: str, artefact_id: str) -> None:
         """Looks at the ledger and the host before each written block and each removal: the invariants, seen from outside."""
-        wipe = next((w for w in await self.ledger.wipes(uuid) if w.step not in FINAL_STEPS), None)
+        wipe = next((w for w in await self.ledger.wipes.find(uuid) if w.step not in FINAL_STEPS), None)
         if wipe is None or wipe.plan is None or not wipe.snapshot_digest:
             raise BrokenWorldError("I1: no intent")
         record = next((item for item in wipe.artefacts if item.artefact_id == artefact_id), None)
@@ -189,7 +189,7 @@ class Rig:
             raise BrokenWorldError("the phone runs")
         if wipe.step not in {WipeStep.ERASING, WipeStep.VERIFYING, WipeStep.REMOVING}:
             raise BrokenWorldError(f"I7: {what} at {wipe.step}")
-        facts = await self.ledger.facts(uuid, self.clock.now())
+        facts = await self.ledger.decisions.facts(uuid, self.clock.now())
         assert facts is not None
         if decisions.last_word(self.world, facts, self.clock.now()).action is not Action.WIPE:
             raise BrokenWorldError("I7: held or renewed")

@@ -101,7 +101,7 @@ class AnyStory(RuleBasedStateMachine):
         uuid = self.phones[which]
         if uuid not in self.held:
             self.held.add(uuid)
-            self.do(self.rig.ledger.add_hold(Hold(f"h-{uuid}", uuid, "", "litigation"), self.rig.clock.now(), "tester"))
+            self.do(self.rig.ledger.holds.add(Hold(f"h-{uuid}", uuid, "", "litigation"), self.rig.clock.now(), "tester"))
 
     @rule(which=st.integers(0, 1))
     def release_hold(self, which: int) -> None:
@@ -109,7 +109,7 @@ class AnyStory(RuleBasedStateMachine):
         uuid = self.phones[which]
         if uuid in self.held:
             self.held.discard(uuid)
-            self.do(self.rig.ledger.release_hold(f"h-{uuid}", self.rig.clock.now(), "tester"))
+            self.do(self.rig.ledger.holds.release(f"h-{uuid}", self.rig.clock.now(), "tester"))
 
     @rule(after=st.integers(0, 15))
     def the_eraser_will_die(self, after: int) -> None:
@@ -153,7 +153,7 @@ class AnyStory(RuleBasedStateMachine):
         """A phone is whole, or its wipe passed the last word and it is fenced, or it is released and nothing of it is left."""
         for number, uuid in enumerate(self.phones, start=1):
             left = self.rig.host.remains(f"SECRET of phone-{number}")
-            wipes = self.do(self.rig.ledger.wipes(uuid))
+            wipes = self.do(self.rig.ledger.wipes.find(uuid))
             committed = [wipe for wipe in wipes if wipe.step in COMMITTED_STEPS]
             if not committed:
                 assert left == 5
@@ -163,7 +163,7 @@ class AnyStory(RuleBasedStateMachine):
             if wipe.step is WipeStep.RELEASED:
                 assert (left, wipe.outcome) == (0, "clear")
                 assert uuid not in self.rig.host.fences
-                assert [c.kind for c in self.rig.ledger.certificates if c.wipe_id == wipe.id].count("certificate") == 1  # type: ignore[attr-defined]
+                assert [c.kind for c in self.rig.ledger.certificates.issued if c.wipe_id == wipe.id].count("certificate") == 1  # type: ignore[attr-defined]
             elif wipe.step is not WipeStep.JUDGED:
                 assert uuid in self.rig.host.fences
                 assert not self.rig.host.running(uuid)
@@ -178,7 +178,7 @@ class AnyStory(RuleBasedStateMachine):
             self.do(self._work())
             rig.clock.move(90_000 if any(self._unfinished()) else 1)
         for uuid in self.phones:
-            phone = self.do(rig.ledger.phone(uuid))
+            phone = self.do(rig.ledger.phones.get(uuid))
             assert phone is not None
             if phone.state in {State.ACTIVE, State.NOTICE}:
                 assert uuid not in rig.host.fences
@@ -186,7 +186,7 @@ class AnyStory(RuleBasedStateMachine):
             assert wipe.uuid in self.held
 
     def _unfinished(self) -> list[Any]:
-        return [wipe for wipe in self.do(self.rig.ledger.wipes(unfinished=True)) if wipe.step not in FINAL_STEPS]
+        return [wipe for wipe in self.do(self.rig.ledger.wipes.find(unfinished=True)) if wipe.step not in FINAL_STEPS]
 
 
 TestAnyStory = AnyStory.TestCase

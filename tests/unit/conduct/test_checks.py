@@ -34,5 +34,5 @@ async def test_a_refusal_is_counted_and_audited() -> None:
     error = await checks.refused(rig.world, "it is held", ("legal-hold",), operator="anna", uuid="u-1", what="quarantine dispose", hint="release it")
     assert (str(error), error.codes, error.approval, error.hint) == ("it is held", ("legal-hold",), "", "release it")
     assert rig.announcer.codes["legal-hold"] == 1
-    (entry,) = [entry for entry in await rig.ledger.audit() if entry.kind == "refused"]
+    (entry,) = [entry for entry in await rig.ledger.audit.entries() if entry.kind == "refused"]
     assert entry.body == {"uuid": "u-1", "what": "quarantine dispose", "operator": "anna", "codes": ["legal-hold"]}

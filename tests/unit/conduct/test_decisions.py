@@ -16,4 +16,4 @@ async def test_a_term_under_an_unknown_policy_is_never_concluded() -> None:
     await rig.reconciler.sweep()
     assert await rig.drain() == []
     assert rig.host.running(uuid)
-    assert (await rig.ledger.phone(uuid)).reasons[0].code == "unknown-policy"  # type: ignore[union-attr]
+    assert (await rig.ledger.phones.get(uuid)).reasons[0].code == "unknown-policy"  # type: ignore[union-attr]

@@ -38,8 +38,8 @@ async def test_the_main_job_over_the_real_ledger() -> None:
         await proven(rig, uuid, "phone-1")
         assert rig.host.running(other)
         assert rig.host.remains("SECRET of phone-2") == 5
-        head = await rig.ledger.verify_audit()  # type: ignore[attr-defined]
-        kinds = [entry.kind for entry in await rig.ledger.audit()]
+        head = await rig.ledger.audit.verify()  # type: ignore[attr-defined]
+        kinds = [entry.kind for entry in await rig.ledger.audit.entries()]
         assert head.seq == len(kinds)
         assert kinds.index("intent") < kinds.index("last-word") < kinds.index("erased") < kinds.index("removed") < kinds.index("judged")
 
@@ -56,7 +56,7 @@ async def test_every_sixth_interrupted_prefix_over_the_real_ledger() -> None:
             except PowerCut:
                 assert await rig.survive(wipe.id) is Ending.RELEASED, cut_at
             await proven(rig, uuid, "phone-1")
-            kinds = [entry.kind for entry in await rig.ledger.audit()]
+            kinds = [entry.kind for entry in await rig.ledger.audit.entries()]
             assert kinds.count("judged") == 1, cut_at
 
 
@@ -75,7 +75,7 @@ async def test_a_renewal_before_the_last_word_over_the_real_ledger(step: str) ->
         assert facts is not None
         assert (facts.state, facts.autostart, uuid in rig.host.fences) == (DomainState.RUNNING, True, False)
         await rig.reconciler.sweep()
-        phone = await rig.ledger.phone(uuid)
+        phone = await rig.ledger.phones.get(uuid)
         assert phone is not None
         assert (phone.state, phone.fenced) == (State.ACTIVE, False)
 
@@ -86,12 +86,12 @@ async def test_holds_quarantine_and_retry_over_the_real_ledger() -> None:
         uuid = rig.host.add_phone(1, running=True)
         await rig.reconciler.sweep()
         await rig.subscribe(uuid)
-        await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+        await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
         rig.clock.move(600 + GRACE + 1)
         await rig.reconciler.sweep()
         assert await rig.drain() == [None]
         assert uuid in rig.host.fences
-        await rig.ledger.release_hold("h-1", rig.clock.now(), "tester")
+        await rig.ledger.holds.release("h-1", rig.clock.now(), "tester")
         await rig.reconciler.sweep()
         rig.observer.mismatches = [3]
         assert await rig.drain() == [Ending.QUARANTINED]
@@ -114,12 +114,12 @@ async def test_the_next_customer_of_the_slot_begins_a_generation() -> None:
         await rig.reconciler.sweep()
         rig.host.add_phone(1)
         await rig.reconciler.sweep()
-        assert (await rig.ledger.phone(uuid)).state is State.UNBOUND  # type: ignore[union-attr]
+        assert (await rig.ledger.phones.get(uuid)).state is State.UNBOUND  # type: ignore[union-attr]
         await rig.subscribe(uuid, account="acct-2", number="s-2")
         rig.clock.move(600 + GRACE + 1)
         await rig.reconciler.sweep()
         assert await rig.drain() == [Ending.RELEASED]
-        assert [(wipe.generation, wipe.step) for wipe in await rig.ledger.wipes(uuid)] == [(2, WipeStep.RELEASED), (1, WipeStep.RELEASED)]
+        assert [(wipe.generation, wipe.step) for wipe in await rig.ledger.wipes.find(uuid)] == [(2, WipeStep.RELEASED), (1, WipeStep.RELEASED)]
         assert rig.host.remains("SECRET of phone-1") == 0
 
 
@@ -133,9 +133,9 @@ async def test_a_refused_phone_settles_down() -> None:
         for _ in range(2):
             await rig.reconciler.sweep()
             await rig.drain()
-        length = len(await rig.ledger.audit())
+        length = len(await rig.ledger.audit.entries())
         for _ in range(5):
             rig.clock.move(60)
             await rig.reconciler.sweep()
             await rig.drain()
-        assert len(await rig.ledger.audit()) == length
+        assert len(await rig.ledger.audit.entries()) == length

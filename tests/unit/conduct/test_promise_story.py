@@ -117,7 +117,7 @@ class PromiseStory(RuleBasedStateMachine):
         """Somebody asks for something."""
         uuid, identifier = self.phones[which], self.number("r")
         request = WipeRequest(identifier, kind, GROUNDS[kind][0], self.now, operator="anna")
-        self.do(self.rig.ledger.add_request(uuid, request, reference="", reason="", operator="anna"))
+        self.do(self.rig.ledger.requests.add(uuid, request, reference="", reason="", operator="anna"))
         self.known[uuid].asked[identifier] = Asked(uuid, kind, self.now)
 
     @rule(which=st.integers(0, 1), hours=st.sampled_from([1, 72]), wrong=st.booleans())
@@ -131,12 +131,12 @@ class PromiseStory(RuleBasedStateMachine):
         fingerprint = "0" * 64
         if not wrong:
             try:
-                phone = self.do(self.rig.ledger.phone(uuid))
+                phone = self.do(self.rig.ledger.phones.get(uuid))
                 assert phone is not None
                 fingerprint = self.do(survey.look(self.rig.world, uuid, phone.generation))[2].fingerprint
             except WipedError:
                 return
-        self.do(self.rig.ledger.approve_request(found[-1], self.now, approver="boris", until=until, fingerprint=fingerprint))
+        self.do(self.rig.ledger.requests.approve(found[-1], self.now, approver="boris", until=until, fingerprint=fingerprint))
         self.known[uuid].asked[found[-1]].agreed_until = None if wrong else until
 
     @rule(which=st.integers(0, 1))
@@ -145,7 +145,7 @@ class PromiseStory(RuleBasedStateMachine):
         uuid = self.phones[which]
         found = [key for key, asked in self.known[uuid].asked.items() if not asked.closed]
         if found and not self._committed(uuid):
-            self.do(self.rig.ledger.close_request(found[0], self.now, code="rejected", operator="boris"))
+            self.do(self.rig.ledger.requests.close(found[0], self.now, code="rejected", operator="boris"))
             self.known[uuid].asked[found[0]].closed = True
 
     @rule(which=st.integers(0, 1), hours=st.sampled_from([None, 2, 30]))
@@ -155,7 +155,7 @@ class PromiseStory(RuleBasedStateMachine):
         if self.known[uuid].hold is None:
             until = None if hours is None else self.now + timedelta(hours=hours)
             hold = Hold(self.number("h"), uuid, "", "litigation", until)
-            self.do(self.rig.ledger.add_hold(hold, self.now, "anna"))
+            self.do(self.rig.ledger.holds.add(hold, self.now, "anna"))
             self.known[uuid].hold = hold
 
     @rule(which=st.integers(0, 1))
@@ -165,12 +165,12 @@ class PromiseStory(RuleBasedStateMachine):
         hold, self.known[uuid].hold = self.known[uuid].hold, None
         if hold is not None:
             with contextlib.suppress(NotFoundError, InputError):
-                self.do(self.rig.ledger.release_hold(hold.id, self.now, "anna"))
+                self.do(self.rig.ledger.holds.release(hold.id, self.now, "anna"))
 
     @rule(which=st.integers(0, 1), on=st.booleans())
     def protect(self, which: int, on: bool) -> None:
         """An operator's own hold."""
-        self.do(self.rig.ledger.mark(self.phones[which], protected=on, operator="anna"))
+        self.do(self.rig.ledger.phones.mark(self.phones[which], protected=on, operator="anna"))
         self.known[self.phones[which]].protected = on
 
     # -- what happens
@@ -235,7 +235,7 @@ class PromiseStory(RuleBasedStateMachine):
 
     # -- what must hold
     def _wipes(self, uuid: str) -> tuple[WipeRecord, ...]:
-        return self.do(self.rig.ledger.wipes(uuid))
+        return self.do(self.rig.ledger.wipes.find(uuid))
 
     def _committed(self, uuid: str) -> list[WipeRecord]:
         return [wipe for wipe in self._wipes(uuid) if wipe.step in COMMITTED_STEPS]
@@ -276,7 +276,7 @@ class PromiseStory(RuleBasedStateMachine):
                 assert left == 5
             elif committed[0].step is WipeStep.RELEASED:
                 assert left == 0
-                assert self.do(self.rig.ledger.phone(uuid)).state is State.RELEASED  # type: ignore[union-attr]
+                assert self.do(self.rig.ledger.phones.get(uuid)).state is State.RELEASED  # type: ignore[union-attr]
             elif committed[0].step is not WipeStep.JUDGED:
                 assert uuid in self.rig.host.fences
                 assert not self.rig.host.running(uuid)
@@ -309,7 +309,7 @@ class PromiseStory(RuleBasedStateMachine):
                 continue
             if self.known[uuid].ends + timedelta(seconds=GRACE + DEADLINE) < self.now:
                 (wipe,) = [wipe for wipe in self._wipes(uuid) if wipe.step is not WipeStep.CANCELLED]
-                assert wipe.step in FINAL_STEPS, (wipe.step, self.do(rig.ledger.phone(uuid)))
+                assert wipe.step in FINAL_STEPS, (wipe.step, self.do(rig.ledger.phones.get(uuid)))
 
 
 TestPromiseStory = PromiseStory.TestCase

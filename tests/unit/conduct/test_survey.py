@@ -27,7 +27,7 @@ async def pivoted(rig: Rig) -> str:
     rig.host.update(uuid, disks=(DiskSource("vda", "file", NEW, "qcow2"),))
     rig.clock.move(1)
     await rig.reconciler.sweep()
-    assert OLD not in {file.location for file in await rig.ledger.remembered_files(uuid)}
+    assert OLD not in {file.location for file in await rig.ledger.sightings.files(uuid)}
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     return uuid
@@ -40,10 +40,10 @@ async def test_the_file_a_block_copy_left_refuses_the_plan(on_disk: bool) -> Non
         uuid = await pivoted(rig)
         await rig.drain(2)
         wipe = await rig.wipe_of(uuid)
-        phone = await rig.ledger.phone(uuid)
+        phone = await rig.ledger.phones.get(uuid)
         assert phone is not None
         assert (phone.refusals, phone.fenced, wipe.outcome) == (("unknown-file",), True, "")
-        assert (rig.host.remains("SECRET of phone-1"), await rig.ledger.certificate(wipe.id)) == (9, None)
+        assert (rig.host.remains("SECRET of phone-1"), await rig.ledger.certificates.get(wipe.id)) == (9, None)
         plan = await rig.service.plans.get(uuid)
         assert [(item.code, item.location, "wipectl images classify" in item.detail) for item in plan.refusals] == [("unknown-file", OLD, True)]
         assert plan.expected_outcome == "not-sanitized"

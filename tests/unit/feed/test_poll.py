@@ -64,7 +64,7 @@ class Stand:
 
     async def ends(self) -> dict[str, float]:
         """phone -> days until its end, as the ledger has it."""
-        return {item.uuid: (item.expires_at - START) / timedelta(days=1) for item in await self.ledger.subscriptions()}
+        return {item.uuid: (item.expires_at - START) / timedelta(days=1) for item in await self.ledger.subscriptions.current()}
 
 
 def write(path: Path, records: list[dict[str, Any]], revision: int, clock: FakeClock) -> None:
@@ -92,7 +92,9 @@ async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
                 write(path, records, next(revisions), clock)
 
             def open_file(**options: Any) -> PolledFeed:
-                return PolledFeed(FileSource(str(path)), ledger, clock, SAFETY, policies=POLICIES, failed=failed.append, **options)
+                return PolledFeed(
+                    FileSource(str(path)), ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES, failed=failed.append, **options
+                )
 
             yield Stand("file", clock, ledger, publish, open_file, path=path, failed=failed)
             return
@@ -103,7 +105,7 @@ async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         source = await stack.enter_async_context(HttpSource(billing.url, timeout=0.5, agent="test", token_file=str(token)))
 
         def open_http(**options: Any) -> PolledFeed:
-            return PolledFeed(source, ledger, clock, SAFETY, policies=POLICIES, failed=failed.append, **options)
+            return PolledFeed(source, ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES, failed=failed.append, **options)
 
         yield Stand("http", clock, ledger, billing.publish, open_http, billing=billing, failed=failed)
 
@@ -115,11 +117,11 @@ async def test_a_whole_answer_is_taken_and_counted(stand: Stand) -> None:
     status = await feed.poll()
     assert status == FeedStatus(stand.clock.now(), 1, stand.kind)
     assert await stand.ends() == {PHONES[number]: 10 for number in range(5)}
-    entries = len(await stand.ledger.audit())
+    entries = len(await stand.ledger.audit.entries())
     if stand.kind == "http":
         stand.clock.move(60)
     assert (await feed.poll()).complete_answers == 2
-    assert len(await stand.ledger.audit()) == entries
+    assert len(await stand.ledger.audit.entries()) == entries
     assert stand.failed == []
 
 
@@ -174,10 +176,10 @@ async def test_one_refused_record_does_not_keep_the_others_out(stand: Stand, cap
     for _ in range(3):
         await feed.poll()
     assert await stand.ends() == {PHONES[0]: 10, PHONES[1]: 30}
-    phone = await stand.ledger.phone(PHONES[0])
+    phone = await stand.ledger.phones.get(PHONES[0])
     assert phone is not None
     assert phone.occupied
-    told = [entry for entry in await stand.ledger.audit() if entry.kind == "feed-refused"]
+    told = [entry for entry in await stand.ledger.audit.entries() if entry.kind == "feed-refused"]
     assert [entry.body["records"] for entry in told] == [[{"uuid": PHONES[0], "code": "generation-occupied"}]]
     out = capfd.readouterr()
     assert "example.org" not in out.out + out.err
@@ -202,16 +204,20 @@ def test_what_is_no_answer_is_not_taken(tmp_path: Path) -> None:
             async with await SqlLedger.open(str(tmp_path), salts, FakeClock()) as ledger:
                 for text, reason in cases.items():
                     path.write_text(text)
-                    feed = PolledFeed(source, ledger, FakeClock(), SAFETY, policies=POLICIES)
+                    feed = PolledFeed(source, ledger.subscriptions, ledger.conditions, FakeClock(), SAFETY, policies=POLICIES)
                     assert (await feed.poll()).fault == reason, text
                 path.write_text(head + good)
                 path.chmod(0o666)
-                assert (await PolledFeed(source, ledger, FakeClock(), SAFETY, policies=POLICIES).poll()).fault == "configuration"
+                assert (
+                    await PolledFeed(source, ledger.subscriptions, ledger.conditions, FakeClock(), SAFETY, policies=POLICIES).poll()
+                ).fault == "configuration"
                 path.unlink()
-                assert (await PolledFeed(source, ledger, FakeClock(), SAFETY, policies=POLICIES).poll()).fault == "unreachable"
+                assert (await PolledFeed(source, ledger.subscriptions, ledger.conditions, FakeClock(), SAFETY, policies=POLICIES).poll()).fault == "unreachable"
                 path.mkdir()
-                assert (await PolledFeed(source, ledger, FakeClock(), SAFETY, policies=POLICIES).poll()).fault == "configuration"
-                assert await ledger.subscriptions() == ()
+                assert (
+                    await PolledFeed(source, ledger.subscriptions, ledger.conditions, FakeClock(), SAFETY, policies=POLICIES).poll()
+                ).fault == "configuration"
+                assert await ledger.subscriptions.current() == ()
 
     asyncio.run(all_of_it())
 
@@ -242,7 +248,7 @@ async def test_a_billing_server_in_trouble_ends_nothing(tmp_path: Path, trouble:
         ledger = await stack.enter_async_context(await SqlLedger.open(str(tmp_path), salts, clock))
         billing = await stack.enter_async_context(Billing(page=page))
         source = await stack.enter_async_context(HttpSource(billing.url, timeout=0.3, agent="test", token_file=str(token)))
-        feed = PolledFeed(source, ledger, clock, SAFETY, policies=POLICIES, failed=failed.append)
+        feed = PolledFeed(source, ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES, failed=failed.append)
         billing.publish([row(number) for number in range(5)])
         complete_at = (await feed.poll()).complete_at
         clock.move(1000)
@@ -250,7 +256,7 @@ async def test_a_billing_server_in_trouble_ends_nothing(tmp_path: Path, trouble:
         billing.trouble = trouble
         status = await feed.poll()
         assert (status.complete_at, status.complete_answers, status.fault, failed) == (complete_at, 0, reason, [reason])
-        assert {item.expires_at for item in await ledger.subscriptions()} == {START + timedelta(days=10)}
+        assert {item.expires_at for item in await ledger.subscriptions.current()} == {START + timedelta(days=10)}
         billing.trouble = ""
         status = await feed.poll()
         assert (status.complete_at, status.complete_answers, status.fault) == (clock.now(), 1, "")
@@ -272,7 +278,7 @@ async def test_an_unchanged_set_is_confirmed_by_its_etag(tmp_path: Path) -> None
         ledger = await stack.enter_async_context(await SqlLedger.open(str(tmp_path), salts, clock))
         billing = await stack.enter_async_context(Billing(page=2))
         source = await stack.enter_async_context(HttpSource(billing.url, timeout=0.5, agent="test", token_file=str(token)))
-        feed = PolledFeed(source, ledger, clock, SAFETY, policies=POLICIES)
+        feed = PolledFeed(source, ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES)
         billing.publish([row(number) for number in range(4)])
         await feed.poll()
         clock.move(500)
@@ -288,7 +294,7 @@ async def test_a_file_that_nobody_writes_any_more_grows_old(tmp_path: Path) -> N
             path = tmp_path / "feed"
             write(path, [row(0)], 1, clock)
             clock.move(10_000)
-            feed = PolledFeed(FileSource(str(path)), ledger, clock, SAFETY, policies=POLICIES)
+            feed = PolledFeed(FileSource(str(path)), ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES)
             assert (await feed.poll()).complete_at == START
             clock.step(-20_000)
             write(path, [row(0)], 2, FakeClock())

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.ledger import MemoryLedger
 from tests.unit.record.rig import Rig, rig_in
+from wiped.ports.ledger import Ledger
 
 
 @pytest.fixture
@@ -24,3 +26,14 @@ async def rig(folder: Path) -> AsyncIterator[Rig]:
     """A ledger that is open."""
     async with rig_in(folder) as opened:
         yield opened
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+async def ledger(request: pytest.FixtureRequest) -> AsyncIterator[Ledger]:
+    """An empty ledger, the real one and the fake in turn: both keep the same contract."""
+    if request.param == "memory":
+        yield MemoryLedger()
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as path:
+        async with rig_in(Path(path)) as opened:
+            yield opened.ledger

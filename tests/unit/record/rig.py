@@ -71,53 +71,53 @@ class Rig:
 
     async def bind(self, *records: SubscriptionRecord, source: str = "local") -> None:
         """Record terms."""
-        await self.ledger.record_subscriptions(records or (record(),), self.now, source=source, operator="op")
+        await self.ledger.subscriptions.record(records or (record(),), self.now, source=source, operator="op")
 
     async def kinds(self) -> list[str]:
         """The kinds of all audit entries."""
-        return [entry.kind for entry in await self.ledger.audit(limit=100_000)]
+        return [entry.kind for entry in await self.ledger.audit.entries(limit=100_000)]
 
     async def begun(self, uuid: str = PHONE, wipe_id: str = "w-1") -> str:
         """A wipe with its intent and ranges, just before its last word."""
-        await self.ledger.see_domains([domain(uuid)], self.now)
-        if await self.ledger.subscription(uuid) is None:
+        await self.ledger.phones.see([domain(uuid)], self.now)
+        if await self.ledger.subscriptions.get(uuid) is None:
             await self.bind(record(uuid))
-        wipe = await self.ledger.begin_wipe(uuid, wipe_id, Trigger("expiry", "service-ended"), self.now)
+        wipe = await self.ledger.wipes.begin(uuid, wipe_id, Trigger("expiry", "service-ended"), self.now)
         plan = self.plan(uuid, wipe.generation)
-        await self.ledger.record_intent(wipe_id, plan, {"form": 1}, self.artefacts(wipe_id), was_running=True, was_autostart=True, now=self.now)
+        await self.ledger.wipes.record_intent(wipe_id, plan, {"form": 1}, self.artefacts(wipe_id), was_running=True, was_autostart=True, now=self.now)
         for step in (WipeStep.FENCED, WipeStep.STOPPED, WipeStep.LOCKED):
-            await self.ledger.advance(wipe_id, step, self.now)
+            await self.ledger.wipes.advance(wipe_id, step, self.now)
         for artefact in ("a1", "a2"):
-            await self.ledger.save_ranges(wipe_id, artefact, [b"one", b"two"], RESULTS[artefact].digest_before)
-        await self.ledger.advance(wipe_id, WipeStep.REOBSERVED, self.now)
+            await self.ledger.artefacts.save_ranges(wipe_id, artefact, [b"one", b"two"], RESULTS[artefact].digest_before)
+        await self.ledger.wipes.advance(wipe_id, WipeStep.REOBSERVED, self.now)
         return wipe_id
 
     async def proven(self, wipe_id: str = "w-1") -> str:
         """A wipe all of whose artefacts are proven and removed."""
         await self.begun(wipe_id=wipe_id)
-        await self.ledger.last_word(wipe_id, self.now, yes)
+        await self.ledger.wipes.last_word(wipe_id, self.now, yes)
         for artefact in ("a1", "a2"):
-            await self.ledger.record_erased(wipe_id, RESULTS[artefact])
-            await self.ledger.record_evidence(wipe_id, EVIDENCE[artefact], proven=True)
-            await self.ledger.record_removed(wipe_id, artefact)
+            await self.ledger.artefacts.record_erased(wipe_id, RESULTS[artefact])
+            await self.ledger.artefacts.record_evidence(wipe_id, EVIDENCE[artefact], proven=True)
+            await self.ledger.artefacts.record_removed(wipe_id, artefact)
         return wipe_id
 
     async def released(self, wipe_id: str = "w-1") -> None:
         """A wipe from its beginning to its end."""
         await self.proven(wipe_id)
         await self.judge(wipe_id)
-        await self.ledger.finish(wipe_id, WipeStep.RELEASED, self.now)
+        await self.ledger.verdicts.finish(wipe_id, WipeStep.RELEASED, self.now)
 
     async def judge(self, wipe_id: str = "w-1") -> None:
         """A good verdict."""
         certificate = CertificateRecord(f"c-{wipe_id}", wipe_id, PHONE, "certificate", self.now, b"envelope")
-        await self.ledger.judge(wipe_id, outcome="clear", reasons=(), residuals=("sampled",), certificate=certificate, now=self.now, retry_at=None)
+        await self.ledger.verdicts.judge(wipe_id, outcome="clear", reasons=(), residuals=("sampled",), certificate=certificate, now=self.now, retry_at=None)
 
     async def quarantine(self, wipe_id: str = "w-1", reason: str = "io-error", retry_at: datetime | None = None) -> None:
         """A bad verdict."""
         incident = CertificateRecord(f"i-{wipe_id}-{self.now:%s}", wipe_id, PHONE, "incident", self.now, b"incident")
         told = {"outcome": "not-sanitized", "reasons": (reason,), "residuals": ()}
-        await self.ledger.judge(wipe_id, **told, certificate=incident, now=self.now, retry_at=retry_at)  # type: ignore[arg-type]
+        await self.ledger.verdicts.judge(wipe_id, **told, certificate=incident, now=self.now, retry_at=retry_at)  # type: ignore[arg-type]
 
     @staticmethod
     def plan(uuid: str, generation: int) -> Plan:

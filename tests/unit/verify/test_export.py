@@ -19,8 +19,8 @@ SIGNER = Ed25519Signer(generate_key())
 async def exported(rig: Rig, tmp_path: Path) -> Path:
     """The log of a whole life, exported."""
     await rig.released()
-    head = await rig.ledger.export_audit(str(tmp_path / "log"), SIGNER)
-    assert head == await rig.ledger.verify_audit()
+    head = await rig.ledger.audit.export(str(tmp_path / "log"), SIGNER)
+    assert head == await rig.ledger.audit.verify()
     return tmp_path / "log"
 
 
@@ -67,5 +67,5 @@ def test_a_missing_file_is_bad_input(exported: Path, name: str) -> None:
 
 async def test_an_empty_log_has_a_head_too(rig: Rig, tmp_path: Path) -> None:
     """Nothing happened, and that is signed."""
-    assert (await rig.ledger.export_audit(str(tmp_path), SIGNER)).seq == 0
+    assert (await rig.ledger.audit.export(str(tmp_path), SIGNER)).seq == 0
     assert verify_directory(str(tmp_path)).seq == 0

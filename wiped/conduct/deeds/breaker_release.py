@@ -17,20 +17,20 @@ _NAMED = 100
 
 async def _standing(world: World, _work: Work, approval: Approval) -> Standing:
     """ "" where the breaker was released since, or opened anew."""
-    breaker = await world.ledger.breaker()
+    breaker = await world.ledger.breaker.get()
     return Standing(breaker.fingerprint if breaker.open and str(breaker.id) == approval.subject else "")
 
 
 async def _carry_out(world: World, work: Work, approval: Approval, approver: str, _seen: Standing) -> None:
     """Raises RefusedError(drift) when other phones wait by now than when it was asked for."""
-    words = await world.ledger.words(approval.id)
-    before = await world.ledger.release_breaker(world.clock.now(), fingerprint=approval.fingerprint, reason=words.get("reason", "-"),
+    words = await world.ledger.words.about(approval.id)
+    before = await world.ledger.breaker.release(world.clock.now(), fingerprint=approval.fingerprint, reason=words.get("reason", "-"),
                                                 operator=approval.asked_by, approver=approver)  # fmt: skip
     phones = [phone.uuid for phone in before.waiting]
     _log.warning("the breaker was released", operator=approval.asked_by, approver=approver, phones=phones[:_NAMED], of=len(phones))
     await world.milestones.reached("breaker-released", "")
     # Wipes that had begun before it opened need not sit out their back-off.
-    for wipe in await world.ledger.wipes(unfinished=True):
+    for wipe in await world.ledger.wipes.find(unfinished=True):
         if wipe.step not in COMMITTED_STEPS:
             await work.submit_again(wipe.id)
 
@@ -40,7 +40,7 @@ def _shown(approval: Approval) -> str:
 
 
 async def _is_gone(world: World, approval: Approval) -> bool:
-    breaker = await world.ledger.breaker()
+    breaker = await world.ledger.breaker.get()
     return not breaker.open or (str(breaker.id), breaker.fingerprint) != (approval.subject, approval.fingerprint)
 
 

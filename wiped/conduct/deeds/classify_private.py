@@ -30,12 +30,12 @@ async def judged(world: World, path: str, meaning: str, operator: str) -> FileId
 
 async def record(world: World, wanted: ClassifiedImage, reason: str, *, approver: str = "") -> ClassifiedImage:
     """Record the classification in the ledger and for the helpers; phones that were refused for the image are decided again."""
-    recorded = await world.ledger.classify_image(wanted, reason=reason, approver=approver)
+    recorded = await world.ledger.images.classify(wanted, reason=reason, approver=approver)
     await world.milestones.reached("classified", "")
     await world.sheets.classify(recorded)
-    for phone in await world.ledger.phones():
+    for phone in await world.ledger.phones.find():
         if RefusalCode.AMBIGUOUS_BASE in phone.refusals:
-            await world.ledger.touch(phone.uuid)
+            await world.ledger.decisions.touch(phone.uuid)
     return recorded
 
 
@@ -47,7 +47,7 @@ async def ask(world: World, path: str, *, reason: str, person: Person) -> Classi
     """Return the image where it is classified as private already; else record the request and raise RefusedError(needs-approval). Raises RefusedError with
     the code of every guard that refuses, before anybody is asked."""
     identity = await judged(world, path, PRIVATE, person.name)
-    for image in await world.ledger.classified_images():
+    for image in await world.ledger.images.classified():
         if (image.path, image.identity, image.meaning) == (path, identity, PRIVATE):
             return image
     terms = {"device": str(identity.device), "inode": str(identity.inode)}
@@ -64,7 +64,7 @@ async def _carry_out(world: World, work: Work, approval: Approval, approver: str
     """That file is private which was asked about, whatever is at its path by now."""
     terms = approval.terms or {}
     identity = FileIdentity(int(terms["device"]), int(terms["inode"]))
-    words = await world.ledger.words(approval.id)
+    words = await world.ledger.words.about(approval.id)
     image = ClassifiedImage(approval.subject, identity, PRIVATE, world.clock.now(), approval.asked_by)
     await record(world, image, words.get("reason", "-"), approver=approver)
     await work.image_settled()
@@ -78,7 +78,7 @@ def _shown(approval: Approval) -> str:
 async def _is_done(world: World, approval: Approval) -> bool:
     """Whether the path was classified again since enough people agreed."""
     agreed = approval.decided_at or world.clock.now()
-    return any(image.path == approval.subject and image.at >= agreed for image in await world.ledger.classified_images())
+    return any(image.path == approval.subject and image.at >= agreed for image in await world.ledger.images.classified())
 
 
 DEED = Deed("classify-private", "calling an image private", _standing, _carry_out, _shown, is_done=_is_done)

@@ -87,9 +87,9 @@ class Deed:
         """Record that this waits for another person. What waits already for the same subject is returned instead; where that is another thing by its
         fingerprint, it is withdrawn first, unless the deed looks again."""
         now = world.clock.now()
-        for other in () if self.looks_again else await world.ledger.approvals():
+        for other in () if self.looks_again else await world.ledger.approvals.find():
             if (other.kind, other.subject) == (self.kind, subject) and other.fingerprint != fingerprint:
-                await world.ledger.settle_approval(other.id, ApprovalState.WITHDRAWN, now, operator=person.name)
+                await world.ledger.approvals.settle(other.id, ApprovalState.WITHDRAWN, now, operator=person.name)
         asked = Approval(
             id=world.randomness.identifier(),
             kind=self.kind,
@@ -103,7 +103,7 @@ class Deed:
             needed=rules.needed(person),
             terms=terms,
         )
-        return await world.ledger.ask_approval(asked, reason=reason)
+        return await world.ledger.approvals.ask(asked, reason=reason)
 
     def needs_another(self, world: World, asked: Approval) -> RefusedError:
         """Count the refusal of one person alone; the error to raise to the requester."""

@@ -30,7 +30,7 @@ _WHAT = "quarantine dispose"
 
 async def _waiting(world: World, uuid: str) -> tuple[WipeRecord, Plan] | None:
     """The phone's wipe that waits in quarantine, and what it was to destroy."""
-    found = next((wipe for wipe in await world.ledger.wipes(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
+    found = next((wipe for wipe in await world.ledger.wipes.find(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
     return None if found is None or found.plan is None else (found, found.plan)
 
 
@@ -41,7 +41,7 @@ def _named(wipe: WipeRecord, plan: Plan, reference: str) -> str:
 
 async def _kept(world: World, uuid: str, person: str) -> None:
     """Raises RefusedError(legal-hold): a held phone is kept."""
-    facts = await world.ledger.facts(uuid, world.clock.now())
+    facts = await world.ledger.decisions.facts(uuid, world.clock.now())
     if facts is not None and (facts.holds or facts.protected):
         why = "the phone is held: its data is kept, and the quarantine stays"
         raise await checks.refused(world, why, (RefusalCode.LEGAL_HOLD,), operator=person, uuid=uuid, what=_WHAT)
@@ -89,7 +89,7 @@ async def _carry_out(world: World, _work: Work, approval: Approval, approver: st
     wipe = found[0]
     record = await _incident(world, *found, approval, approver)
     await world.sheets.forget(wipe.uuid)
-    await world.ledger.dispose(wipe.id, record, record.issued_at, operator=approval.asked_by, approver=approver)
+    await world.ledger.quarantine.dispose(wipe.id, record, record.issued_at, operator=approval.asked_by, approver=approver)
     _log.warning("disposed of without proof", wipe_id=wipe.id, uuid=wipe.uuid, operator=approval.asked_by, approver=approver, reasons=list(wipe.reasons))
     world.announcer.step(wipe.id, WipeStep.DISPOSED)
     await world.milestones.reached(WipeStep.DISPOSED, wipe.id)
@@ -119,7 +119,7 @@ def _shown(approval: Approval) -> str:
 
 
 async def _is_gone(world: World, approval: Approval) -> bool:
-    wipe = await world.ledger.wipe(approval.subject)
+    wipe = await world.ledger.wipes.get(approval.subject)
     return wipe is None or wipe.step is not WipeStep.QUARANTINED
 
 

@@ -18,7 +18,7 @@ async def _standing(_world: World, _work: Work, approval: Approval) -> Standing:
 
 
 async def _carry_out(world: World, _work: Work, approval: Approval, approver: str, _seen: Standing) -> None:
-    await world.ledger.change_drain(approval.subject, world.clock.now(), approver=approver, cancelled=True, operator=approval.asked_by)
+    await world.ledger.drains.change(approval.subject, world.clock.now(), approver=approver, cancelled=True, operator=approval.asked_by)
 
 
 def _shown(approval: Approval) -> str:

@@ -22,7 +22,7 @@ async def _standing(_world: World, _work: Work, approval: Approval) -> Standing:
 
 async def _carry_out(world: World, _work: Work, approval: Approval, _approver: str, _seen: Standing) -> None:
     with contextlib.suppress(NotFoundError):  # it was released
-        await world.ledger.release_hold(approval.subject, world.clock.now(), approval.asked_by)
+        await world.ledger.holds.release(approval.subject, world.clock.now(), approval.asked_by)
 
 
 def _shown(approval: Approval) -> str:

@@ -28,7 +28,7 @@ def _named(uuid: str, terms: Mapping[str, str]) -> str:
 
 async def ask(world: World, record: SubscriptionRecord, person: Person) -> RefusedError:
     """Record the request for an earlier end of the phone's running term; the error to raise. Nothing is recorded where the record wants more than that."""
-    term = await world.ledger.subscription(record.uuid)
+    term = await world.ledger.subscriptions.get(record.uuid)
     if term is None:
         raise InputError("no term of this phone runs", where="phone")
     if (term.subscription_id, term.starts_at, term.policy, term.minor, term.product) != (
@@ -43,7 +43,7 @@ async def ask(world: World, record: SubscriptionRecord, person: Person) -> Refus
 
 async def _standing(world: World, _work: Work, approval: Approval) -> Standing:
     """The request as of the term that runs now; "" where none does."""
-    term = await world.ledger.subscription(approval.subject)
+    term = await world.ledger.subscriptions.get(approval.subject)
     if term is None or world.clock.now() >= term.expires_at:
         return Standing("")
     return Standing(_named(approval.subject, _terms(term, (approval.terms or {}).get("expires", ""))))
@@ -52,7 +52,7 @@ async def _standing(world: World, _work: Work, approval: Approval) -> Standing:
 async def _carry_out(world: World, work: Work, approval: Approval, approver: str, _seen: Standing) -> None:
     """The new end. Raises RefusedError(drift) where the term changed meanwhile."""
     terms, now = dict(approval.terms or {}), world.clock.now()
-    await world.ledger.shorten_term(approval.subject, int(terms["generation"]), terms, now, operator=approval.asked_by, approver=approver)
+    await world.ledger.subscriptions.shorten(approval.subject, int(terms["generation"]), terms, now, operator=approval.asked_by, approver=approver)
     await work.decide_now(approval.subject)
 
 
@@ -62,13 +62,13 @@ def _shown(approval: Approval) -> str:
 
 
 async def _is_gone(world: World, approval: Approval) -> bool:
-    term = await world.ledger.subscription(approval.subject)
+    term = await world.ledger.subscriptions.get(approval.subject)
     return term is None or instant_text(term.expires_at) != (approval.terms or {}).get("was") or world.clock.now() >= term.expires_at
 
 
 async def _is_done(world: World, approval: Approval) -> bool:
     """Whether the term was recorded anew since enough people agreed."""
-    term = await world.ledger.subscription(approval.subject)
+    term = await world.ledger.subscriptions.get(approval.subject)
     return term is None or term.first_recorded_at >= (approval.decided_at or world.clock.now())
 
 

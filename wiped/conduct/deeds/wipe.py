@@ -30,7 +30,7 @@ async def _fingerprints(world: World, uuids: tuple[str, ...]) -> Standing:
     """The combined fingerprint of fresh plans, and each phone's own. Raises RefusedError, HypervisorError, HelperError, StorageError."""
     each = {}
     for uuid in uuids:
-        phone = await world.ledger.phone(uuid)
+        phone = await world.ledger.phones.get(uuid)
         if phone is not None and phone.present:
             each[uuid] = (await survey.look(world, uuid, phone.generation))[2].fingerprint
     return Standing(rules.combined(each) if each else "", each)
@@ -54,9 +54,9 @@ async def _carry_out(world: World, work: Work, approval: Approval, approver: str
     """Its requests are agreed to, each with its own phone's plan; then the phones are decided anew."""
     now = world.clock.now()
     until = (approval.decided_at or now) + timedelta(seconds=world.safety.approval_ttl)
-    for uuid, request in await world.ledger.requests():
+    for uuid, request in await world.ledger.requests.find():
         if _base_of(request.id) == approval.subject and uuid in approval.uuids:
-            await world.ledger.approve_request(request.id, now, approver=approver, until=until, fingerprint=standing.parts.get(uuid, ""))
+            await world.ledger.requests.approve(request.id, now, approver=approver, until=until, fingerprint=standing.parts.get(uuid, ""))
     for uuid in approval.uuids:
         await work.decide_now(uuid)
 
@@ -67,29 +67,29 @@ def _shown(approval: Approval) -> str:
 
 async def _is_gone(world: World, approval: Approval) -> bool:
     """Whether every request of this ask was closed."""
-    return approval.subject not in {_base_of(request.id) for _, request in await world.ledger.requests()}
+    return approval.subject not in {_base_of(request.id) for _, request in await world.ledger.requests.find()}
 
 
 async def _on_reject(world: World, approval: Approval, person: Person) -> None:
     """Its requests are closed, and what they had fenced is restored by the next decision. Raises RefusedError: a cancellation is final for its requester."""
-    own = [request for _, request in await world.ledger.requests() if _base_of(request.id) == approval.subject]
+    own = [request for _, request in await world.ledger.requests.find() if _base_of(request.id) == approval.subject]
     if not person.may_approve and any(request.kind == RequestKind.CANCELLATION for request in own):
         raise RefusedError("the requester cannot take a cancellation back", codes=(RefusalCode.NEEDS_APPROVAL,),
                            hint="a person with the approver's role may reject it")  # fmt: skip
     for request in own:
-        await world.ledger.close_request(request.id, world.clock.now(), code="rejected", operator=person.name)
+        await world.ledger.requests.close(request.id, world.clock.now(), code="rejected", operator=person.name)
 
 
 async def _ask_anew(world: World, waiting: frozenset[str]) -> None:
     """What is unapproved on a running term and waits for nobody any more is asked for anew."""
     now = world.clock.now()
     lacking: dict[str, list[tuple[str, WipeRequest]]] = {}
-    for uuid, request in await world.ledger.requests():
+    for uuid, request in await world.ledger.requests.find():
         base = _base_of(request.id)
         if base in waiting or request.kind not in _ASKED_ANEW or rules.stands(request, now):
             continue
-        term = await world.ledger.subscription(uuid)
-        phone = await world.ledger.phone(uuid)
+        term = await world.ledger.subscriptions.get(uuid)
+        phone = await world.ledger.phones.get(uuid)
         if term is not None and now < term.expires_at and phone is not None and phone.present:
             lacking.setdefault(base, []).append((uuid, request))
     for base, found in lacking.items():

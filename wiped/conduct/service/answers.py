@@ -15,8 +15,8 @@ class Answers:
 
     async def replay(self, key: str, digest: str) -> dict[str, Any] | None:
         """The remembered answer for an Idempotency-Key."""
-        return await self._world.ledger.replay(key, digest)
+        return await self._world.ledger.answers.replay(key, digest)
 
     async def remember(self, key: str, digest: str, answer: dict[str, Any]) -> None:
         """Remember an answer for an Idempotency-Key."""
-        await self._world.ledger.remember(key, digest, answer, self._world.clock.now())
+        await self._world.ledger.answers.remember(key, digest, answer, self._world.clock.now())

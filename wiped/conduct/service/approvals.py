@@ -29,14 +29,14 @@ class Approvals:
 
     async def find(self, every: bool = False, /) -> tuple[Approval, ...]:
         """What waits for another person, oldest first; or all."""
-        return tuple(table.shown(item) for item in await self._world.ledger.approvals(unfinished=not every))
+        return tuple(table.shown(item) for item in await self._world.ledger.approvals.find(unfinished=not every))
 
     async def get(self, approval_id: str) -> Approval:
         """One approval. Raises NotFoundError."""
         return table.shown(await self._known(approval_id))
 
     async def _known(self, approval_id: str) -> Approval:
-        found = await self._world.ledger.approval(approval_id)
+        found = await self._world.ledger.approvals.get(approval_id)
         if found is None:
             raise NotFoundError("no such approval", where="approval", hint="wipectl approvals list shows what waits")
         return found
@@ -59,7 +59,7 @@ class Approvals:
         fresh = await deed.standing(world, self._work, waiting)
         if fresh.fingerprint != waiting.fingerprint or (fingerprint and fingerprint != waiting.fingerprint):
             raise await self._changed(deed, waiting, fresh)
-        agreed = await world.ledger.agree(approval_id, person.name, now, fingerprint=fresh.fingerprint)
+        agreed = await world.ledger.approvals.agree(approval_id, person.name, now, fingerprint=fresh.fingerprint)
         if agreed.state is ApprovalState.APPROVED:
             await deed.carry_out(world, self._work, agreed, person.name, fresh)
             self._nudge()
@@ -76,10 +76,10 @@ class Approvals:
         """What is there now is not what was shown, or not what was asked for; the error to raise."""
         now, codes = self._world.clock.now(), (RefusalCode.DRIFT,)
         if deed.looks_again or fresh.fingerprint == waiting.fingerprint:
-            await self._world.ledger.settle_approval(waiting.id, ApprovalState.PENDING, now, operator="daemon", fingerprint=fresh.fingerprint)
+            await self._world.ledger.approvals.settle(waiting.id, ApprovalState.PENDING, now, operator="daemon", fingerprint=fresh.fingerprint)
             return RefusedError("it is not what was shown: look at it again", codes=codes, approval=waiting.id,
                                 hint=f"wipectl approvals show {waiting.id}, and for a wipe wipectl plan; then approve what they show")  # fmt: skip
-        await self._world.ledger.settle_approval(waiting.id, ApprovalState.WITHDRAWN, now, operator="daemon")
+        await self._world.ledger.approvals.settle(waiting.id, ApprovalState.WITHDRAWN, now, operator="daemon")
         return RefusedError("it is not what was asked for any more: the approval is withdrawn", codes=codes, approval=waiting.id,
                             hint="look at it as it is now, and ask for it again")  # fmt: skip
 
@@ -95,6 +95,6 @@ class Approvals:
             raise InputError(f"approval {approval_id} is already {waiting.state}", where="approval")
         checks.given_reason(reason)
         await deed.on_reject(self._world, waiting, person)
-        settled = await self._world.ledger.settle_approval(approval_id, ApprovalState.REJECTED, self._world.clock.now(), operator=person.name)
+        settled = await self._world.ledger.approvals.settle(approval_id, ApprovalState.REJECTED, self._world.clock.now(), operator=person.name)
         self._nudge()
         return table.shown(settled)

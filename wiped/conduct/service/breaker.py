@@ -19,7 +19,7 @@ class Breaker:
 
     async def get(self) -> BreakerRecord:
         """The breaker, and while it is open the phones that wait for its release."""
-        return await self._world.ledger.breaker()
+        return await self._world.ledger.breaker.get()
 
     async def release(self, *, fingerprint: str, reason: str, person: Person) -> BreakerRecord:
         """Takes two people: records the request to allow the wipe of exactly the waiting phones, and raises RefusedError(needs-approval).

@@ -15,7 +15,7 @@ class Certificates:
 
     async def get(self, certificate_id: str) -> CertificateRecord:
         """A certificate or incident record by its id, or the newest of a wipe by the wipe's. Raises NotFoundError."""
-        found = await self._world.ledger.certificate(certificate_id)
+        found = await self._world.ledger.certificates.get(certificate_id)
         if found is None:
             raise NotFoundError("no such certificate", where="certificate", hint="give its id, or its wipe's: wipectl wipes list")
         return found

@@ -26,18 +26,18 @@ class Drains:
         if at <= self._world.clock.now():
             raise InputError("must be in the future: a drain is announced in advance", where="at")
         drain = Drain(self._world.randomness.identifier(), at, product, operator=person.name)
-        drain = await self._world.ledger.announce_drain(drain, reason=checks.given_reason(reason))
+        drain = await self._world.ledger.drains.announce(drain, reason=checks.given_reason(reason))
         await drain_deed.DEED.ask(self._world, person, subject=drain.id, uuids=(), fingerprint=drain_deed.fingerprint_of(drain.id), reason=reason)
         self._nudge()
         return drain
 
     async def in_force(self) -> tuple[Drain, ...]:
         """Drains in force."""
-        return await self._world.ledger.drains()
+        return await self._world.ledger.drains.in_force()
 
     async def cancel(self, drain_id: str, *, reason: str, person: Person) -> Drain:
         """Takes two people, and can be done until its date: records the request and raises RefusedError(needs-approval). Raises NotFoundError."""
-        drain = next((item for item in await self._world.ledger.drains() if item.id == drain_id), None)
+        drain = next((item for item in await self._world.ledger.drains.in_force() if item.id == drain_id), None)
         if drain is None:
             raise NotFoundError("no such drain is in force", where="drain", hint="wipectl drain status shows those in force")
         if self._world.clock.now() >= drain.at:

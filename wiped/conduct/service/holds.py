@@ -37,16 +37,16 @@ class Holds:
         told = ground not in UNDISCLOSED if disclose is None else disclose
         hold = Hold(self._world.randomness.identifier(), uuid, "", ground, until, authority, reference, told, now, person.name)
         if account is not None:
-            hold = await self._world.ledger.add_account_hold(hold, account, now, person.name, reason=reason)
+            hold = await self._world.ledger.holds.add_for_account(hold, account, now, person.name, reason=reason)
         else:
             await checks.known_phone(self._world, uuid)
-            await self._world.ledger.add_hold(hold, now, person.name, reason=reason)
+            await self._world.ledger.holds.add(hold, now, person.name, reason=reason)
         self._nudge()
         return hold
 
     async def release(self, hold_id: str, *, reason: str, person: Person) -> Hold:
         """Takes two people: records the first one's request and raises RefusedError(needs-approval). Raises NotFoundError."""
-        hold = next((item for item in await self._world.ledger.holds() if item.id == hold_id), None)
+        hold = next((item for item in await self._world.ledger.holds.in_force() if item.id == hold_id), None)
         if hold is None:
             raise NotFoundError("no such hold is in force", where="hold", hint="wipectl holds list shows those in force")
         deed, phones = hold_release.DEED, (hold.uuid,) if hold.uuid else ()
@@ -56,6 +56,6 @@ class Holds:
 
     async def in_force(self) -> tuple[Hold, ...]:
         """All holds in force, with authority and reference unsealed."""
-        found = await self._world.ledger.holds()
-        words = [await self._world.ledger.words(hold.id) for hold in found]
+        found = await self._world.ledger.holds.in_force()
+        words = [await self._world.ledger.words.about(hold.id) for hold in found]
         return tuple(replace(hold, authority=w.get("authority", ""), reference=w.get("reference", "")) for hold, w in zip(found, words, strict=True))

@@ -48,7 +48,7 @@ class Images:
 
     async def classified(self) -> tuple[ClassifiedImage, ...]:
         """All images that people classified, oldest first."""
-        return await self._world.ledger.classified_images()
+        return await self._world.ledger.images.classified()
 
     async def orphans(self) -> tuple[tuple[OrphanImage, ...], bool, tuple[tuple[str, str], ...]]:
         """(images that no domain reaches, largest first; whether there are more; (place, why) of what could not be read). Changes nothing."""

@@ -32,7 +32,7 @@ class Phones:
         """All phones, or those in `states`. Raises InputError for a state that does not exist."""
         if set(states) - {str(state) for state in State}:
             raise InputError("no such state", where="state", hint=f"states are {', '.join(State)}")
-        return await self._world.ledger.phones(states)
+        return await self._world.ledger.phones.find(states)
 
     async def resolve(self, name: str) -> PhoneRecord:
         """A phone by UUID (in any spelling) or exact name. Raises NotFoundError; for an ambiguous name with the candidates."""
@@ -41,10 +41,10 @@ class Phones:
         except ValueError:
             pass
         else:
-            found = await self._world.ledger.phone(uuid)
+            found = await self._world.ledger.phones.get(uuid)
             if found is not None:
                 return found
-        named = await self._world.ledger.find_phones(name)
+        named = await self._world.ledger.phones.named(name)
         present = [item for item in named if item.present] or list(named)
         if not present:
             raise NotFoundError("no such phone", where="phone", hint="give its UUID or its exact name: wipectl phones list shows both")
@@ -62,7 +62,7 @@ class Phones:
             raise NotFoundError("no such phone", where="phone")
         facts, decision = found
         ids = [*(hold.id for hold in facts.holds), *(request.id for request in facts.requests)]
-        words = {item: await world.ledger.words(item) for item in ids}
+        words = {item: await world.ledger.words.about(item) for item in ids}
         product = facts.subscription.product if facts.subscription else None
         return Explanation(
             phone,
@@ -70,9 +70,9 @@ class Phones:
             facts.subscription,
             facts.holds,
             facts.requests,
-            await world.ledger.wipes(uuid),
-            approvals=tuple(table.shown(item) for item in await world.ledger.approvals() if uuid in item.uuids or item.subject in words),
-            drains=tuple(drain for drain in await world.ledger.drains() if drain.product in ("", product)),
+            await world.ledger.wipes.find(uuid),
+            approvals=tuple(table.shown(item) for item in await world.ledger.approvals.find() if uuid in item.uuids or item.subject in words),
+            drains=tuple(drain for drain in await world.ledger.drains.in_force() if drain.product in ("", product)),
             words=words,
             refused=world.conditions.refused.get(uuid, "") if phone.refusals else "",
             marks=await self._marks(phone),
@@ -82,7 +82,7 @@ class Phones:
         """Who marked the phone last in its present generation, in either way, and why; oldest first."""
         found = []
         for kind in _MARKS:
-            words = await self._world.ledger.words(f"mark:{kind}:{phone.uuid}:{phone.generation}")
+            words = await self._world.ledger.words.about(f"mark:{kind}:{phone.uuid}:{phone.generation}")
             if "at" in words:
                 at = parse_instant(words["at"])
                 found.append(Mark(kind, words.get("set") == "true", words.get("reason", ""), words.get("operator", ""), at))
@@ -94,9 +94,9 @@ class Phones:
 
     async def resume(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
         """Give a suspended phone back; what else fences it stays. Reported leaks of it are answered by that."""
-        for asked, request in await self._world.ledger.requests(uuid=uuid):
+        for asked, request in await self._world.ledger.requests.find(uuid=uuid):
             if request.kind == RequestKind.LEAK and asked == uuid:
-                await self._world.ledger.close_request(request.id, self._world.clock.now(), code="resumed", operator=person.name)
+                await self._world.ledger.requests.close(request.id, self._world.clock.now(), code="resumed", operator=person.name)
         return await self._mark(uuid, reason, person, suspended=False)
 
     async def protect(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
@@ -109,7 +109,7 @@ class Phones:
 
     async def _mark(self, uuid: str, reason: str, person: Person, *, suspended: bool | None = None, protected: bool | None = None) -> PhoneRecord:
         await checks.known_phone(self._world, uuid)
-        await self._world.ledger.mark(uuid, suspended=suspended, protected=protected, reason=checks.given_reason(reason), operator=person.name)
+        await self._world.ledger.phones.mark(uuid, suspended=suspended, protected=protected, reason=checks.given_reason(reason), operator=person.name)
         await self._work.decide_now(uuid)
         self._nudge()
         return await checks.known_phone(self._world, uuid)

@@ -19,16 +19,16 @@ class Quarantine:
 
     async def find(self) -> tuple[WipeRecord, ...]:
         """Wipes that wait in quarantine, oldest first."""
-        return tuple(wipe for wipe in await self._world.ledger.wipes(unfinished=True) if wipe.step is WipeStep.QUARANTINED)
+        return tuple(wipe for wipe in await self._world.ledger.wipes.find(unfinished=True) if wipe.step is WipeStep.QUARANTINED)
 
     async def retry(self, uuid: str, operator: str) -> WipeRecord:
         """Try a quarantined wipe again now. Raises InputError where none waits."""
-        waiting = next((wipe for wipe in await self._world.ledger.wipes(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
+        waiting = next((wipe for wipe in await self._world.ledger.wipes.find(uuid, unfinished=True) if wipe.step is WipeStep.QUARANTINED), None)
         if waiting is None:
             raise InputError("no wipe of this phone waits in quarantine", where="phone", hint="wipectl quarantine list shows those that wait")
-        await self._world.ledger.retry_now(waiting.id, self._world.clock.now(), operator)
+        await self._world.ledger.quarantine.retry_now(waiting.id, self._world.clock.now(), operator)
         await self._work.submit_again(waiting.id)
-        return await self._world.ledger.wipe(waiting.id) or waiting
+        return await self._world.ledger.wipes.get(waiting.id) or waiting
 
     async def dispose(self, uuid: str, *, reason: str, reference: str, confirm: str, person: Person) -> WipeRecord:
         """Accept what cannot be proven. Takes two people: raises RefusedError(needs-approval) once the request is recorded, and as `dispose.ask`."""

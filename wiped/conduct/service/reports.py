@@ -50,29 +50,29 @@ class Reports:
 
         That a report was made is itself in the audit log (R14), without the reference."""
         world = self._world
-        terms = await world.ledger.terms_of(account)
+        terms = await world.ledger.subscriptions.of_account(account)
         known = {(term.uuid, term.generation) for term, _ in terms}
-        phones = {term.uuid: await world.ledger.phone(term.uuid) for term, _ in terms}
+        phones = {term.uuid: await world.ledger.phones.get(term.uuid) for term, _ in terms}
         requests, holds, hidden, notices = [], [], 0, []
         for uuid in sorted(phones):
-            for _, request in await world.ledger.requests(uuid=uuid, unfinished=False):
-                if await world.ledger.generation_of(request.id) in {generation for phone, generation in known if phone == uuid}:
-                    words = await world.ledger.words(request.id)
+            for _, request in await world.ledger.requests.find(uuid=uuid, unfinished=False):
+                if await world.ledger.requests.generation_of(request.id) in {generation for phone, generation in known if phone == uuid}:
+                    words = await world.ledger.words.about(request.id)
                     requests.append({"id": request.id, "phone": uuid, "kind": request.kind, "ground": request.ground, "at": _at(request.requested_at),
                                      "approved": request.approved, "reference": words.get("reference", ""), "reason": words.get("reason", "")})  # fmt: skip
-        for hold in await world.ledger.holds_on(account, tuple(phones)):
+        for hold in await world.ledger.holds.on(account, tuple(phones)):
             if not hold.disclose:
                 hidden += 1
                 continue
-            words = await world.ledger.words(hold.id)
+            words = await world.ledger.words.about(hold.id)
             holds.append({"id": hold.id, "phone": hold.uuid, "ground": hold.ground, "authority": words.get("authority", ""),
                           "reference": words.get("reference", ""), "since": _at(hold.added_at), "until": _at(hold.until)})  # fmt: skip
-        wipes = [_wipe(wipe) for uuid in sorted(phones) for wipe in await world.ledger.wipes(uuid) if (uuid, wipe.generation) in known]
+        wipes = [_wipe(wipe) for uuid in sorted(phones) for wipe in await world.ledger.wipes.find(uuid) if (uuid, wipe.generation) in known]
         for name in dict.fromkeys(term.account for term, _ in terms):
             notices += [{"at": _at(item.at), "kind": str(item.kind), "phone": item.subject, "state": str(item.state)} for item in
-                        await world.ledger.notices(account=name)]  # fmt: skip
+                        await world.ledger.notices.find(account=name)]  # fmt: skip
         now = world.clock.now()
-        await world.ledger.note("subject-report", {"operator": person.name, "phones": sorted(phones)}, now)
+        await world.ledger.audit.note("subject-report", {"operator": person.name, "phones": sorted(phones)}, now)
         return {
             "made_at": _at(now),
             "host": world.issuer.host,
@@ -99,8 +99,8 @@ class Reports:
         if until <= since:
             raise InputError("must be after from", where="to")
         world = self._world
-        wipes = [wipe for wipe in await world.ledger.wipes() if since <= (wipe.finished_at or wipe.started_at) < until]
-        asked = [request for _, request in await world.ledger.requests(unfinished=False) if since <= request.requested_at < until]
+        wipes = [wipe for wipe in await world.ledger.wipes.find() if since <= (wipe.finished_at or wipe.started_at) < until]
+        asked = [request for _, request in await world.ledger.requests.find(unfinished=False) if since <= request.requested_at < until]
         ended = [wipe for wipe in wipes if wipe.step not in {WipeStep.CANCELLED}]
         return {
             "made_at": _at(world.clock.now()),
@@ -111,7 +111,7 @@ class Reports:
             "outcomes": _counted(Counter(wipe.outcome or str(wipe.step) for wipe in ended)),
             "triggers": _counted(Counter(wipe.trigger.kind for wipe in ended)),
             "requests_asked": _counted(Counter(request.kind for request in asked)),
-            "holds_in_force": len(await world.ledger.holds()),
+            "holds_in_force": len(await world.ledger.holds.in_force()),
             "wipes": [_wipe(wipe) for wipe in ended],
         }
 

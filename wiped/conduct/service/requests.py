@@ -46,9 +46,9 @@ class Requests:
             for number, (phone, name) in enumerate(found, start=1)
         )
         if account is not None:
-            await self._world.ledger.add_account_request(account, asked, reference=reference, reason=reason, operator=person.name)
+            await self._world.ledger.requests.add_for_account(account, asked, reference=reference, reason=reason, operator=person.name)
         else:
-            await self._world.ledger.add_request(uuid, asked[0][1], reference=reference, reason=reason, operator=person.name)
+            await self._world.ledger.requests.add(uuid, asked[0][1], reference=reference, reason=reason, operator=person.name)
         for phone, _ in asked:
             await self._work.decide_now(phone)
         self._nudge()
@@ -57,7 +57,7 @@ class Requests:
         if waiting:
             approval = await wipe.ask(self._world, person, request_id=base, uuids=waiting, reason=reason)
         recorded = {request.id for _, request in asked}
-        return RequestsAsked(tuple(item for item in await self._world.ledger.requests() if item[1].id in recorded), approval)
+        return RequestsAsked(tuple(item for item in await self._world.ledger.requests.find() if item[1].id in recorded), approval)
 
     async def _meant(self, uuid: str, account: AccountReference | None, confirm: str, person: Person) -> list[tuple[str, str]]:
         """(uuid, pseudonym) of the phones that a request is about, once the typed confirmation was right."""
@@ -66,13 +66,13 @@ class Requests:
             wrong = refusal.confirmation(phone.name, confirm)
             if wrong is not None:
                 raise await self._turned_down(uuid, person, wrong.code, "the typed name is not the phone's; nothing was changed")
-            term = await self._world.ledger.subscription(uuid)
+            term = await self._world.ledger.subscriptions.get(uuid)
             if term is None:
                 raise await self._turned_down(uuid, person, RefusalCode.UNBOUND, "the phone has no subscription: there is nothing to ask for")
             return [(uuid, term.account)]
         if confirm != account.value:
             raise await self._turned_down("", person, RefusalCode.WRONG_CONFIRMATION, "the typed reference is not the account's; nothing was changed")
-        found = await self._world.ledger.accounts_of(account)
+        found = await self._world.ledger.subscriptions.living(account)
         if not found:
             raise NotFoundError("this account has no phone on this host", where="account")
         return [(phone, name) for phone, _, name in found]
@@ -84,12 +84,13 @@ class Requests:
         """Of the phones asked about, those whose term still runs and whose wipe has not begun."""
         found = []
         for uuid, _ in asked:
-            term = await self._world.ledger.subscription(uuid)
-            begun = any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes(uuid, unfinished=True))
+            term = await self._world.ledger.subscriptions.get(uuid)
+            begun = any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes.find(uuid, unfinished=True))
             if term is not None and now < term.expires_at and not begun:
                 found.append(uuid)
         return tuple(found)
 
     async def find(self, uuid: str = "") -> tuple[tuple[str, WipeRequest, dict[str, str]], ...]:
         """Open requests of one phone or of all, with what people wrote."""
-        return tuple([(phone, request, await self._world.ledger.words(request.id)) for phone, request in await self._world.ledger.requests(uuid=uuid)])
+        ledger = self._world.ledger
+        return tuple([(phone, request, await ledger.words.about(request.id)) for phone, request in await ledger.requests.find(uuid=uuid)])

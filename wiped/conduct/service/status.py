@@ -29,11 +29,11 @@ class Status:
         """The host at a glance."""
         world, conditions = self._world, self._world.conditions
         now = world.clock.now()
-        late = await world.ledger.phones(_COUNTED)
+        late = await world.ledger.phones.find(_COUNTED)
         overdue = [phone for phone in late if Flag.OVERDUE in phone.flags]
         answered = conditions.feed.complete_at
-        counts = await world.ledger.counts()
-        backlog = await world.ledger.notice_backlog()
+        counts = await world.ledger.phones.counts()
+        backlog = await world.ledger.notices.backlog()
         faults = {**await self.readiness(), "notices": notices.fault(backlog, now)}
         return HostStatus(
             host=world.issuer.host,
@@ -46,12 +46,12 @@ class Status:
             running=await self._progress(),
             queued=self._queue.queued,
             quarantined=counts.get(State.QUARANTINED, 0),
-            holds=len(await world.ledger.holds()),
+            holds=len(await world.ledger.holds.in_force()),
             feed_kind=conditions.feed.kind,
             feed_age_seconds=None if answered is None else max(0, int((now - answered).total_seconds())),
             libvirt_up=world.hypervisor.connected,
             hook_fault=await world.fences.hook_fault(),
-            breaker_open=(await world.ledger.breaker()).open,
+            breaker_open=(await world.ledger.breaker.get()).open,
             clock_suspect=bool(conditions.clock_suspect),
             last_sweep_at=conditions.last_sweep_at,
             orphan_images=conditions.orphan_images,
@@ -75,7 +75,7 @@ class Status:
             "clock": conditions.clock_suspect,
         }
         try:
-            faults["breaker"] = breaker.why(await world.ledger.breaker())
+            faults["breaker"] = breaker.why(await world.ledger.breaker.get())
         except LedgerError as error:
             faults["ledger"] = str(error)
         return faults
@@ -83,7 +83,7 @@ class Status:
     async def _progress(self) -> tuple[WipeProgress, ...]:
         found = []
         for work in self._queue.running:
-            wipe = await self._world.ledger.wipe(work.wipe_id) if work.wipe_id else None
+            wipe = await self._world.ledger.wipes.get(work.wipe_id) if work.wipe_id else None
             if wipe is not None:
                 found.append(self._progress_of(wipe))
         return tuple(found)

@@ -38,13 +38,13 @@ class Subscriptions:
 
     async def current(self) -> tuple[Subscription, ...]:
         """All current subscriptions."""
-        return await self._world.ledger.subscriptions()
+        return await self._world.ledger.subscriptions.current()
 
     async def _record(self, records: Sequence[SubscriptionRecord], operator: str, source: str) -> tuple[Subscription, ...]:
         if {record.policy for record in records} - set(self._world.policies):
             raise InputError("no such policy", where="policy", hint=f"the configuration has {', '.join(sorted(self._world.policies))}")
         try:
-            recorded = await self._world.ledger.record_subscriptions(records, self._world.clock.now(), source=source, operator=operator)
+            recorded = await self._world.ledger.subscriptions.record(records, self._world.clock.now(), source=source, operator=operator)
         except RefusedError as error:
             self._world.announcer.refused(error.codes)
             self._nudge()

@@ -48,7 +48,7 @@ class Wipes:
         if found is None:
             raise NotFoundError("no such phone", where="phone")
         _, decision = found
-        known = (await self._world.ledger.wipes(uuid))[:1]
+        known = (await self._world.ledger.wipes.find(uuid))[:1]
         if decision.state in _ENDED and known:
             return WipeAsked("", known[0], decision)
         if known and known[0].step in COMMITTED_STEPS and known[0].step not in FINAL_STEPS:
@@ -61,12 +61,12 @@ class Wipes:
         if codes:
             raise await checks.refused(self._world, decision.reasons[-1].detail, codes, operator=operator, uuid=uuid)
         request = WipeRequest(self._world.randomness.identifier(), "manual", "service-ended", self._world.clock.now(), reference=ticket, operator=operator)
-        await self._world.ledger.add_request(uuid, request, reference=ticket, reason=reason, operator=operator)
-        await self._world.ledger.touch(uuid)
+        await self._world.ledger.requests.add(uuid, request, reference=ticket, reason=reason, operator=operator)
+        await self._world.ledger.decisions.touch(uuid)
         await self._work.decide_now(uuid)
         self._nudge()
         _, decision = await decisions.fresh(self._world, uuid) or found
-        running = next((wipe for wipe in await self._world.ledger.wipes(uuid) if wipe.step not in FINAL_STEPS), None)
+        running = next((wipe for wipe in await self._world.ledger.wipes.find(uuid) if wipe.step not in FINAL_STEPS), None)
         if running is not None:
             await self._work.submit_again(running.id)  # one that was refused before does not wait for its back-off
         return WipeAsked(request.id, running, decision)
@@ -74,23 +74,23 @@ class Wipes:
     async def _ask_two(self, uuid: str, *, reason: str, ticket: str, person: Person) -> RefusedError:
         """A manual wipe of a phone whose term runs: nothing is touched, a second person is asked. The error to raise."""
         now, base = self._world.clock.now(), self._world.randomness.identifier()
-        manual = {request.id for _, request in await self._world.ledger.requests(uuid=uuid) if request.kind == RequestKind.MANUAL}
-        for waiting in await self._world.ledger.approvals():
+        manual = {request.id for _, request in await self._world.ledger.requests.find(uuid=uuid) if request.kind == RequestKind.MANUAL}
+        for waiting in await self._world.ledger.approvals.find():
             if waiting.subject in manual:  # it was asked for already, and waits
                 return deed.DEED.needs_another(self._world, waiting)
         request = WipeRequest(base, RequestKind.MANUAL, GROUNDS[RequestKind.MANUAL][0], now, operator=person.name)
-        await self._world.ledger.add_request(uuid, request, reference=ticket, reason=reason, operator=person.name)
+        await self._world.ledger.requests.add(uuid, request, reference=ticket, reason=reason, operator=person.name)
         asked = await deed.ask(self._world, person, request_id=base, uuids=(uuid,), reason=reason)
         await self._work.decide_now(uuid)
         return deed.DEED.needs_another(self._world, asked)
 
     async def find(self, uuid: str = "") -> tuple[WipeRecord, ...]:
         """Wipes, newest first: all, or one phone's."""
-        return await self._world.ledger.wipes(uuid)
+        return await self._world.ledger.wipes.find(uuid)
 
     async def get(self, wipe_id: str) -> WipeRecord:
         """One wipe. Raises NotFoundError."""
-        found = await self._world.ledger.wipe(wipe_id)
+        found = await self._world.ledger.wipes.get(wipe_id)
         if found is None:
             raise NotFoundError("no such wipe", where="wipe", hint="wipectl wipes list shows every wipe")
         return found

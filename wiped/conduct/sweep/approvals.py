@@ -17,12 +17,12 @@ async def look_after(world: World) -> None:
     """Once a sweep: approvals that nobody gave in time expire, those of which nothing is left are withdrawn, and what must not be forgotten is asked for
     anew. Raises LedgerError."""
     now, waiting = world.clock.now(), set()
-    for item in await world.ledger.approvals():
+    for item in await world.ledger.approvals.find():
         deed = DEEDS.get(item.kind)
         if now >= item.expires_at:
-            await world.ledger.settle_approval(item.id, ApprovalState.EXPIRED, now, operator="daemon")
+            await world.ledger.approvals.settle(item.id, ApprovalState.EXPIRED, now, operator="daemon")
         elif deed is not None and await deed.is_gone(world, item):
-            await world.ledger.settle_approval(item.id, ApprovalState.WITHDRAWN, now, operator="daemon")
+            await world.ledger.approvals.settle(item.id, ApprovalState.WITHDRAWN, now, operator="daemon")
         else:
             waiting.add((item.kind, item.subject))
     for kind, deed in DEEDS.items():
@@ -34,7 +34,7 @@ async def look_again(world: World, work: Work, uuid: str) -> None:
 
     What somebody agreed to already is left as it is: they look again. A plan that cannot be made is reported when somebody approves.
     """
-    for item in await world.ledger.approvals():
+    for item in await world.ledger.approvals.find():
         deed = DEEDS.get(item.kind)
         if deed is None or not deed.looks_again or uuid not in item.uuids or item.approvals:
             continue
@@ -43,4 +43,4 @@ async def look_again(world: World, work: Work, uuid: str) -> None:
         except (RefusedError, HypervisorError, HelperError, StorageError) as error:
             _log.warning("no plan could be made of what is to be approved", uuids=list(item.uuids), code=error.code)
             continue
-        await world.ledger.settle_approval(item.id, ApprovalState.PENDING, world.clock.now(), operator="daemon", fingerprint=fresh.fingerprint)
+        await world.ledger.approvals.settle(item.id, ApprovalState.PENDING, world.clock.now(), operator="daemon", fingerprint=fresh.fingerprint)

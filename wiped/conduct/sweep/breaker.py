@@ -47,7 +47,7 @@ async def count_known(world: World, found: list[tuple[str, int]]) -> None:
     """Count these (uuid, generation); the alarm, when that opens the breaker."""
     if not found:
         return
-    done = await world.ledger.count_due(found, world.clock.now(), world.safety)
+    done = await world.ledger.breaker.count_due(found, world.clock.now(), world.safety)
     if done.counted:
         await world.milestones.reached("counted", "")
     if done.opened:
@@ -62,7 +62,7 @@ async def tell_held_back(world: World, uuid: str, decision: Decision) -> None:
         return
     codes = {reason.code for reason in decision.reasons} & {str(RefusalCode.BREAKER_OPEN), str(RefusalCode.CLOCK_SUSPECT)}
     if codes:
-        phone = await world.ledger.phone(uuid)
+        phone = await world.ledger.phones.get(uuid)
         news = codes - {reason.code for reason in phone.reasons} if phone is not None else codes
         if news:
             world.announcer.refused(sorted(news))

@@ -27,7 +27,7 @@ async def look(world: World) -> None:
     """
     conditions = world.conditions
     first = conditions.clock is None
-    before = await world.ledger.clock_memory() if first else conditions.clock
+    before = await world.ledger.clock.memory() if first else conditions.clock
     reading = read(world)
     after = clock.look(before, reading, world.safety)
     was = before.suspect if before is not None else ""
@@ -42,7 +42,7 @@ async def look(world: World) -> None:
         _log.warning("the clock was set", synchronised=reading.synchronised)
     due = conditions.clock_kept_at is None or reading.boottime - conditions.clock_kept_at >= KEEP_EVERY
     if changed or due or after.healed_by_sync != (before is not None and before.healed_by_sync):
-        await world.ledger.keep_clock(after, reading.now, {"suspect": after.suspect, "was": was} if changed else None)
+        await world.ledger.clock.keep(after, reading.now, {"suspect": after.suspect, "was": was} if changed else None)
         conditions.clock_kept_at = reading.boottime
         if changed:
             await world.milestones.reached("clock-suspect" if after.suspect else "clock-trusted", "")
@@ -51,10 +51,10 @@ async def look(world: World) -> None:
 
 async def trust(world: World, *, reason: str, operator: str) -> ClockMemory:
     """Accept, by an operator's word, that a suspect clock is right. Returns the clock as it was before."""
-    before = world.conditions.clock or await world.ledger.clock_memory()
+    before = world.conditions.clock or await world.ledger.clock.memory()
     reading = read(world)
     after = clock.trusted(before, reading)
-    await world.ledger.trust_clock(after, reading.now, reason=reason, operator=operator)
+    await world.ledger.clock.trust(after, reading.now, reason=reason, operator=operator)
     world.conditions.recorded_until = None
     world.conditions.clock = after
     world.conditions.clock_suspect = ""

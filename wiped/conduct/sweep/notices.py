@@ -19,8 +19,9 @@ from wiped.decide import backoff
 from wiped.errors import WipedError
 from wiped.model.notices import Delivery, Notice
 from wiped.model.policy import Safety
+from wiped.ports.ledger.notices import NoticeStore
 from wiped.ports.machine import Clock, Randomness
-from wiped.ports.outside import Courier, Outbox
+from wiped.ports.outside import Courier
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ def _nobody(_: str) -> None:
 class Delivering:
     """`pause` waits for seconds; `tally`: told `delivered`, `failed` or `dead` for every attempt."""
 
-    outbox: Outbox
+    outbox: NoticeStore
     courier: Courier
     clock: Clock
     randomness: Randomness
@@ -76,7 +77,7 @@ class Delivering:
         # An unwell receiver is asked by one notice; when that passes, the others follow, whatever their back-off.
         back, self._back = self._back, False
         until = self.clock.now() + timedelta(seconds=LAST_AGAIN if back else 0)
-        ready = await self.outbox.due_notices(until, 1 if self._failures else BATCH)
+        ready = await self.outbox.due(until, 1 if self._failures else BATCH)
         if not ready:
             return False
         async with asyncio.TaskGroup() as group:
@@ -138,7 +139,7 @@ class Delivering:
         return backoff.wait(failures, first=FIRST_AGAIN, longest=longest, jitter=share)
 
 
-async def warn_of_ending_holds(outbox: Outbox, clock: Clock, safety: Safety) -> None:
+async def warn_of_ending_holds(outbox: NoticeStore, clock: Clock, safety: Safety) -> None:
     """A chore: the alarm before a hold's end date lifts it (R9), once per hold and date: a notice, and a line in the log."""
     for hold_id in await outbox.tell_ending_holds(clock.now(), safety.hold_warning):
         _log.warning("a legal hold ends soon: what it keeps will be wiped as if it had not been", hold=hold_id)

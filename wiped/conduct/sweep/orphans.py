@@ -12,7 +12,7 @@ COUNT_EVERY = 3_600.0
 
 async def heal(world: World) -> None:
     """Housekeeping: a record file that is missing (a restored disk, a crash before it was written) is written again. Raises LedgerError, StorageError."""
-    for image in await world.ledger.classified_images():
+    for image in await world.ledger.images.classified():
         await world.sheets.classify(image)
 
 
@@ -22,8 +22,8 @@ async def orphans(world: World) -> tuple[tuple[OrphanImage, ...], OrphansFound]:
     Raises HypervisorError, HelperError, StorageError.
     """
     found = await world.observer.orphans(await world.hypervisor.domains())
-    owners = await world.ledger.remembered_owners()
-    names = {phone.uuid: phone.name for phone in await world.ledger.phones()}
+    owners = await world.ledger.sightings.owners()
+    names = {phone.uuid: phone.name for phone in await world.ledger.phones.find()}
     images = []
     for item in found.orphans:
         owner = min(owners.get(item.identity, frozenset()), default="")

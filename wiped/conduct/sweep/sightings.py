@@ -84,8 +84,8 @@ class Remembering:
         return looked
 
     async def _order(self, wanted: list[str], domains: Mapping[str, DomainFacts]) -> list[tuple[PhoneRecord, DomainFacts]]:
-        known = {memory.uuid: memory for memory in await self._world.ledger.memories()}
-        phones = {phone.uuid: phone for phone in await self._world.ledger.phones()}
+        known = {memory.uuid: memory for memory in await self._world.ledger.sightings.find()}
+        phones = {phone.uuid: phone for phone in await self._world.ledger.phones.find()}
         now = self._world.clock.now()
         never = datetime.min.replace(tzinfo=now.tzinfo)
         found: list[tuple[bool, datetime, PhoneRecord, DomainFacts]] = []
@@ -109,12 +109,12 @@ class Remembering:
         world = self._world
         inventory = await world.observer.survey(domain, others, with_extents=False)
         files = files_to_remember(inventory, world.rules)
-        again = await world.ledger.phone(phone.uuid)
+        again = await world.ledger.phones.get(phone.uuid)
         if again is None or again.generation != phone.generation or again.state in _NOT_LOOKED_AT or self._busy(phone.uuid):
             return
         memory = Memory(phone.uuid, phone.generation, world.clock.now(), facts_digest(domain))
         # The file first: a ledger that is behind only looks again.
         await world.sheets.remember(memory, files)
         await world.milestones.reached("remembered", "")
-        await world.ledger.remember_files(memory, files)
+        await world.ledger.sightings.remember(memory, files)
         self._looks[phone.uuid] = _Look(lasting(domain), phone.generation, memory.at)

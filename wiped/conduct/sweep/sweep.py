@@ -53,13 +53,13 @@ class Reconciler:
         async with self._sweeping:
             try:
                 if self._world.ledger.fault:
-                    await self._world.ledger.note("ledger-written-again", {}, self._world.clock.now())
+                    await self._world.ledger.audit.note("ledger-written-again", {}, self._world.clock.now())
                 await clock.look(self._world)
                 complete = await self._look_at_host()
                 await self._look_at_feed()
                 await approvals.look_after(self._world)
                 now = self._world.clock.now()
-                waiting = await self._world.ledger.due_for_decision(now)
+                waiting = await self._world.ledger.decisions.due(now)
                 self._counted_due = await breaker.count(self._world, waiting)
                 for uuid in waiting:
                     await self._guarded(uuid)
@@ -92,21 +92,21 @@ class Reconciler:
 
     async def image_settled(self) -> None:
         """Somebody said what an image is: what waited for that is tried again."""
-        for wipe in await self._world.ledger.wipes(unfinished=True):
-            phone = await self._world.ledger.phone(wipe.uuid)
+        for wipe in await self._world.ledger.wipes.find(unfinished=True):
+            phone = await self._world.ledger.phones.get(wipe.uuid)
             if phone is not None and RefusalCode.AMBIGUOUS_BASE in phone.refusals:
                 await self.submit_again(wipe.id)
 
     async def submit_again(self, wipe_id: str) -> None:
         """Run an unfinished wipe now, whatever its back-off says."""
-        wipe = await self._world.ledger.wipe(wipe_id)
+        wipe = await self._world.ledger.wipes.get(wipe_id)
         if wipe is not None:
             self.queue.submit(self._work(wipe, None, None), at_once=True)
 
     async def next_instant(self) -> datetime | None:
         """When the next sweep has something new to find: the next change of a phone, or the next attempt of a quarantined wipe."""
-        retries = [wipe.retry_at for wipe in await self._world.ledger.wipes(unfinished=True) if wipe.retry_at is not None]
-        change = await self._world.ledger.next_instant()
+        retries = [wipe.retry_at for wipe in await self._world.ledger.wipes.find(unfinished=True) if wipe.retry_at is not None]
+        change = await self._world.ledger.decisions.next_instant()
         return min([*retries, *([change] if change is not None else [])], default=None)
 
     # -- the host as a whole
@@ -121,7 +121,7 @@ class Reconciler:
         if {domain.uuid: domain.name for domain in domains} != self._seen:
             # Only a host that changed is told to the ledger: an idle sweep costs the same however many phones are known.
             await self._note_migrated(domains)
-            await world.ledger.see_domains(domains, world.clock.now())
+            await world.ledger.phones.see(domains, world.clock.now())
             self._seen = {domain.uuid: domain.name for domain in domains}
         self._domains = {domain.uuid: domain for domain in domains}
         return True
@@ -130,8 +130,8 @@ class Reconciler:
         """Before they count as vanished: phones that left by migration, as far as libvirt told it."""
         here = {domain.uuid for domain in domains}
         for uuid in self._world.hypervisor.migrated_away() - here:
-            if await self._world.ledger.phone(uuid) is not None:
-                await self._world.ledger.note_migrated(uuid, self._world.clock.now())
+            if await self._world.ledger.phones.get(uuid) is not None:
+                await self._world.ledger.sightings.note_migrated(uuid, self._world.clock.now())
 
     async def _look_at_feed(self) -> None:
         try:
@@ -157,13 +157,13 @@ class Reconciler:
             return
         if uuid not in self._counted_due and breaker.is_newly_due(world, found[0]):
             # Nothing begins that was not counted: the sweep has counted whom it met, this counts who came since, and all who came with it.
-            self._counted_due = await breaker.count(world, {uuid, *await world.ledger.due_for_decision(world.clock.now())})
+            self._counted_due = await breaker.count(world, {uuid, *await world.ledger.decisions.due(world.clock.now())})
             found = await decisions.fresh(world, uuid) or found
         facts, decision = found
         await breaker.tell_held_back(world, uuid, decision)
-        await world.ledger.conclude(uuid, decision, world.clock.now())
+        await world.ledger.decisions.conclude(uuid, decision, world.clock.now())
         self._remembering.bound_anew(uuid, facts.generation)
-        unfinished = next((wipe for wipe in await world.ledger.wipes(uuid, unfinished=True)), None)
+        unfinished = next((wipe for wipe in await world.ledger.wipes.find(uuid, unfinished=True)), None)
         if decision.action is Action.WIPE:
             wipe = unfinished or await self._begin(facts, decision)
             self.queue.submit(self._work(wipe, facts, decision))
@@ -178,7 +178,7 @@ class Reconciler:
     async def _until_done(self, work: Work) -> None:
         """Work that has no record of its own: the phone is decided again in every sweep until a decision finds it done (a crash forgets the queue)."""
         self.queue.submit(work)
-        await self._world.ledger.touch(work.uuid)
+        await self._world.ledger.decisions.touch(work.uuid)
 
     def _running(self, uuid: str) -> bool:
         domain = self._domains.get(uuid)
@@ -197,7 +197,7 @@ class Reconciler:
             operator=(request.operator if request else "") or "daemon",
             approver=request.approver if request else "",
         )
-        wipe = await world.ledger.begin_wipe(facts.uuid, world.randomness.identifier(), trigger, world.clock.now())
+        wipe = await world.ledger.wipes.begin(facts.uuid, world.randomness.identifier(), trigger, world.clock.now())
         world.announcer.step(wipe.id, wipe.step)
         await world.milestones.reached(wipe.step, wipe.id)
         return wipe
@@ -218,10 +218,10 @@ class Reconciler:
     async def _queue_unfinished(self) -> None:
         """Every unfinished wipe whose turn it is belongs into the queue: this is the whole of *resume after a crash*."""
         now = self._world.clock.now()
-        for wipe in await self._world.ledger.wipes(unfinished=True):
+        for wipe in await self._world.ledger.wipes.find(unfinished=True):
             if wipe.step is WipeStep.QUARANTINED and (wipe.retry_at is None or now < wipe.retry_at):
                 continue
-            phone = await self._world.ledger.phone(wipe.uuid)
+            phone = await self._world.ledger.phones.get(wipe.uuid)
             work = Work(
                 Kind.WIPE,
                 wipe.uuid,
@@ -239,7 +239,7 @@ class Reconciler:
         for uuid in standing:
             if self._running(uuid) and not self.queue.busy_with(uuid):
                 _log.error("a fenced phone is running: is the libvirt hook loaded?", uuid=uuid)
-                if any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes(uuid, unfinished=True)):
+                if any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes.find(uuid, unfinished=True)):
                     self.queue.submit(Work(Kind.STOP, uuid))
                 else:
                     await self._guarded(uuid)
@@ -248,15 +248,15 @@ class Reconciler:
         """Housekeeping: fences that should stand and do not (a restored disk, a hand) are put up again, by UUID at least; so are records of classified
         images; and the images that no domain reaches are counted, once an hour. A disposed phone's fence ends by hand, after its domain was undefined."""
         standing = await self._world.fences.standing()
-        for phone in await self._world.ledger.phones():
+        for phone in await self._world.ledger.phones.find():
             if phone.fenced and phone.uuid not in standing and not self.queue.busy_with(phone.uuid):
                 disposed = phone.state is State.DISPOSED
                 if disposed and not phone.present:
                     _log.warning("the fence of a disposed phone was removed by hand", uuid=phone.uuid)
-                    await self._world.ledger.mark(phone.uuid, fenced=False, reason="removed-by-hand")
+                    await self._world.ledger.phones.mark(phone.uuid, fenced=False, reason="removed-by-hand")
                     continue
                 _log.error("a fence is missing and is put up again", uuid=phone.uuid)
-                wipes = await self._world.ledger.wipes(phone.uuid, unfinished=not disposed)
+                wipes = await self._world.ledger.wipes.find(phone.uuid, unfinished=not disposed)
                 await fence.put(self._world, phone.uuid, wipes[0].plan if wipes else None, self._domains.get(phone.uuid))
         await orphans.heal(self._world)
         now = self._world.clock.boottime()
@@ -290,19 +290,19 @@ class Reconciler:
             await still_so()
             plan, domain = await self._own_files(uuid)
             await fence.put(world, uuid, plan, domain)
-            await world.ledger.mark(uuid, fenced=True, reason="kept")
+            await world.ledger.phones.mark(uuid, fenced=True, reason="kept")
             found = await decisions.fresh(world, uuid)
             policy = decisions.policy_of(world, found[0]) if found else None
             await stop.stop(world, uuid, patience=policy.stop_timeout if policy else 60, recall=still_so)
             await approvals.look_again(world, self, uuid)
         except (CalledOffError, GoneError):
-            await world.ledger.touch(uuid)
+            await world.ledger.decisions.touch(uuid)
         except RefusedError as error:
             _log.warning("fenced, but not stopped", uuid=uuid, codes=list(error.codes), detail=str(error))
             world.announcer.refused(error.codes)
 
     async def _own_files(self, uuid: str) -> tuple[Plan | None, DomainFacts | None]:
-        phone = await self._world.ledger.phone(uuid)
+        phone = await self._world.ledger.phones.get(uuid)
         try:
             domain, _, plan = await survey.look(self._world, uuid, phone.generation if phone else 0)
         except GoneError:
@@ -321,7 +321,7 @@ class Reconciler:
             await fence.lift(self._world, uuid, reason="not-due")
 
     async def _give_up(self, work: Work, error: TransientError) -> None:
-        wipe = await self._world.ledger.wipe(work.wipe_id)
+        wipe = await self._world.ledger.wipes.get(work.wipe_id)
         if wipe is None or wipe.step not in COMMITTED_STEPS or wipe.step in {WipeStep.JUDGED, WipeStep.RELEASED, WipeStep.QUARANTINED}:
             return
         reason = error.reason if isinstance(error, StorageError) else ReasonCode.IO_ERROR
@@ -330,7 +330,7 @@ class Reconciler:
     async def _devices(self, work: Work) -> frozenset[int]:
         """On which devices a phone's artefacts lie; empty if that cannot be found out."""
         try:
-            wipe = await self._world.ledger.wipe(work.wipe_id)
+            wipe = await self._world.ledger.wipes.get(work.wipe_id)
             if wipe is not None and wipe.plan is not None:
                 return frozenset(step.identity.device for step in wipe.plan.steps)
             domain = self._domains.get(work.uuid)

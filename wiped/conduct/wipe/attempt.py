@@ -86,7 +86,7 @@ class Attempt:
             missing = [key for key, status in self.locked.items() if status != "locked"]
             if missing:
                 raise RefusedError("an artefact is not where the plan saw it", codes=(RefusalCode.DRIFT,))
-            await self.world.ledger.advance(self.wipe.id, WipeStep.LOCKED, self.world.clock.now())
+            await self.world.ledger.wipes.advance(self.wipe.id, WipeStep.LOCKED, self.world.clock.now())
         await self._tell(WipeStep.LOCKED, eraser_pid=session.pid)
 
     async def _patiently(self, ask: Callable[[], Coroutine[None, None, _T]]) -> _T:
@@ -115,12 +115,12 @@ class Attempt:
         for step in self.plan.steps:
             if not step.gone:
                 await self._save_ranges(step)
-        await self.world.ledger.advance(self.wipe.id, WipeStep.REOBSERVED, self.world.clock.now())
+        await self.world.ledger.wipes.advance(self.wipe.id, WipeStep.REOBSERVED, self.world.clock.now())
         await self._tell(WipeStep.REOBSERVED)
 
     async def _save_ranges(self, step: Step) -> None:
         blobs, digest = await self.world.observer.ranges(step.location, step.identity)
-        await self.world.ledger.save_ranges(self.wipe.id, step.artefact_id, blobs, digest)
+        await self.world.ledger.artefacts.save_ranges(self.wipe.id, step.artefact_id, blobs, digest)
         await self._tell("ranges-saved", artefact_id=step.artefact_id)
 
     def _untouched(self) -> frozenset[str]:
@@ -151,7 +151,7 @@ class Attempt:
     # -- step 5
     async def _last_word(self) -> datetime:
         now = self.world.clock.now()
-        decision = await self.world.ledger.last_word(self.wipe.id, now, lambda facts: decisions.last_word(self.world, facts, now))
+        decision = await self.world.ledger.wipes.last_word(self.wipe.id, now, lambda facts: decisions.last_word(self.world, facts, now))
         if decision.action is not Action.WIPE:
             raise CalledOffError(decision)
         await self._tell(WipeStep.ERASING)
@@ -167,7 +167,7 @@ class Attempt:
             return
         if expected_reasons(step):
             return
-        record = invariants.intent_recorded(await self.world.ledger.wipe(self.wipe.id), step)
+        record = invariants.intent_recorded(await self.world.ledger.wipes.get(self.wipe.id), step)
         invariants.lock_held(self.locked, step.artefact_id)
         invariants.alone(self.plan, step)
         invariants.fence_stands(await self.world.fences.standing(), self.wipe.uuid)
@@ -181,7 +181,7 @@ class Attempt:
         except (StorageError, RefusedError) as error:
             result = EraseResult(step.artefact_id, 0, self.plan.passes, record.map_digest, "", 0, (), (_reason(error),), str(error))
         await self._tell("overwritten", artefact_id=step.artefact_id)
-        await self.world.ledger.record_erased(self.wipe.id, result)
+        await self.world.ledger.artefacts.record_erased(self.wipe.id, result)
         await self._tell("erased", artefact_id=step.artefact_id)
 
     # -- step 7
@@ -205,7 +205,7 @@ class Attempt:
         await self._tell("looked-at", artefact_id=step.artefact_id)
         sampled_unasked = evidence.sampled and self.plan.verify == "full"
         proven = not artefact_proven(step, record.result, evidence) and not sampled_unasked
-        await self.world.ledger.record_evidence(self.wipe.id, evidence, proven=proven)
+        await self.world.ledger.artefacts.record_evidence(self.wipe.id, evidence, proven=proven)
         await self._tell("read-back", artefact_id=step.artefact_id)
 
     # -- step 8
@@ -229,7 +229,7 @@ class Attempt:
                 # After the last word nothing is called off: it is tried again, and judged as it is when that does not help.
                 raise StorageError(f"the eraser refused to remove a proven artefact: {error}") from error
         await self._tell("unlinked", artefact_id=step.artefact_id)
-        await self.world.ledger.record_removed(self.wipe.id, step.artefact_id)
+        await self.world.ledger.artefacts.record_removed(self.wipe.id, step.artefact_id)
         await self._tell("removed", artefact_id=step.artefact_id)
 
     # -- small parts
@@ -240,11 +240,11 @@ class Attempt:
         raise InvariantError("I1", f"{step.artefact_id} has no intent")
 
     async def _now(self, step: Step) -> ArtefactRecord:
-        wipe = await self.world.ledger.wipe(self.wipe.id)
+        wipe = await self.world.ledger.wipes.get(self.wipe.id)
         return invariants.intent_recorded(wipe, step) if step.artefact_id in self.locked else self._of_start(step)
 
     async def _reached(self, step: WipeStep) -> None:
-        await self.world.ledger.advance(self.wipe.id, step, self.world.clock.now())
+        await self.world.ledger.wipes.advance(self.wipe.id, step, self.world.clock.now())
         await self._tell(step)
 
     async def _tell(self, step: str, artefact_id: str = "", eraser_pid: int = 0) -> None:

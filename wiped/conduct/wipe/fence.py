@@ -35,4 +35,4 @@ async def put(world: World, uuid: str, plan: Plan | None, domain: DomainFacts | 
 async def lift(world: World, uuid: str, *, reason: str) -> None:
     """Take the fence down. The file first: a crash between leaves the ledger saying *fenced*, and its caller lifts it again."""
     await world.fences.lift(uuid)
-    await world.ledger.mark(uuid, fenced=False, reason=reason)
+    await world.ledger.phones.mark(uuid, fenced=False, reason=reason)

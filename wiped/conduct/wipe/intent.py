@@ -14,7 +14,7 @@ from wiped.model.records import ArtefactRecord, Secret, WipeRecord
 async def intend(world: World, wipe: WipeRecord, inventory: Inventory, plan: Plan, *, was_running: bool, was_autostart: bool) -> None:
     """The intent (I1): plan, audit snapshot, a seed and a rename target for each artefact. What the phone once was stays recorded."""
     now = world.clock.now()
-    facts = await world.ledger.facts(wipe.uuid, now)
+    facts = await world.ledger.decisions.facts(wipe.uuid, now)
     policy = (decisions.policy_of(world, facts) if facts else None) or Policy()
     issuer = world.issuer
     snapshot = audit_snapshot(
@@ -30,7 +30,7 @@ async def intend(world: World, wipe: WipeRecord, inventory: Inventory, plan: Pla
     artefacts = tuple(
         ArtefactRecord(wipe.id, step.artefact_id, step.kind, step.location, world.randomness.name(), Secret(world.randomness.seed())) for step in plan.steps
     )
-    await world.ledger.record_intent(
+    await world.ledger.wipes.record_intent(
         wipe.id,
         plan,
         snapshot,
@@ -39,4 +39,4 @@ async def intend(world: World, wipe: WipeRecord, inventory: Inventory, plan: Pla
         was_autostart=wipe.was_autostart or was_autostart,
         now=now,
     )
-    await world.ledger.mark(wipe.uuid, refusals=())
+    await world.ledger.phones.mark(wipe.uuid, refusals=())

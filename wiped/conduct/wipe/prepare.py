@@ -36,13 +36,13 @@ async def put_fence(world: World, wipe: WipeRecord, domain: DomainFacts, plan: P
     await world.milestones.reached("fence-put", wipe.id)
     await world.hypervisor.set_autostart(wipe.uuid, on=False)
     await world.milestones.reached("autostart-off", wipe.id)
-    await world.ledger.mark(wipe.uuid, fenced=True, reason="wipe")
+    await world.ledger.phones.mark(wipe.uuid, fenced=True, reason="wipe")
 
 
 async def stop_phone(world: World, wipe: WipeRecord) -> None:
     """Step 2, second half: off, gracefully within the policy's time, called off at once when the decision is not WIPE any more (I7)."""
     invariants.fence_stands(await world.fences.standing(), wipe.uuid)
-    facts = await world.ledger.facts(wipe.uuid, world.clock.now())
+    facts = await world.ledger.decisions.facts(wipe.uuid, world.clock.now())
     policy = decisions.policy_of(world, facts) if facts else None
 
     async def recall() -> None:
@@ -64,7 +64,7 @@ async def call_off(world: World, wipe: WipeRecord, decision: Decision) -> Ending
         return Ending.WAITING
     if decision.action is not Action.FENCE and decision.state is not State.VANISHED:
         await give_back(world, wipe)
-    await world.ledger.note(
+    await world.ledger.audit.note(
         "called-off",
         {"wipe_id": wipe.id, "uuid": wipe.uuid, "at_step": str(wipe.step), "reasons": [reason.code for reason in decision.reasons]},
         world.clock.now(),
@@ -76,7 +76,7 @@ async def call_off(world: World, wipe: WipeRecord, decision: Decision) -> Ending
 async def give_back(world: World, wipe: WipeRecord) -> None:
     """Lift the fence, restore autostart, start the domain again if it had been running. Only what this wipe may have done: after its intent, or after a
     refused plan that fenced the phone."""
-    phone = await world.ledger.phone(wipe.uuid)
+    phone = await world.ledger.phones.get(wipe.uuid)
     if phone is not None and phone.suspended:
         return
     if wipe.plan is None and not wipe.was_running and (phone is None or not phone.fenced):
@@ -95,7 +95,7 @@ async def give_back(world: World, wipe: WipeRecord) -> None:
 
 async def cancel(world: World, wipe: WipeRecord) -> None:
     """The end of a wipe that was called off or whose domain vanished."""
-    await world.ledger.finish(wipe.id, WipeStep.CANCELLED, world.clock.now())
-    await world.ledger.touch(wipe.uuid)
+    await world.ledger.verdicts.finish(wipe.id, WipeStep.CANCELLED, world.clock.now())
+    await world.ledger.decisions.touch(wipe.uuid)
     world.announcer.step(wipe.id, WipeStep.CANCELLED)
     await world.milestones.reached(WipeStep.CANCELLED, wipe.id)

@@ -39,7 +39,7 @@ async def record(world: World, wipe: WipeRecord, error: RefusedError) -> None:
     _log.warning("wipe refused", wipe_id=wipe.id, uuid=wipe.uuid, step=str(wipe.step), codes=list(error.codes), detail=str(error))
     world.announcer.refused(error.codes)
     world.conditions.refused[wipe.uuid] = f"{error}: {error.hint}" if error.hint else str(error)
-    await world.ledger.mark(wipe.uuid, refusals=error.codes, reason="wipe")
+    await world.ledger.phones.mark(wipe.uuid, refusals=error.codes, reason="wipe")
     await world.milestones.reached("refused", wipe.id)
 
 
@@ -51,14 +51,14 @@ async def fence_and_stop(world: World, wipe: WipeRecord, error: RefusedPlanError
     being stopped is only reported.
     """
     domain = error.domain
-    await world.ledger.note_standing(wipe.id, was_running=domain.state is not DomainState.SHUTOFF, was_autostart=False)
+    await world.ledger.wipes.note_standing(wipe.id, was_running=domain.state is not DomainState.SHUTOFF, was_autostart=False)
     await world.milestones.reached("standing-noted", wipe.id)
-    phone = await world.ledger.phone(wipe.uuid)
+    phone = await world.ledger.phones.get(wipe.uuid)
     if wipe.plan is None or phone is None or not phone.fenced or wipe.uuid not in await world.fences.standing():
         await fence.put(world, wipe.uuid, error.plan, domain)  # else the fence of an earlier plan, which lists more, stands
     await world.milestones.reached("refused-fence-put", wipe.id)
-    await world.ledger.mark(wipe.uuid, fenced=True, reason="refused")
-    facts = await world.ledger.facts(wipe.uuid, world.clock.now())
+    await world.ledger.phones.mark(wipe.uuid, fenced=True, reason="refused")
+    facts = await world.ledger.decisions.facts(wipe.uuid, world.clock.now())
     policy = decisions.policy_of(world, facts) if facts else None
 
     async def recall() -> None:

@@ -72,7 +72,7 @@ class Executor:
             return ending
         except GoneError:
             _log.warning("domain vanished during its wipe", wipe_id=wipe.id, uuid=wipe.uuid)
-            await world.ledger.note("vanished-during-wipe", {"wipe_id": wipe.id, "uuid": wipe.uuid}, world.clock.now())
+            await world.ledger.audit.note("vanished-during-wipe", {"wipe_id": wipe.id, "uuid": wipe.uuid}, world.clock.now())
             await prepare.cancel(world, wipe)
             return Ending.CANCELLED
 
@@ -126,7 +126,7 @@ class Executor:
 
         Only for a phone whose wipe is past its last word. Raises HypervisorError, RefusedError (a libvirt job runs on it).
         """
-        if not any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes(uuid, unfinished=True)):
+        if not any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes.find(uuid, unfinished=True)):
             raise InvariantError("I7", "a phone is stopped for good only after the last word")
 
         async def no_way_back() -> None:
@@ -148,13 +148,13 @@ class Executor:
         return Proof(plan=wipe.plan, vanished=frozenset(), spoken_at=self._world.clock.now())
 
     async def _wipe(self, wipe_id: str) -> WipeRecord:
-        wipe = await self._world.ledger.wipe(wipe_id)
+        wipe = await self._world.ledger.wipes.get(wipe_id)
         if wipe is None:
             raise InvariantError("I8", "a wipe that the ledger does not know")
         return wipe
 
     async def _reached(self, wipe_id: str, step: WipeStep) -> None:
-        await self._world.ledger.advance(wipe_id, step, self._world.clock.now())
+        await self._world.ledger.wipes.advance(wipe_id, step, self._world.clock.now())
         await self._tell(wipe_id, step)
 
     async def _tell(self, wipe_id: str, step: WipeStep) -> None:

@@ -39,11 +39,11 @@ def directories(plan: Plan) -> dict[int, tuple[str, ...]]:
 async def make_unreadable(world: World, wipe_id: str, plan: Plan, session: EraserSession) -> None:
     """After the removals of one attempt. Nothing is done while an artefact is still in place (a retry comes back), or while another wipe is between its
     last word and its last removal on the same filesystem (that one does it). Raises LedgerError."""
-    wipe = await world.ledger.wipe(wipe_id)
+    wipe = await world.ledger.wipes.get(wipe_id)
     if wipe is None or any(item.state is not ArtefactState.REMOVED for item in wipe.artefacts) or not (world.rules.trim or world.rules.fill_free_space):
         return
     world.conditions.emptied.add(wipe_id)
-    known = await world.ledger.trimmed(wipe_id)
+    known = await world.ledger.free_space.methods(wipe_id)
     for device, places in directories(plan).items():
         if known.get(device) or await _another_follows(world, wipe, device):
             continue
@@ -51,13 +51,13 @@ async def make_unreadable(world: World, wipe_id: str, plan: Plan, session: Erase
         answer = await _ask(world, device, places, session)
         if not answer.method:
             _log.info("free space stays readable", wipe_id=wipe_id, uuid=wipe.uuid, detail=answer.detail)
-        await world.ledger.record_trimmed(wipe_id, device, answer)
+        await world.ledger.free_space.record(wipe_id, device, answer)
         await world.milestones.reached("trimmed", wipe_id)
 
 
 async def _another_follows(world: World, wipe: WipeRecord, device: int) -> bool:
     """Whether another wipe frees blocks there yet. Two that end together do not wait for each other: each has said that it is empty before it looks."""
-    running = await world.ledger.wipes(unfinished=True)
+    running = await world.ledger.wipes.find(unfinished=True)
     world.conditions.emptied &= {other.id for other in running if other.step in _HANDS}
     return any(
         other.id != wipe.id

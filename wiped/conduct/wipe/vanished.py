@@ -14,7 +14,7 @@ from wiped.model.records import WipeRecord
 
 async def is_gone(world: World, uuid: str) -> bool:
     """Whether both a complete answer of libvirt's (the ledger) and libvirt now say that there is no such domain. Raises HypervisorError."""
-    phone = await world.ledger.phone(uuid)
+    phone = await world.ledger.phones.get(uuid)
     return phone is not None and not phone.present and await world.hypervisor.domain(uuid) is None
 
 
@@ -30,4 +30,4 @@ async def put_fence(world: World, wipe: WipeRecord, plan: Plan) -> None:
     """The fence file, marked."""
     await fence.put(world, wipe.uuid, plan, None)
     await world.milestones.reached("fence-put", wipe.id)
-    await world.ledger.mark(wipe.uuid, fenced=True, reason="wipe")
+    await world.ledger.phones.mark(wipe.uuid, fenced=True, reason="wipe")

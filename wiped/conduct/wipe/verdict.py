@@ -48,11 +48,11 @@ async def give_verdict(world: World, wipe_id: str, proof: Proof, *, extra: tuple
 
     Proven: certificate, JUDGED. Not: QUARANTINED, with an incident record only where the reasons are not those of the last one.
     """
-    wipe = await world.ledger.wipe(wipe_id)
+    wipe = await world.ledger.wipes.get(wipe_id)
     if wipe is None:
         raise InvariantError("I8", "a verdict on a wipe that the ledger does not know")
     extra = (*extra, *_of_memory(proof.plan))
-    freed = frozenset(device for device, method in (await world.ledger.trimmed(wipe_id)).items() if method)
+    freed = frozenset(device for device, method in (await world.ledger.free_space.methods(wipe_id)).items() if method)
     verdict = _verdict(wipe, proof, freed, extra)
     if verdict.outcome is not Outcome.NOT_SANITIZED and await _appeared(world, wipe, proof.plan):
         verdict = _verdict(wipe, proof, freed, (*extra, ReasonCode.COPY_NOT_REACHED))
@@ -63,7 +63,7 @@ async def give_verdict(world: World, wipe_id: str, proof: Proof, *, extra: tuple
     record = None if told_before and not sanitized else await certificate.issue(world, wipe, proof.plan, verdict, now=now, holds_checked_at=proof.spoken_at)
     delay = None if sanitized else _delay(verdict, wipe.attempt)
     await world.milestones.reached("verdict", wipe_id)
-    await world.ledger.judge(
+    await world.ledger.verdicts.judge(
         wipe_id,
         outcome=verdict.outcome,
         reasons=verdict.reasons,
@@ -86,11 +86,11 @@ def _delay(verdict: Verdict, attempt: int) -> int | None:
 
 
 async def _announce(world: World, wipe_id: str, now: datetime) -> None:
-    wipe = await world.ledger.wipe(wipe_id)
+    wipe = await world.ledger.wipes.get(wipe_id)
     if wipe is None:
         return
     spent: float | None = None
-    term = await world.ledger.subscription(wipe.uuid)
+    term = await world.ledger.subscriptions.get(wipe.uuid)
     if wipe.outcome != Outcome.NOT_SANITIZED and term is not None and term.generation == wipe.generation:
         spent = max(0.0, (now - term.expires_at).total_seconds())
     world.announcer.finished(wipe, spent)
@@ -118,7 +118,7 @@ async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> bool:
     except RefusedError as error:  # transient now: somebody made another domain of this UUID
         _log.error("the wiped phone's domain cannot be looked at: it is kept", wipe_id=wipe.id, uuid=wipe.uuid, codes=list(error.codes), detail=str(error))
         world.announcer.refused(error.codes)
-        await world.ledger.mark(wipe.uuid, refusals=error.codes, reason="last-look")
+        await world.ledger.phones.mark(wipe.uuid, refusals=error.codes, reason="last-look")
         return True
     found = appeared(plan, seen)
     codes = tuple(dict.fromkeys(item.code for item in found))
@@ -127,7 +127,7 @@ async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> bool:
         _log.error("the phone reaches more than was wiped: its domain is kept", wipe_id=wipe.id, uuid=wipe.uuid, codes=list(codes), detail=detail)
         world.announcer.refused(codes)
         world.conditions.refused[wipe.uuid] = detail
-    await world.ledger.mark(wipe.uuid, refusals=codes, reason="last-look")
+    await world.ledger.phones.mark(wipe.uuid, refusals=codes, reason="last-look")
     return bool(found)
 
 
@@ -142,7 +142,7 @@ async def release(world: World, wipe_id: str) -> Ending:
 
     REFUSED, with domain and fence as they are, when a file appeared meanwhile: it is looked at again until somebody took it away.
     """
-    wipe = await world.ledger.wipe(wipe_id)
+    wipe = await world.ledger.wipes.get(wipe_id)
     if wipe is None or wipe.step not in {WipeStep.JUDGED, WipeStep.RELEASED} or wipe.outcome == Outcome.NOT_SANITIZED:
         raise InvariantError("I3", "only what was judged as sanitized is released")
     if wipe.plan is not None and await _appeared(world, wipe, wipe.plan):
@@ -156,7 +156,7 @@ async def release(world: World, wipe_id: str) -> Ending:
     await fence.lift(world, wipe.uuid, reason="released")
     await world.milestones.reached("fence-lifted", wipe_id)
     await world.sheets.forget(wipe.uuid)
-    await world.ledger.finish(wipe_id, WipeStep.RELEASED, world.clock.now())
+    await world.ledger.verdicts.finish(wipe_id, WipeStep.RELEASED, world.clock.now())
     world.announcer.step(wipe_id, WipeStep.RELEASED)
     await world.milestones.reached(WipeStep.RELEASED, wipe_id)
     return Ending.RELEASED

@@ -16,7 +16,7 @@ from wiped.errors import LedgerError, LedgerVersionError
 #: The ledger's file within the state directory.
 FILE_NAME = "ledger.db"
 #: The schema that this program writes: the newest file in `migrations/versions`.
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 
 
 def version_of(path: str) -> str:

@@ -39,9 +39,9 @@ async def test_a_release_lets_exactly_those_fifty_go(rig: Rig) -> None:
     assert sorted(phone.uuid for phone in (await opened(rig)).waiting) == sorted(later)
     endings = await rig.drain(rounds=200)
     assert endings.count(Ending.RELEASED) == MANY
-    assert all([(await rig.ledger.phone(uuid)).state is State.RELEASED for uuid in uuids])  # type: ignore[union-attr]
+    assert all([(await rig.ledger.phones.get(uuid)).state is State.RELEASED for uuid in uuids])  # type: ignore[union-attr]
     assert all(rig.host.running(uuid) for uuid in later)
-    told = [entry for entry in await rig.ledger.audit() if entry.kind == "breaker-released"]
+    told = [entry for entry in await rig.ledger.audit.entries() if entry.kind == "breaker-released"]
     assert [(entry.body["operator"], len(entry.body["phones"])) for entry in told] == [("op", MANY)]
     assert told[0].body["approver"] == "other"
     assert "contract" not in repr(told)
@@ -60,7 +60,7 @@ async def test_a_wish_for_one_set_is_not_agreed_to_for_another(rig: Rig) -> None
         assert caught.value.codes == ("needs-approval",)
     await rig.subscribe(uuids[6], seconds=1)
     rig.clock.move(GRACE + 2)
-    await rig.ledger.count_due([(uuids[6], 1)], rig.clock.now(), SAFETY)
+    await rig.ledger.breaker.count_due([(uuids[6], 1)], rig.clock.now(), SAFETY)
     with pytest.raises(RefusedError) as caught:
         await rig.service.approvals.approve(approval, fingerprint="", person=OTHER)
     assert caught.value.codes == ("drift",)

@@ -31,13 +31,13 @@ async def test_private_takes_two_people(rig: Rig) -> None:
         assert caught.value.codes == ("needs-approval",)
     assert rig.sheets.images == {}
     await rig.service.approvals.approve(approval.id, fingerprint=approval.fingerprint, person=BEN)
-    (image,) = await rig.ledger.classified_images()
+    (image,) = await rig.ledger.images.classified()
     assert (image.meaning, image.operator, image.identity) == ("private", "ann", rig.host.names[BASE].identity)
     assert rig.sheets.images == {BASE: image}
     assert await classify(rig, meaning="private") == image
-    told = next(entry for entry in await rig.ledger.audit() if entry.kind == "classified")
+    told = next(entry for entry in await rig.ledger.audit.entries() if entry.kind == "classified")
     assert (told.body["operator"], told.body["approver"]) == ("ann", "ben")
-    assert BASE not in repr([entry.body for entry in await rig.ledger.audit()])
+    assert BASE not in repr([entry.body for entry in await rig.ledger.audit.entries()])
 
 
 async def test_what_was_settled_otherwise_since_is_not_said_again(rig: Rig) -> None:
@@ -45,7 +45,7 @@ async def test_what_was_settled_otherwise_since_is_not_said_again(rig: Rig) -> N
     with_base(rig)
     await rig.reconciler.sweep()
     approval = await wished(rig)
-    await rig.world.ledger.agree(approval.id, BEN.name, rig.clock.now(), fingerprint=approval.fingerprint)
+    await rig.world.ledger.approvals.agree(approval.id, BEN.name, rig.clock.now(), fingerprint=approval.fingerprint)
     rig.clock.move(5)
     await rig.service.approvals.approve(approval.id, fingerprint="", person=BEN)
     assert rig.sheets.images[BASE].meaning == "private"
@@ -53,7 +53,7 @@ async def test_what_was_settled_otherwise_since_is_not_said_again(rig: Rig) -> N
     await classify(rig)
     await rig.service.approvals.approve(approval.id, fingerprint="", person=BEN)
     assert rig.sheets.images[BASE].meaning == "golden"
-    assert [image.meaning for image in await rig.ledger.classified_images()] == ["golden"]
+    assert [image.meaning for image in await rig.ledger.images.classified()] == ["golden"]
 
 
 async def test_another_file_at_the_path_is_not_what_was_agreed_to(rig: Rig) -> None:
@@ -66,5 +66,5 @@ async def test_another_file_at_the_path_is_not_what_was_agreed_to(rig: Rig) -> N
     with pytest.raises(RefusedError) as caught:
         await rig.service.approvals.approve(approval.id, fingerprint="", person=BEN)
     assert caught.value.codes == ("drift",)
-    assert (rig.sheets.images, await rig.ledger.classified_images()) == ({}, ())
+    assert (rig.sheets.images, await rig.ledger.images.classified()) == ({}, ())
     assert (await rig.service.approvals.get(approval.id)).state is ApprovalState.WITHDRAWN

@@ -66,14 +66,14 @@ async def test_the_second_person_carries_it_out(rig: Rig) -> None:
     assert [item.id for item in await rig.service.approvals.find()] == [approval.id]
     wipe = await disposed(rig, uuid, approval)
     assert (wipe.step, wipe.outcome, wipe.reasons) == (WipeStep.DISPOSED, "not-sanitized", ("readback-mismatch",))
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert (phone.state, phone.fenced) == (State.DISPOSED, True)
     assert rig.host.names == before
     assert uuid in rig.host.machines
     with pytest.raises(HypervisorError):
         rig.host.start(uuid)
-    record = await rig.ledger.certificate(wipe.id)
+    record = await rig.ledger.certificates.get(wipe.id)
     assert record is not None
     told = open_envelope(record.envelope, rig.world.signer.public_pem)["predicate"]
     assert told["personnel"] == {"operator": "ann", "approver": "ben"}
@@ -96,7 +96,7 @@ async def test_nothing_begins_again_on_a_disposed_phone(rig: Rig) -> None:
         await rig.subscribe(uuid, seconds=86_400, account="acct-2", number="s-9")
     with pytest.raises(InputError):
         await ask(rig, uuid, BEN)
-    told = repr([entry.body for entry in await rig.ledger.audit()])
+    told = repr([entry.body for entry in await rig.ledger.audit.entries()])
     assert "burnt" not in told
     assert "CASE-7" not in told
 
@@ -114,7 +114,7 @@ async def test_the_fence_of_a_disposed_phone_ends_by_hand_after_its_domain(rig: 
     rig.host.undefine(uuid)
     await rig.reconciler.sweep()
     await rig.reconciler.heal()
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert (rig.host.fences, phone.fenced, phone.state) == ({}, False, State.DISPOSED)
 
@@ -197,11 +197,11 @@ async def test_a_crash_between_agreement_and_deed_loses_nothing(rig: Rig) -> Non
     """Said again by the same person it is done; a third time nothing more happens."""
     uuid = await quarantined(rig)
     approval = await ask(rig, uuid)
-    await rig.world.ledger.agree(approval.id, BEN.name, rig.clock.now(), fingerprint=approval.fingerprint)
+    await rig.world.ledger.approvals.agree(approval.id, BEN.name, rig.clock.now(), fingerprint=approval.fingerprint)
     assert (await rig.wipe_of(uuid)).step is WipeStep.QUARANTINED
     assert (await disposed(rig, uuid, approval)).step is WipeStep.DISPOSED
     assert (await disposed(rig, uuid, approval)).step is WipeStep.DISPOSED
-    assert [entry.kind for entry in await rig.ledger.audit()].count("disposed") == 1
+    assert [entry.kind for entry in await rig.ledger.audit.entries()].count("disposed") == 1
 
 
 async def test_only_what_waits_in_quarantine_is_disposed_of(rig: Rig) -> None:

@@ -21,4 +21,4 @@ async def test_a_drain_is_approved_by_a_second_person(tmp_path: Path) -> None:
         for _ in range(2):
             await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)
         assert [(item.approved, item.approver) for item in await rig.service.drains.in_force()] == [(True, "boris")]
-        assert [entry.kind for entry in await rig.ledger.audit()].count("drain-approved") == 1
+        assert [entry.kind for entry in await rig.ledger.audit.entries()].count("drain-approved") == 1

@@ -32,7 +32,7 @@ async def test_a_drain_is_cancelled_by_two_people(tmp_path: Path) -> None:
         for _ in range(2):
             await rig.service.approvals.approve(approval.id, fingerprint=approval.fingerprint, person=BORIS)
         assert await rig.service.drains.in_force() == ()
-        (told,) = [entry.body for entry in await rig.ledger.audit() if entry.kind == "drain-cancelled"]
+        (told,) = [entry.body for entry in await rig.ledger.audit.entries() if entry.kind == "drain-cancelled"]
         assert (told["operator"], told["approver"]) == ("anna", "boris")
 
 

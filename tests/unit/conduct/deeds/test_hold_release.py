@@ -32,10 +32,10 @@ async def test_a_hold_is_released_by_two_people(tmp_path: Path) -> None:
         assert [hold.reference for hold in await rig.service.holds.in_force()] == ["1 O 1", "2 O 1"]
         await rig.service.approvals.approve(asked[0].id, fingerprint=asked[0].fingerprint, person=BORIS)
         assert [hold.id for hold in await rig.service.holds.in_force()] == [holds[1].id]
-        await rig.world.ledger.agree(asked[1].id, BORIS.name, rig.clock.now(), fingerprint=asked[1].fingerprint)
+        await rig.world.ledger.approvals.agree(asked[1].id, BORIS.name, rig.clock.now(), fingerprint=asked[1].fingerprint)
         assert [hold.id for hold in await rig.service.holds.in_force()] == [holds[1].id]
         for _ in range(2):
             assert (await rig.service.approvals.approve(asked[1].id, fingerprint="", person=BORIS)).state is ApprovalState.APPROVED
         assert await rig.service.holds.in_force() == ()
-        told = [entry.body["operator"] for entry in await rig.ledger.audit() if entry.kind == "hold-released"]
+        told = [entry.body["operator"] for entry in await rig.ledger.audit.entries() if entry.kind == "hold-released"]
         assert told == ["anna", "anna"]

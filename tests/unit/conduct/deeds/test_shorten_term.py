@@ -23,11 +23,11 @@ def _earlier(rig: Rig, uuid: str, seconds: float, **changes: object) -> Subscrip
 
 async def wish_to_shorten(rig: Rig, record: SubscriptionRecord, person: Person = ANNA) -> Approval:
     """An earlier end by hand: recorded as a wish, and nothing has changed."""
-    before = await rig.ledger.subscription(record.uuid)
+    before = await rig.ledger.subscriptions.get(record.uuid)
     with pytest.raises(RefusedError, match="bringing the end of a running term forward") as caught:
         await rig.service.subscriptions.set(record, person)
     assert caught.value.codes == ("needs-approval",)
-    assert await rig.ledger.subscription(record.uuid) == before
+    assert await rig.ledger.subscriptions.get(record.uuid) == before
     return await rig.service.approvals.get(caught.value.approval)
 
 
@@ -48,7 +48,7 @@ async def test_two_people_bring_the_end_of_a_running_term_forward(tmp_path: Path
         assert rig.host.remains("SECRET") == 5
         await settle(rig, 11)
         assert await state(rig, uuid) is State.RELEASED
-        (told,) = [entry.body for entry in await rig.ledger.audit() if entry.kind == "term-shortened"]
+        (told,) = [entry.body for entry in await rig.ledger.audit.entries() if entry.kind == "term-shortened"]
         assert (told["operator"], told["approver"]) == ("anna", "boris")
 
 
@@ -62,7 +62,7 @@ async def test_a_renewal_between_the_two_people_ends_the_wish(tmp_path: Path) ->
         await rig.subscribe(uuid, seconds=200_000, account=ACCOUNT.value, number="s-0")
         assert await refused(rig, second, BORIS) == "drift"
         assert (await rig.service.approvals.get(second.id)).state is ApprovalState.WITHDRAWN
-        term = await rig.ledger.subscription(uuid)
+        term = await rig.ledger.subscriptions.get(uuid)
         assert term is not None
         assert term.expires_at > rig.clock.now() + timedelta(seconds=199_000)
 
@@ -71,20 +71,20 @@ async def test_a_renewal_is_not_undone_by_saying_it_again(tmp_path: Path) -> Non
     """Cut short by two people, then renewed to the very end that it had: the second one alone does not cut it again. After a crash the same words do."""
     async with Rig.on_disk(str(tmp_path)) as rig:
         (uuid,) = await bound(rig, 1)
-        before = await rig.ledger.subscription(uuid)
+        before = await rig.ledger.subscriptions.get(uuid)
         assert before is not None
         approval = await wish_to_shorten(rig, _earlier(rig, uuid, 600))
         rig.clock.move(5)
-        await rig.world.ledger.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
+        await rig.world.ledger.approvals.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
         rig.clock.move(5)
         await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)
-        cut = await rig.ledger.subscription(uuid)
+        cut = await rig.ledger.subscriptions.get(uuid)
         assert cut is not None
         assert cut.expires_at < before.expires_at
         rig.clock.move(5)
         await rig.subscribe(uuid, seconds=(before.expires_at - rig.clock.now()).total_seconds(), account=ACCOUNT.value, number="s-0")
         await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)
-        after = await rig.ledger.subscription(uuid)
+        after = await rig.ledger.subscriptions.get(uuid)
         assert after is not None
         assert after.expires_at == before.expires_at
 

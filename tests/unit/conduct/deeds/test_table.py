@@ -32,7 +32,7 @@ async def _standing(world, work, approval):
     return Standing(COLOURS.get(approval.subject, ""))
 
 async def _carry_out(world, work, approval, approver, standing):
-    words = await world.ledger.words(approval.id)
+    words = await world.ledger.words.about(approval.id)
     PAINTED.append((approval.subject, approval.asked_by, approver, words["reason"], approval.terms["colour"]))
 
 async def _on_reject(world, approval, person):
@@ -95,7 +95,7 @@ async def test_a_kind_that_only_a_test_defines_is_carried_out(rig: Rig, paint: A
         assert (status, told["state"]) == (200, "approved")
     assert paint.PAINTED == [("hall-1", "anna", "boris", "it is dirty", "blue")]
     assert (await rig.service.approvals.get(approval.id)).approvals == ("boris",)
-    asked, given = (entry.body for entry in await rig.ledger.audit() if entry.kind in ("approval-asked", "approval-given"))
+    asked, given = (entry.body for entry in await rig.ledger.audit.entries() if entry.kind in ("approval-asked", "approval-given"))
     assert (asked["kind"], asked["operator"], given["kind"], given["approver"]) == ("paint-hall", "anna", "paint-hall", "boris")
     assert [asked["subject"], "dirty" in str(asked)] == ["", False]
 
@@ -139,7 +139,7 @@ async def test_it_is_bound_to_what_was_asked_for(rig: Rig, paint: Any) -> None:
 async def test_a_crash_after_the_agreement_is_made_good_by_saying_it_again(rig: Rig, paint: Any) -> None:
     """Agreed to in the ledger and then the power went: the second person repeats it, and it is carried out."""
     approval = await wished(rig, paint)
-    await rig.world.ledger.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=GREY)
+    await rig.world.ledger.approvals.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=GREY)
     assert paint.PAINTED == []
     await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)
     assert len(paint.PAINTED) == 1
@@ -148,8 +148,8 @@ async def test_a_crash_after_the_agreement_is_made_good_by_saying_it_again(rig: 
 async def test_a_kind_that_no_deed_knows_is_shown_and_never_carried_out(rig: Rig, paint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A newer version asked for it: agreeing and rejecting are refused with its name, before and after the agreement; sweeps go on, and it expires."""
     approval, agreed = await wished(rig, paint), Approval(**{**_fields(await wished(rig, paint)), "id": "a-2", "subject": "hall-2"})
-    await rig.world.ledger.ask_approval(agreed, reason="")
-    await rig.world.ledger.agree(agreed.id, BORIS.name, rig.clock.now(), fingerprint=agreed.fingerprint)
+    await rig.world.ledger.approvals.ask(agreed, reason="")
+    await rig.world.ledger.approvals.agree(agreed.id, BORIS.name, rig.clock.now(), fingerprint=agreed.fingerprint)
     monkeypatch.delitem(table.DEEDS, "paint-hall")  # type: ignore[misc]
     shown = await rig.service.approvals.find()
     assert [(item.id, "paint-hall: unknown" in item.what) for item in shown] == [(approval.id, True)]
@@ -176,7 +176,7 @@ async def test_a_kind_has_the_form_of_one(rig: Rig, paint: Any) -> None:
     approval = await wished(rig, paint)
     for kind in ("", "Paint", "paint hall", "paint-", "p" * 41, "paint\n"):
         with pytest.raises(InputError):
-            await rig.world.ledger.ask_approval(replace(approval, id="a-9", subject="hall-9", kind=kind), reason="")
+            await rig.world.ledger.approvals.ask(replace(approval, id="a-9", subject="hall-9", kind=kind), reason="")
         with pytest.raises(ValueError, match="kind of a deed"):
             replace(paint.DEED, kind=kind)
 

@@ -19,7 +19,7 @@ async def test_a_crash_between_the_agreement_and_its_deed(tmp_path: Path) -> Non
     async with Rig.on_disk(str(tmp_path)) as rig:
         phones = await bound(rig, 1)
         approval = await cancelled(rig)
-        await rig.world.ledger.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
+        await rig.world.ledger.approvals.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
         await settle(rig, SAFETY.settle)
         assert rig.host.remains("SECRET") == 5
         for _ in range(2):
@@ -33,10 +33,10 @@ async def test_an_agreement_said_again_renews_nothing(tmp_path: Path) -> None:
     async with Rig.on_disk(str(tmp_path)) as rig:
         await bound(rig, 1, seconds=10_000_000)
         approval = await cancelled(rig)
-        agreed = await rig.world.ledger.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
+        agreed = await rig.world.ledger.approvals.agree(approval.id, BORIS.name, rig.clock.now(), fingerprint=approval.fingerprint)
         rig.clock.move(5)
         await rig.service.approvals.approve(approval.id, fingerprint="", person=BORIS)
-        ((_, request),) = await rig.world.ledger.requests()
+        ((_, request),) = await rig.world.ledger.requests.find()
         assert agreed.decided_at is not None
         assert request.approved_until == agreed.decided_at + timedelta(seconds=SAFETY.approval_ttl)
         assert await refused(rig, approval, Person(BORIS.name, BORIS.uid)) == "needs-approval"

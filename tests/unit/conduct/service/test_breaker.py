@@ -37,4 +37,4 @@ async def test_a_closed_breaker_has_nothing_to_release(rig: Rig) -> None:
     """Said so, and nothing is audited."""
     with pytest.raises(InputError):
         await rig.service.breaker.release(fingerprint="", reason="no reason", person=OP)
-    assert not [entry for entry in await rig.ledger.audit() if entry.kind.startswith("breaker")]
+    assert not [entry for entry in await rig.ledger.audit.entries() if entry.kind.startswith("breaker")]

@@ -35,5 +35,5 @@ async def test_a_clock_trusted_by_an_operator_is_audited_and_believed() -> None:
     await rig.reconciler.sweep()
     assert await rig.drain() == []
     assert len((await opened(rig)).waiting) == 8
-    entry = [entry for entry in await rig.ledger.audit() if entry.kind == "clock"][-1]
+    entry = [entry for entry in await rig.ledger.audit.entries() if entry.kind == "clock"][-1]
     assert (entry.body["suspect"], entry.body["operator"]) == ("", "op")

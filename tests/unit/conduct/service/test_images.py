@@ -25,14 +25,14 @@ async def test_a_classified_base_is_in_ledger_and_record(rig: Rig) -> None:
     uuid = with_base(rig)
     wipe = await rig.begun(uuid)
     assert await rig.run(wipe.id) is Ending.REFUSED
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert phone.refusals == ("ambiguous-base",)
     told = await classify(rig)
     assert rig.sheets.images == {BASE: told}
     assert (told.identity, told.meaning, told.operator) == (rig.host.names[BASE].identity, "golden", "ann")
-    assert await rig.ledger.classified_images() == (told,)
-    assert uuid in await rig.ledger.due_for_decision(rig.clock.now())
+    assert await rig.ledger.images.classified() == (told,)
+    assert uuid in await rig.ledger.decisions.due(rig.clock.now())
     assert await classify(rig, reason="again") == told
 
 
@@ -45,9 +45,9 @@ async def test_a_base_that_others_reach_is_never_private(rig: Rig) -> None:
         await classify(rig, meaning="private", reason="mine")
     assert caught.value.codes == ("shared-by-domain",)
     assert rig.announcer.codes["shared-by-domain"] == 1
-    assert await rig.ledger.classified_images() == ()
+    assert await rig.ledger.images.classified() == ()
     assert rig.sheets.images == {}
-    last = (await rig.ledger.audit())[-1]
+    last = (await rig.ledger.audit.entries())[-1]
     assert (last.kind, last.body["operator"], BASE in repr(last)) == ("refused", "ann", False)
 
 

@@ -87,7 +87,7 @@ async def test_who_suspended_or_protected_a_phone_and_why_is_explained(tmp_path:
         third = rig.clock.now()
         told = await rig.service.phones.explain(uuid)
         assert told.marks == (Mark("suspended", False, "found again", "cleo", third), Mark("protected", False, "they have it", "anna", third))
-        audited = str([entry.body for entry in await rig.ledger.audit()])
+        audited = str([entry.body for entry in await rig.ledger.audit.entries()])
         assert not [word for word in ("stolen", "police", "found again", "they have it") if word in audited]
 
 

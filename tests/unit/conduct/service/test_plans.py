@@ -18,7 +18,7 @@ async def test_a_plan_changes_nothing() -> None:
     assert [str(step.kind) for step in plan.steps] == ["disk-image", "nvram"]
     assert [(kept.location, kept.identity) for kept in plan.retained] == [("/golden/base.qcow2", golden.identity)]
     assert rig.host.running(uuid)
-    assert await rig.ledger.wipes() == ()
+    assert await rig.ledger.wipes.find() == ()
     assert rig.host.fences == {}
     del rig.host.machines[uuid]
     with pytest.raises(RefusedError) as caught:

@@ -39,7 +39,7 @@ async def test_a_cancelled_account(tmp_path: Path) -> None:
         await settle(rig, SAFETY.settle)
         assert [await state(rig, uuid) for uuid in phones] == [State.RELEASED, State.RELEASED, State.DUE]
         assert [rig.host.remains(f"SECRET of phone-{number}") for number in (1, 2, 3, 9)] == [0, 0, 5, 5]
-        trigger = (await rig.ledger.wipes(phones[0]))[0].trigger
+        trigger = (await rig.ledger.wipes.find(phones[0]))[0].trigger
         assert (trigger.kind, trigger.ground, trigger.operator, trigger.approver) == ("cancellation", "account-cancelled", "anna", "boris")
         with pytest.raises(RefusedError, match="releasing a legal hold") as caught:
             await rig.service.holds.release(hold.id, reason="the case ended", person=CLEO)
@@ -55,5 +55,5 @@ async def test_a_cancelled_account(tmp_path: Path) -> None:
         assert "DSR-77" in report_page.page("subject", report)
         period = await rig.service.reports.period(rig.clock.now() - timedelta(days=1), rig.clock.now() + timedelta(days=1))
         assert (period["outcomes"], period["triggers"]) == ({"clear": 3}, {"cancellation": 3})
-        told = str([entry.body for entry in await rig.ledger.audit()])
+        told = str([entry.body for entry in await rig.ledger.audit.entries()])
         assert not [word for word in ("li.wei", "DSR-77", "she wrote", "District", "3 O 12") if word in told]

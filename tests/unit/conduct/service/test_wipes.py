@@ -22,12 +22,12 @@ async def refusal(rig: Rig, uuid: str, confirm: str = "phone-1") -> tuple[str, .
     """The codes of a manual wipe that is refused; nothing was recorded for it, unless a second person may still agree to it: then one request waits."""
     with pytest.raises(RefusedError) as caught:
         await asked(rig, uuid, confirm)
-    facts = await rig.ledger.facts(uuid, rig.clock.now())
+    facts = await rig.ledger.decisions.facts(uuid, rig.clock.now())
     assert facts is not None
     waiting = [item.id for item in await rig.service.approvals.find()]
     assert waiting == ([caught.value.approval] if caught.value.approval else [])
     assert [request.approved for request in facts.requests] == [False] * len(waiting)
-    assert await rig.ledger.wipes(uuid) == ()
+    assert await rig.ledger.wipes.find(uuid) == ()
     return caught.value.codes
 
 
@@ -72,7 +72,7 @@ async def test_another_name_typed_is_refused(typed: str, codes: tuple[str, ...])
         await asked(rig, uuid, typed)
     assert caught.value.codes == codes
     assert rig.announcer.codes["wrong-confirmation"] == 1
-    assert (await rig.ledger.facts(uuid, rig.clock.now())).requests == ()  # type: ignore[union-attr]
+    assert (await rig.ledger.decisions.facts(uuid, rig.clock.now())).requests == ()  # type: ignore[union-attr]
 
 
 async def test_an_active_phone_is_refused() -> None:

@@ -58,7 +58,7 @@ async def test_as_many_as_allowed_are_wiped() -> None:
     await rig.subscribe(sixth, seconds=-GRACE + 120)
     rig.clock.move(200)
     await rig.reconciler.sweep()
-    assert not (await rig.ledger.breaker()).open  # its end was recorded now: grace runs from here
+    assert not (await rig.ledger.breaker.get()).open  # its end was recorded now: grace runs from here
     rig.clock.move(GRACE)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
@@ -76,7 +76,7 @@ async def test_the_sixth_within_the_window_stops_those_before_their_last_word(ri
     for _ in uuids:
         rig.clock.move(1)
         await rig.reconciler.sweep()
-    assert len(await rig.ledger.wipes(unfinished=True)) == 5
+    assert len(await rig.ledger.wipes.find(unfinished=True)) == 5
     assert set(await rig.drain()) == {Ending.WAITING}
     assert all(rig.host.running(uuid) for uuid in uuids)
     assert len((await opened(rig)).waiting) == 6
@@ -93,7 +93,7 @@ async def test_a_breaker_that_opens_under_the_locks_stops_the_last_word() -> Non
     assert await rig.run((await rig.wipe_of(second)).id) is Ending.RELEASED
 
     async def open_it() -> None:
-        await rig.ledger.count_due([(uuid, 1) for uuid in others], rig.clock.now(), SAFETY)
+        await rig.ledger.breaker.count_due([(uuid, 1) for uuid in others], rig.clock.now(), SAFETY)
 
     rig.milestones.when[WipeStep.REOBSERVED] = open_it
     assert await rig.run((await rig.wipe_of(first)).id) is Ending.WAITING
@@ -108,11 +108,11 @@ async def test_what_is_past_its_last_word_ends() -> None:
     await rig.due(uuid)
 
     async def open_it() -> None:
-        await rig.ledger.count_due([(other, 1) for other in others], rig.clock.now(), SAFETY)
+        await rig.ledger.breaker.count_due([(other, 1) for other in others], rig.clock.now(), SAFETY)
 
     rig.milestones.when[WipeStep.ERASING] = open_it
     assert await rig.run((await rig.wipe_of(uuid)).id) is Ending.RELEASED
-    assert (await rig.ledger.breaker()).open
+    assert (await rig.ledger.breaker.get()).open
 
 
 async def test_a_single_manual_wipe_does_not_count_but_waits_like_all() -> None:
@@ -128,7 +128,7 @@ async def test_a_single_manual_wipe_does_not_count_but_waits_like_all() -> None:
     rig.clock.move(SAFETY.settle + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED] * 7
-    assert not (await rig.ledger.breaker()).open
+    assert not (await rig.ledger.breaker.get()).open
     others = phones(rig, 8, first=60)
     await rig.due(*others[:7])
     await rig.subscribe(others[7], seconds=1)

@@ -78,7 +78,7 @@ async def test_a_suspicion_outlives_the_daemon_and_the_host() -> None:
     rig.clock.sync = True
     await rig.reconciler.sweep()
     assert (await rig.service.clock.get()).suspect == ""
-    assert [entry.body["suspect"] for entry in await rig.ledger.audit() if entry.kind == "clock"] == ["stepped", ""]
+    assert [entry.body["suspect"] for entry in await rig.ledger.audit.entries() if entry.kind == "clock"] == ["stepped", ""]
 
 
 async def test_an_ordinary_reboot_stops_nothing() -> None:

@@ -28,8 +28,9 @@ from wiped.model.policy import Safety
 from wiped.model.subscription import Hold
 from wiped.notify.signing import parse_secrets
 from wiped.notify.webhook import Webhook
-from wiped.ports.outside import Courier, Outbox
-from wiped.record import outbox
+from wiped.ports.ledger.notices import NoticeStore
+from wiped.ports.outside import Courier
+from wiped.record import notices
 from wiped.record.ledger import SqlLedger
 
 HOUR = 3_600
@@ -43,15 +44,15 @@ class Hindered:
     read: list[BaseException] = field(default_factory=list)
     mark: BaseException | None = None
 
-    async def due_notices(self, now: datetime, limit: int) -> tuple[Notice, ...]:
+    async def due(self, now: datetime, limit: int) -> tuple[Notice, ...]:
         if self.read:
             raise self.read.pop(0)
-        return await self.ledger.due_notices(now, limit)
+        return await self.ledger.notices.due(now, limit)
 
     async def note_delivery(self, notice_id: str, now: datetime, *, delivered: bool, fault: str = "", retry_at: datetime | None = None) -> None:
         if self.mark is not None:
             raise self.mark
-        await self.ledger.note_delivery(notice_id, now, delivered=delivered, fault=fault, retry_at=retry_at)
+        await self.ledger.notices.note_delivery(notice_id, now, delivered=delivered, fault=fault, retry_at=retry_at)
 
 
 @dataclass
@@ -73,13 +74,13 @@ class Post:
         """A new daemon: back-off of the receiver is forgotten, the outbox is not."""
         clock = self.clock
         self.outbox = Hindered(self.rig.ledger)
-        self.delivering = Delivering(cast(Outbox, self.outbox), self.courier, clock, FakeRandomness(), clock.pause, self.results.append)
+        self.delivering = Delivering(cast(NoticeStore, self.outbox), self.courier, clock, FakeRandomness(), clock.pause, self.results.append)
 
     async def put(self, subject: str, number: int) -> None:
         """The `number`-th notice of a phone."""
 
         def change(connection: Connection) -> None:
-            outbox.put(connection, NoticeKind.FENCED, subject, 1, "p-1", {"count": number}, self.clock.now())
+            notices.put(connection, NoticeKind.FENCED, subject, 1, "p-1", {"count": number}, self.clock.now())
 
         await self.rig.ledger._db.write(change)
 
@@ -95,7 +96,7 @@ class Post:
 
     async def empty(self) -> bool:
         """Nothing waits."""
-        return (await self.rig.ledger.notice_backlog()).pending == 0
+        return (await self.rig.ledger.notices.backlog()).pending == 0
 
 
 @contextlib.asynccontextmanager
@@ -104,7 +105,7 @@ async def post_to(url: str, *, patience: float = 2) -> AsyncIterator[Post]:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         async with rig_in(Path(folder)) as rig, Webhook(url, parse_secrets(SECRET), host="host-1", residency="eu", version="9", timeout=patience) as courier:
-            await rig.ledger.receive_notices(tuple(NoticeKind))
+            await rig.ledger.notices.receive(tuple(NoticeKind))
             yield Post(rig, courier)
 
 
@@ -144,7 +145,7 @@ async def test_down_for_an_hour_then_flapping_every_event_arrives_in_order() -> 
                 await post.put(phone, number)
             await post.until(HOUR / 3)
         assert receiver.asked == []
-        assert (await post.rig.ledger.notice_backlog()).pending == 30
+        assert (await post.rig.ledger.notices.backlog()).pending == 30
         # A receiver that is down is not stormed: one attempt at a time, less and less often.
         assert len(post.results) <= HOUR / (LEFT_ALONE / 2) + 10
         await receiver.up()
@@ -162,7 +163,7 @@ async def test_down_for_an_hour_then_flapping_every_event_arrives_in_order() -> 
         assert len({one.event["id"] for one in receiver.taken}) == 60
         assert len(receiver.asked) > len(receiver.taken) > 60  # it did flap, and answers were lost
         assert post.clock.boottime() - began < 3 * HOUR
-        assert all(notice.state is NoticeState.DELIVERED for notice in await post.rig.ledger.notices())
+        assert all(notice.state is NoticeState.DELIVERED for notice in await post.rig.ledger.notices.find())
 
 
 async def test_a_receiver_that_comes_back_gets_all_within_minutes() -> None:
@@ -218,13 +219,13 @@ async def test_an_event_that_is_refused_for_itself_holds_back_its_own_phone_alon
             (alarm,) = [line for line in lines if line["log_level"] == "error"]
             assert (alarm["fault"], alarm["uuid"]) == ("http-422", PHONE)
             assert alarm["attempts"] >= ATTEMPTS
-            dead = [notice for notice in await post.rig.ledger.notices() if notice.state is NoticeState.DEAD]
-            (entry,) = [entry for entry in await post.rig.ledger.audit() if entry.kind == "notice-dead"]
+            dead = [notice for notice in await post.rig.ledger.notices.find() if notice.state is NoticeState.DEAD]
+            (entry,) = [entry for entry in await post.rig.ledger.audit.entries() if entry.kind == "notice-dead"]
             assert [notice.id for notice in dead] == [entry.body["id"]]
             assert datetime.fromisoformat(entry.at) - dead[0].at >= GIVEN_UP
             assert post.results.count("dead") == 1
             receiver.mood = lambda _: 204
-            assert await post.rig.ledger.revive_notices(post.clock.now(), "bob") == 1
+            assert await post.rig.ledger.notices.revive(post.clock.now(), "bob") == 1
             await post.until(60, post.empty)
             assert numbers(receiver.taken) == {OTHER: [0, 1], PHONE: [1, 0]}
     finally:
@@ -264,7 +265,7 @@ async def test_few_are_on_their_way_at_a_time_and_one_of_each_phone(rig: Rig) ->
     """A hundred phones do not mean a hundred connections."""
     slow = Slow()
     post = Post(rig, slow)
-    await rig.ledger.receive_notices(tuple(NoticeKind))
+    await rig.ledger.notices.receive(tuple(NoticeKind))
     for number in range(100):
         await post.put(uuid_of(300 + number), 0)
     await post.until(60, post.empty)
@@ -275,7 +276,7 @@ async def test_what_fails_unexpectedly_is_told_and_tried_again(rig: Rig) -> None
     """A fault of ours in a courier is one notice's trouble, not the task's end."""
     slow = Slow(fail=ValueError("ours"))
     post = Post(rig, slow)
-    await rig.ledger.receive_notices(tuple(NoticeKind))
+    await rig.ledger.notices.receive(tuple(NoticeKind))
     await post.put(PHONE, 0)
     with capture_logs() as lines:
         await post.until(30)
@@ -320,12 +321,12 @@ async def test_the_task_outlives_a_ledger_that_cannot_be_read(rig: Rig) -> None:
 async def test_a_hold_that_ends_soon_is_an_alarm(rig: Rig) -> None:
     """Once, in the log and as a notice; without the words of the authority."""
     hold = Hold("h-1", PHONE, "", "litigation", rig.now + timedelta(days=2), authority="the court")
-    await rig.ledger.add_hold(hold, rig.now, "op")
+    await rig.ledger.holds.add(hold, rig.now, "op")
     with capture_logs() as lines:
         for _ in range(2):
-            await warn_of_ending_holds(rig.ledger, rig.clock, Safety())
+            await warn_of_ending_holds(rig.ledger.notices, rig.clock, Safety())
     assert [(line["log_level"], line["hold"]) for line in lines] == [("warning", "h-1")]
-    (notice,) = await rig.ledger.notices()
+    (notice,) = await rig.ledger.notices.find()
     assert notice.kind is NoticeKind.HOLD_ENDING
     assert "court" not in json.dumps(notice.data)
-    assert await rig.ledger.notice_backlog() == Backlog()
+    assert await rig.ledger.notices.backlog() == Backlog()

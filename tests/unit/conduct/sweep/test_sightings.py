@@ -17,7 +17,7 @@ async def remembered(rig: Rig) -> str:
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
     await rig.reconciler.sweep()
-    assert {file.location for file in await rig.ledger.remembered_files(uuid)} == {DISK, NVRAM}
+    assert {file.location for file in await rig.ledger.sightings.files(uuid)} == {DISK, NVRAM}
     return uuid
 
 
@@ -55,9 +55,9 @@ async def test_a_phone_bound_and_gone_between_two_looks_is_known_from_before_it_
     async with rig_on_disk() as rig:
         uuid = rig.host.add_phone(1)
         await rig.reconciler.sweep()
-        assert [memory.generation for memory in await rig.ledger.memories(uuid)] == [0]
+        assert [memory.generation for memory in await rig.ledger.sightings.find(uuid)] == [0]
         await rig.subscribe(uuid)
         await gone_and_due(rig, uuid)
         assert await rig.drain() == [Ending.RELEASED]
         assert rig.host.remains("SECRET of phone-1") == 0
-        assert await rig.ledger.memories() == ()
+        assert await rig.ledger.sightings.find() == ()

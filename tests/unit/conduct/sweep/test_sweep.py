@@ -64,10 +64,10 @@ async def test_a_silent_feed_concludes_nothing_new() -> None:
         rig.clock.move(100_000)
         await rig.reconciler.sweep()
         assert await rig.drain() == []
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert "feed-stale" in {reason.code for reason in phone.reasons}
-    assert await rig.ledger.wipes(uuid) == ()
+    assert await rig.ledger.wipes.find(uuid) == ()
     rig.feed.silent = False
     rig.clock.move(61)
     await rig.reconciler.sweep()
@@ -93,7 +93,7 @@ async def test_a_held_phone_whose_time_has_come_is_stopped_fenced_and_kept() -> 
     uuid = rig.host.add_phone(1, running=True)
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == [None]
@@ -103,7 +103,7 @@ async def test_a_held_phone_whose_time_has_come_is_stopped_fenced_and_kept() -> 
     assert not rig.eraser.erased
     await rig.reconciler.sweep()
     assert await rig.drain() == [], "what is done is not done again"
-    await rig.ledger.release_hold("h-1", rig.clock.now(), "tester")
+    await rig.ledger.holds.release("h-1", rig.clock.now(), "tester")
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
 
@@ -114,7 +114,7 @@ async def test_a_held_phone_that_is_renewed_is_given_back() -> None:
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     await rig.drain()
@@ -201,7 +201,7 @@ async def test_a_fenced_phone_that_was_started_is_stopped_again() -> None:
     uuid = rig.host.add_phone(1)
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     await rig.drain()
@@ -231,14 +231,14 @@ async def test_one_phones_trouble_does_not_stop_the_others_turn() -> None:
     await rig.reconciler.sweep()
     await rig.subscribe(first)
     await rig.subscribe(second)
-    whole = rig.ledger.conclude
+    whole = rig.ledger.decisions.conclude
 
     async def failing(uuid: str, *more: object) -> None:
         if uuid == first:
             raise ValueError("a fault of ours")
         await whole(uuid, *more)  # type: ignore[arg-type]
 
-    rig.ledger.conclude = failing  # type: ignore[method-assign]
+    rig.ledger.decisions.conclude = failing  # type: ignore[method-assign]
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
@@ -253,7 +253,7 @@ async def test_the_next_instant_is_the_earliest_of_changes_and_retries() -> None
     await rig.reconciler.sweep()
     await rig.subscribe(uuid, seconds=3600)
     await rig.reconciler.sweep()
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert await rig.reconciler.next_instant() == phone.next_at
     rig.host.update(uuid, state=DomainState.SHUTOFF)
@@ -291,13 +291,21 @@ async def test_an_idle_sweep_asks_nothing_about_phones_whose_time_has_not_come()
     asked: list[str] = []
 
     class Counting:
+        """Every store of the ledger, with its calls written down."""
+
+        def __init__(self, within: object = rig.ledger, path: str = "") -> None:
+            self.within, self.path = within, path
+
         def __getattr__(self, name: str) -> object:
-            asked.append(name)
-            return getattr(rig.ledger, name)
+            found = getattr(self.within, name)
+            if not self.path and not isinstance(found, str):
+                return Counting(found, f"{name}.")
+            asked.append(self.path + name)
+            return found
 
     object.__setattr__(rig.world, "ledger", Counting())
     await rig.reconciler.sweep()
-    assert asked == ["fault", "approvals", "requests", "due_for_decision", "wipes"]
+    assert asked == ["fault", "approvals.find", "requests.find", "decisions.due", "wipes.find"]
 
 
 async def test_a_quarantined_phone_that_was_started_is_stopped_hard() -> None:
@@ -321,7 +329,7 @@ async def test_a_phone_is_fenced_by_its_uuid_while_libvirt_is_down() -> None:
     uuid = rig.host.add_phone(1, running=True)
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     rig.clock.move(600 + GRACE + 1)
     rig.host.libvirt_down = True
     await rig.reconciler.sweep()
@@ -344,7 +352,7 @@ async def test_two_phones_are_wiped_side_by_side_by_the_queue_itself() -> None:
     queue = asyncio.create_task(rig.reconciler.queue.run(), name="queue")
     most = 0
     async with asyncio.timeout(20):
-        while (await rig.ledger.counts())["released"] < 4:
+        while (await rig.ledger.phones.counts())["released"] < 4:
             most = max(most, len(rig.reconciler.queue.running))
             await asyncio.sleep(0)
     queue.cancel()
@@ -361,7 +369,7 @@ async def test_fencing_and_lifting_outlive_a_daemon_that_died_before_doing_them(
     uuid = rig.host.add_phone(1, running=True)
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     await rig.reboot()
@@ -369,7 +377,7 @@ async def test_fencing_and_lifting_outlive_a_daemon_that_died_before_doing_them(
     assert uuid in rig.host.fences
     assert not rig.host.running(uuid)
     await rig.reconciler.sweep()
-    assert await rig.ledger.due_for_decision(rig.clock.now()) == (), "what is done is not decided again and again"
+    assert await rig.ledger.decisions.due(rig.clock.now()) == (), "what is done is not decided again and again"
     await rig.subscribe(uuid, seconds=86_400, number="s-2")
     await rig.reconciler.sweep()
     await rig.reboot()

@@ -18,8 +18,8 @@ async def test_an_approval_is_of_one_plan(tmp_path: Path) -> None:
         approval = await cancelled(rig)
         assert await refused(rig, Approval(**{**_fields(approval), "fingerprint": "f" * 64}), BORIS) == "drift"
         await rig.service.approvals.approve(approval.id, fingerprint=approval.fingerprint, person=BORIS)
-        (request,) = [item for _, item in await rig.world.ledger.requests()]
-        await rig.ledger.approve_request(request.id, rig.clock.now(), approver="boris", until=rig.clock.now() + timedelta(days=3), fingerprint="0" * 64)
+        (request,) = [item for _, item in await rig.world.ledger.requests.find()]
+        await rig.ledger.requests.approve(request.id, rig.clock.now(), approver="boris", until=rig.clock.now() + timedelta(days=3), fingerprint="0" * 64)
         await settle(rig, SAFETY.settle)
         assert rig.host.remains("SECRET") == 5
         assert await state(rig, phones[0]) is State.ACTIVE

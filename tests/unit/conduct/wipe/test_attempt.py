@@ -35,7 +35,7 @@ async def test_drift_between_plan_and_lock_is_refused_and_planned_again() -> Non
     rig.milestones.when["locked"] = add_disk
     assert await rig.run(wipe.id) is Ending.REFUSED
     assert not rig.eraser.erased
-    assert (await rig.ledger.phone(uuid)).refusals == ("drift",)  # type: ignore[union-attr]
+    assert (await rig.ledger.phones.get(uuid)).refusals == ("drift",)  # type: ignore[union-attr]
     assert await rig.run(wipe.id) is Ending.RELEASED
     await proven(rig, uuid, "phone-1")
 
@@ -65,7 +65,7 @@ async def test_an_image_in_use_is_waited_for_thirty_seconds_then_refused() -> No
     at = rig.clock.boottime()
     assert await rig.run(wipe.id) is Ending.REFUSED
     assert 30 <= rig.clock.boottime() - at <= 32
-    assert (await rig.ledger.phone(uuid)).refusals == ("in-use",)  # type: ignore[union-attr]
+    assert (await rig.ledger.phones.get(uuid)).refusals == ("in-use",)  # type: ignore[union-attr]
     assert not rig.eraser.erased
     until = rig.clock.boottime() + 10
 
@@ -86,7 +86,7 @@ async def test_a_changed_host_lets_a_retry_prove_what_it_could_not() -> None:
     wipe = await rig.begun(uuid)
     await rig.run(wipe.id)
     rig.host.disk_of(uuid).filesystem = EXT4
-    await rig.ledger.retry_now(wipe.id, rig.clock.now(), "tester")
+    await rig.ledger.quarantine.retry_now(wipe.id, rig.clock.now(), "tester")
     assert await rig.survive(wipe.id) is Ending.RELEASED
     await proven(rig, uuid, "phone-1")
 

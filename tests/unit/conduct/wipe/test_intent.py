@@ -24,7 +24,7 @@ async def test_what_the_stop_made_libvirt_forget_is_never_left_out() -> None:
         await rig.reboot()
         assert await rig.run(wipe.id) is Ending.REFUSED
     assert named in rig.host.names
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert "drift" in phone.refusals
     rig.host.update(uuid, nvram=named)

@@ -35,7 +35,7 @@ async def test_a_hold_before_the_last_word_keeps_the_phone_fenced(step: str) -> 
     wipe = await rig.begun(uuid)
     await rig.reboot()
     hold = Hold("h-1", uuid, "", "litigation")
-    rig.milestones.when[step] = lambda: rig.ledger.add_hold(hold, rig.clock.now(), "tester")
+    rig.milestones.when[step] = lambda: rig.ledger.holds.add(hold, rig.clock.now(), "tester")
     assert await rig.run(wipe.id) is Ending.CANCELLED
     await untouched(rig, uuid, "phone-1", 5)
     assert ("fence-put" in rig.milestones.seen) == (uuid in rig.host.fences)
@@ -66,7 +66,7 @@ async def test_power_cuts_while_calling_off_still_give_the_phone_back() -> None:
         try:
             await rig.run(wipe.id)
         except PowerCut:
-            if (await rig.ledger.facts(uuid, rig.clock.now())).subscription.subscription_id == "s-1":  # type: ignore[union-attr]
+            if (await rig.ledger.decisions.facts(uuid, rig.clock.now())).subscription.subscription_id == "s-1":  # type: ignore[union-attr]
                 await rig.subscribe(uuid, seconds=86_400, number="s-2")
             await rig.survive(wipe.id)
         await untouched(rig, uuid, "phone-1", 5)
@@ -82,7 +82,7 @@ async def test_a_refused_plan_changes_no_byte_and_is_made_again() -> None:
     rig.host.update(other, disks=rig.host.machines[uuid].facts.disks)
     wipe = await rig.begun(uuid)
     assert await rig.run(wipe.id) is Ending.REFUSED
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert phone.refusals == ("shared-by-domain",)
     assert (await rig.wipe_of(uuid)).step is WipeStep.QUEUED

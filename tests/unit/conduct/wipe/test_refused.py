@@ -25,7 +25,7 @@ def shared(rig: Rig) -> tuple[str, str]:
 
 async def fenced(rig: Rig, uuid: str) -> bool:
     """As the ledger says."""
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     return phone is not None and phone.fenced
 
 
@@ -167,11 +167,11 @@ async def test_a_hold_keeps_a_refused_phone_fenced_and_off() -> None:
     uuid, _ = shared(rig)
     wipe = await rig.begun(uuid)
     assert await rig.run(wipe.id) is Ending.REFUSED
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     assert await rig.run(wipe.id) is Ending.CANCELLED
     assert uuid in rig.host.fences
     assert not rig.host.running(uuid)
-    await rig.ledger.release_hold("h-1", rig.clock.now(), "tester")
+    await rig.ledger.holds.release("h-1", rig.clock.now(), "tester")
     await rig.reconciler.sweep()
     assert (await rig.drain())[0] is Ending.REFUSED
     assert uuid in rig.host.fences
@@ -188,7 +188,7 @@ async def test_what_the_stop_would_break_keeps_the_phone_as_it_is(code: RefusalC
         rig.observer.problems = ((str(code), "/phones/plugged.qcow2", "only the running phone has it"),)
     wipe = await rig.begun(uuid)
     assert await rig.run(wipe.id) is Ending.REFUSED
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert code in phone.refusals
     assert "shared-by-domain" in phone.refusals

@@ -57,7 +57,7 @@ async def test_every_interrupted_prefix_ends_in_the_same_proven_state_once() -> 
             await rig.run(wipe.id)
         assert await rig.survive(wipe.id) is Ending.RELEASED, cut_at
         await proven(rig, uuid, "phone-1")
-        assert len(rig.ledger.certificates) == 1, cut_at  # type: ignore[attr-defined]
+        assert len(rig.ledger.certificates.issued) == 1, cut_at  # type: ignore[attr-defined]
 
 
 async def test_two_power_cuts_in_one_wipe() -> None:
@@ -89,14 +89,14 @@ async def test_a_hold_after_the_last_word_stops_the_next_attempt() -> None:
     with pytest.raises(PowerCut):
         await rig.run(wipe.id)
     assert (await rig.wipe_of(uuid)).step is WipeStep.ERASING
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     erased = dict(rig.eraser.erased)
     assert await rig.survive(wipe.id) is Ending.QUARANTINED
     assert (await rig.wipe_of(uuid)).reasons[0] in {"legal-hold", "readback-impossible"}
     assert "legal-hold" in (await rig.wipe_of(uuid)).reasons
     assert dict(rig.eraser.erased) == erased
     assert uuid in rig.host.fences
-    await rig.ledger.release_hold("h-1", rig.clock.now(), "tester")
+    await rig.ledger.holds.release("h-1", rig.clock.now(), "tester")
     rig.clock.move(301)
     assert await rig.survive(wipe.id) is Ending.RELEASED
     await proven(rig, uuid, "phone-1")
@@ -117,7 +117,7 @@ async def test_a_hold_that_ended_by_a_jump_of_the_clock_alone_still_stops_the_re
         with pytest.raises(PowerCut):
             await rig.run(wipe.id)
     until = rig.clock.now() + timedelta(days=30)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation", until=until), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation", until=until), rig.clock.now(), "tester")
     before, erased = await rig.wipe_of(uuid), dict(rig.eraser.erased)
     rig.clock.move(31 * 86_400)
     rig.world.conditions.clock_suspect = "it stepped"

@@ -58,7 +58,7 @@ async def test_a_job_that_begins_during_the_stop_is_waited_for_then_refused() ->
 
     rig.milestones.when["fenced"] = begin_save
     assert await rig.run(wipe.id) is Ending.REFUSED
-    assert (await rig.ledger.phone(uuid)).refusals == ("domain-busy",)  # type: ignore[union-attr]
+    assert (await rig.ledger.phones.get(uuid)).refusals == ("domain-busy",)  # type: ignore[union-attr]
     assert "destroy" not in " ".join(rig.host.events)
     assert uuid in rig.host.fences
     rig.host.busy(uuid, JobKind.NONE)

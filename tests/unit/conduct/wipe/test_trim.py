@@ -18,7 +18,7 @@ from wiped.wire.messages import Trimmed
 async def residuals(rig: Rig, uuid: str) -> tuple[str, ...]:
     """Of the phone's newest wipe, which must say the same as its certificate."""
     wipe = await rig.wipe_of(uuid)
-    record = await rig.ledger.certificate(wipe.id)
+    record = await rig.ledger.certificates.get(wipe.id)
     assert record is not None
     body = open_envelope(record.envelope, rig.world.signer.public_pem)
     assert tuple(body["predicate"]["residuals"]) == wipe.residuals
@@ -36,7 +36,7 @@ async def test_a_filesystem_that_was_made_unreadable_changes_the_residual() -> N
     assert "freed-blocks-reallocated" in found
     assert "freed-blocks-untraced" not in found
     assert rig.eraser.trimmed == ["/phones"]
-    assert [entry.body["method"] for entry in await rig.ledger.audit() if entry.kind == "trimmed"] == ["fitrim"]
+    assert [entry.body["method"] for entry in await rig.ledger.audit.entries() if entry.kind == "trimmed"] == ["fitrim"]
     assert rig.milestones.seen.index("removing") < rig.milestones.seen.index("trimming") < rig.milestones.seen.index("trimmed")
     assert rig.milestones.seen.index("trimmed") < rig.milestones.seen.index("judged")
 
@@ -138,4 +138,4 @@ async def test_only_a_running_wipe_records_it() -> None:
     uuid = rig.host.add_phone(1)
     wipe = await rig.begun(uuid)
     with pytest.raises(InvariantError):
-        await rig.ledger.record_trimmed(wipe.id, 1, Trimmed("/phones", "fitrim"))
+        await rig.ledger.free_space.record(wipe.id, 1, Trimmed("/phones", "fitrim"))

@@ -26,7 +26,7 @@ async def remembered(rig: Rig) -> str:
     await rig.reconciler.sweep()
     await rig.subscribe(uuid)
     await rig.reconciler.sweep()
-    assert {file.location for file in await rig.ledger.remembered_files(uuid)} == {DISK, NVRAM}
+    assert {file.location for file in await rig.ledger.sightings.files(uuid)} == {DISK, NVRAM}
     return uuid
 
 
@@ -45,7 +45,7 @@ def delete(host: FakeHost, path: str) -> None:
 
 async def state(rig: Rig, uuid: str) -> State:
     """As last concluded."""
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     return phone.state
 
@@ -56,13 +56,13 @@ async def test_vanishing_never_makes_a_phone_due() -> None:
     uuid = await remembered(rig)
     rig.host.undefine(uuid)
     await rig.reconciler.sweep()
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert phone.state is State.VANISHED
     assert phone.next_at == phone.due_at == rig.clock.now() + timedelta(seconds=600 + GRACE)
     assert await rig.drain() == []
     assert rig.host.remains("SECRET of phone-1") == 5
-    assert [entry.kind for entry in await rig.ledger.audit()].count("vanished") == 1
+    assert [entry.kind for entry in await rig.ledger.audit.entries()].count("vanished") == 1
 
 
 async def test_what_is_still_there_is_wiped_when_its_time_comes() -> None:
@@ -76,11 +76,11 @@ async def test_what_is_still_there_is_wiped_when_its_time_comes() -> None:
     assert DISK not in rig.host.names
     wipe = await rig.wipe_of(uuid)
     assert (wipe.step, wipe.outcome, wipe.plan and wipe.plan.vanished) == (WipeStep.RELEASED, "clear", True)
-    certificate = await rig.ledger.certificate(wipe.id)
+    certificate = await rig.ledger.certificates.get(wipe.id)
     assert certificate is not None
     assert certificate.kind == "certificate"
     assert rig.sheets.phones == {}
-    assert await rig.ledger.memories() == ()
+    assert await rig.ledger.sightings.find() == ()
     assert uuid not in rig.host.fences
 
 
@@ -105,12 +105,12 @@ async def test_a_hold_keeps_a_vanished_phones_files() -> None:
     """Fenced by its UUID, nothing written."""
     rig = Rig()
     uuid = await remembered(rig)
-    await rig.ledger.add_hold(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
+    await rig.ledger.holds.add(Hold("h-1", uuid, "", "litigation"), rig.clock.now(), "tester")
     await gone_and_due(rig, uuid)
     await rig.drain()
     assert uuid in rig.host.fences
     assert rig.host.remains("SECRET of phone-1") == 5
-    assert await rig.ledger.wipes(uuid) == ()
+    assert await rig.ledger.wipes.find(uuid) == ()
 
 
 async def test_deleted_with_its_volumes_is_an_incident() -> None:
@@ -123,7 +123,7 @@ async def test_deleted_with_its_volumes_is_an_incident() -> None:
     assert await rig.drain() == [Ending.QUARANTINED]
     wipe = await rig.wipe_of(uuid)
     assert (wipe.outcome, wipe.reasons) == ("not-sanitized", ("vanished",))
-    certificate = await rig.ledger.certificate(wipe.id)
+    certificate = await rig.ledger.certificates.get(wipe.id)
     assert certificate is not None
     assert certificate.kind == "incident"
     assert rig.host.fences[uuid] == (frozenset(), frozenset())
@@ -240,7 +240,7 @@ async def test_after_a_migration_nothing_is_wiped() -> None:
     rig.clock.move(600 + GRACE + 1)
     await rig.reconciler.sweep()
     assert await rig.drain() == []
-    phone = await rig.ledger.phone(uuid)
+    phone = await rig.ledger.phones.get(uuid)
     assert phone is not None
     assert (phone.state, [reason.code for reason in phone.reasons]) == (State.VANISHED, ["migrated-away"])
     assert rig.host.remains("SECRET of phone-1") == 5

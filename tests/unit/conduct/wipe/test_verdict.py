@@ -51,7 +51,7 @@ async def test_a_file_that_came_after_the_locks_is_not_certified() -> None:
     assert uuid in rig.host.fences
     assert LATE in rig.host.names
     detach(rig, uuid)
-    await rig.ledger.retry_now(wipe.id, rig.clock.now(), "tester")
+    await rig.ledger.quarantine.retry_now(wipe.id, rig.clock.now(), "tester")
     assert await rig.run(wipe.id) is Ending.RELEASED
     assert uuid not in rig.host.machines
 
@@ -73,7 +73,7 @@ async def test_a_file_that_came_after_the_signature_keeps_the_domain(step: str) 
         assert (await rig.wipe_of(uuid)).step is WipeStep.JUDGED
         assert uuid in rig.host.machines
         assert uuid in rig.host.fences
-        phone = await rig.ledger.phone(uuid)
+        phone = await rig.ledger.phones.get(uuid)
         assert phone is not None
         assert phone.refusals == ("drift",)
         with pytest.raises(HypervisorError):
@@ -173,7 +173,7 @@ async def test_a_read_back_mismatch_is_quarantined_with_nothing_removed() -> Non
     assert "/phones/phone-1.qcow2" in rig.host.names
     assert "/libvirt/nvram/phone-1.fd" not in rig.host.names, "what was proven is removed"
     assert uuid in rig.host.fences
-    assert [c.kind for c in rig.ledger.certificates] == ["incident"]  # type: ignore[attr-defined]
+    assert [c.kind for c in rig.ledger.certificates.issued] == ["incident"]  # type: ignore[attr-defined]
     with pytest.raises(HypervisorError):
         rig.host.start(uuid)
     assert await rig.run(wipe.id) is Ending.QUARANTINED, "its time has not come"
@@ -195,7 +195,7 @@ async def test_an_incident_is_written_again_only_when_its_reasons_change() -> No
             rig.eraser.reasons = ["io-error"]
         await rig.run(wipe.id)
         rig.clock.move(90_000)
-    assert [c.kind for c in rig.ledger.certificates] == ["incident", "incident"]  # type: ignore[attr-defined]
+    assert [c.kind for c in rig.ledger.certificates.issued] == ["incident", "incident"]  # type: ignore[attr-defined]
     assert (await rig.wipe_of(uuid)).attempt == 3
 
 
@@ -224,5 +224,5 @@ async def test_an_image_that_vanishes_in_the_middle_is_never_called_clear() -> N
     assert await rig.survive(wipe.id) is Ending.QUARANTINED
     found = await rig.wipe_of(uuid)
     assert found.reasons == ("vanished",)
-    assert [c.kind for c in rig.ledger.certificates] == ["incident"]  # type: ignore[attr-defined]
+    assert [c.kind for c in rig.ledger.certificates.issued] == ["incident"]  # type: ignore[attr-defined]
     assert rig.host.remains("SECRET of phone-1 nvram") == 0

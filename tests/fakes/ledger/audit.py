@@ -1,0 +1,32 @@
+"""The audit log, in the fake ledger: chained as the real one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.fakes.ledger.state import Memo
+from wiped.attest.audit_chain import Head, follow
+from wiped.model.records import AuditEntry
+from wiped.ports.proofs import Signer
+from wiped.record.audit import write_export
+
+
+class FakeAudit:
+    """`ports.ledger.AuditStore` in memory."""
+
+    def __init__(self, state: Memo) -> None:
+        self._state = state
+
+    async def entries(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        return tuple(self._state.audit[after : after + limit])
+
+    async def note(self, kind: str, body: dict[str, Any], now: datetime) -> AuditEntry:
+        self._state.write()
+        return self._state.log(kind, body, now)
+
+    async def verify(self) -> Head:
+        return follow(Head(), self._state.audit)
+
+    async def export(self, directory: str, signer: Signer) -> Head:
+        return write_export(directory, lambda after: tuple(self._state.audit[after:]), signer, signer.public_pem, datetime.now(UTC))

@@ -1,0 +1,26 @@
+"""The audit log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Protocol
+
+from wiped.attest.audit_chain import Head
+from wiped.model.records import AuditEntry
+from wiped.ports.proofs import Signer
+
+
+class AuditStore(Protocol):
+    """The audit log."""
+
+    async def entries(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        """Audit entries with seq > `after`, in order."""
+
+    async def note(self, kind: str, body: dict[str, Any], now: datetime) -> AuditEntry:
+        """Append an audit entry of its own (daemon started, refused, feed stale...)."""
+
+    async def verify(self) -> Head:
+        """Follow the whole chain; its head. Raises VerificationError naming the first entry that does not fit."""
+
+    async def export(self, directory: str, signer: Signer) -> Head:
+        """Write the log, the public key and a signed head into `directory`, for `wipectl audit verify DIR`."""

@@ -1,0 +1,327 @@
+"""Subscriptions: who has which phone until when. What one record does to one phone is in `subscription_rules`.
+
+Functions that take a connection run within its transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text, update
+
+from wiped.errors import RefusedError
+from wiped.model.instants import instant_text, parse_instant
+from wiped.model.plan import RefusalCode
+from wiped.model.records import COMMITTED_STEPS
+from wiped.model.subscription import ENDED_STATES, WIPE_STATES, AccountReference, FeedTaken, State, Subscription, SubscriptionRecord
+from wiped.record import audit, conditions, holds, notices
+from wiped.record.accounts import Accounts
+from wiped.record.phones import blank, known, row_of, touch
+from wiped.record.sql import schema as tables
+from wiped.record.sql.database import Database
+from wiped.record.sql.rows import AnyRow, subscription_of
+from wiped.record.subscription_rules import BY_HAND, SHOWN, Change, Move, Standing, check, refusal, weigh
+from wiped.record.words import Vault
+
+#: Requests of an operator that a renewal answers; a customer's or a guardian's own are kept.
+_ANSWERED_BY_RENEWAL = ("manual",)
+#: The condition under which the refused records of a feed's last answer are remembered, and how many of them an audit entry names.
+_REFUSED = "feed-refused"
+_TOLD = 50
+
+
+def current_term(connection: Connection, phone: AnyRow) -> Subscription | None:
+    """The term of a phone's generation; an ended one only as long as the phone stands at its end."""
+    row = connection.execute(
+        select(tables.subscriptions).where(tables.subscriptions.c.uuid == phone.uuid, tables.subscriptions.c.generation == phone.generation)
+    ).first()
+    if row is None or (row.ended_at is not None and phone.state not in ENDED_STATES):
+        return None
+    return subscription_of(row)
+
+
+def standing(connection: Connection, uuid: str) -> Standing:
+    """What is recorded of one phone."""
+    phone = row_of(connection, uuid)
+    if phone is None:
+        return Standing(uuid, 0, None, ended=True, committed=False, occupied=False, drained=drained(connection))
+    row = connection.execute(
+        select(tables.subscriptions).where(tables.subscriptions.c.uuid == uuid, tables.subscriptions.c.generation == phone.generation)
+    ).first()
+    step = connection.execute(
+        select(tables.wipes.c.step).where(tables.wipes.c.uuid == uuid, text("step NOT IN ('released', 'cancelled', 'disposed')"))
+    ).scalar()
+    ended = row is None or row.ended_at is not None
+    committed = step in COMMITTED_STEPS or (not ended and phone.state in WIPE_STATES)
+    return Standing(uuid, phone.generation, subscription_of(row) if row else None, ended, committed, phone.occupied, drained(connection))
+
+
+def drained(connection: Connection) -> frozenset[str]:
+    """The products of the drains in force; "" stands for the whole host."""
+    return frozenset(connection.execute(select(tables.drains.c.product).where(text("cancelled_at IS NULL"))).scalars())
+
+
+def apply(connection: Connection, moves: Sequence[Move], now: datetime, *, source: str, operator: str) -> tuple[Subscription, ...]:
+    """Write all of them; the caller has held the writer's turn since they were weighed."""
+    return tuple(_apply(connection, move, now, source=source, operator=operator) for move in moves)
+
+
+def _apply(connection: Connection, move: Move, now: datetime, *, source: str, operator: str) -> Subscription:
+    before, record, uuid = move.before, move.record, move.record.uuid
+    if before.occupied and not before.ended:
+        connection.execute(update(tables.phones).where(tables.phones.c.uuid == uuid).values(occupied=False, touches=tables.phones.c.touches + 1))
+        audit.append(connection, "occupied-settled", {"uuid": uuid, "generation": before.generation, "source": source, "operator": operator}, now)
+    if move.change is Change.NOTHING and before.last is not None:
+        return before.last
+    if move.change is Change.BEGIN or before.last is None:
+        values = _begin(connection, move, now, source)
+    else:
+        values = _continue(connection, before.last, move, now, source)
+    holds.link(connection, move.owner, values["account"], uuid, now)
+    touch(connection, uuid)
+    told = {key: values[key] for key in ("uuid", "generation", "account", "starts_at", "expires_at", "first_recorded_at", "policy", "minor", "revision")}
+    audit.append(connection, "subscription", {**told, "change": str(move.change), "source": source, "operator": operator}, now)
+    if move.change is Change.RENEW and now < record.expires_at:
+        _answer_requests(connection, uuid, before.generation, now)
+    row = connection.execute(
+        select(tables.subscriptions).where(tables.subscriptions.c.uuid == uuid, tables.subscriptions.c.generation == values["generation"]),
+    ).one()
+    return subscription_of(row)
+
+
+def _values(record: SubscriptionRecord, source: str) -> dict[str, Any]:
+    return {
+        "uuid": record.uuid,
+        "subscription_id": record.subscription_id,
+        "starts_at": record.starts_at,
+        "expires_at": record.expires_at,
+        "policy": record.policy,
+        "minor": record.minor,
+        "source": source,
+        "product": record.product,
+        "feed_revision": record.revision,
+    }
+
+
+def _begin(connection: Connection, move: Move, now: datetime, source: str) -> dict[str, Any]:
+    uuid, generation = move.record.uuid, move.before.generation + 1
+    phone: AnyRow | None = row_of(connection, uuid)
+    if phone is None:
+        connection.execute(tables.phones.insert().values(**blank(uuid, "", now, present=False)))
+    values = {**_values(move.record, source), "generation": generation, "account": move.account, "first_recorded_at": now, "revision": 1}
+    connection.execute(tables.subscriptions.insert().values(**values))
+    # Nothing of the last customer's generation is carried over (R20) but protection, which is the operator's, and a fence, which only its owner lifts.
+    connection.execute(
+        update(tables.phones)
+        .where(tables.phones.c.uuid == uuid)
+        .values(
+            generation=generation,
+            state=str(State.UNBOUND),
+            since=now,
+            action="none",
+            flags=[],
+            occupied=False,
+            refusals=[],
+            reasons=[],
+            next_at=None,
+            next_state=None,
+            due_at=None,
+            notices_sent=[],
+        )
+    )
+    return values
+
+
+def _continue(connection: Connection, term: Subscription, move: Move, now: datetime, source: str) -> dict[str, Any]:
+    record = move.record
+    values = {
+        **_values(record, source),
+        "feed_revision": record.revision if record.revision is not None else term.feed_revision,
+        "first_recorded_at": term.first_recorded_at if record.expires_at == term.expires_at else now,
+        "revision": term.revision + 1,
+    }
+    connection.execute(
+        update(tables.subscriptions).where(tables.subscriptions.c.uuid == record.uuid, tables.subscriptions.c.generation == term.generation).values(**values),
+    )
+    return {**values, "generation": term.generation, "account": term.account}
+
+
+def _answer_requests(connection: Connection, uuid: str, generation: int, now: datetime) -> None:
+    """An operator's manual request was for the term that has been renewed: kept, it would take the grace of the next end away."""
+    open_ones = (
+        tables.requests.c.uuid == uuid,
+        tables.requests.c.generation == generation,
+        tables.requests.c.closed_at.is_(None),
+        tables.requests.c.kind.in_(_ANSWERED_BY_RENEWAL),
+    )
+    for request_id in connection.execute(select(tables.requests.c.id).where(*open_ones)).scalars().all():
+        audit.append(connection, "request-closed", {"id": request_id, "uuid": uuid, "code": "subscription-renewed"}, now)
+    connection.execute(update(tables.requests).where(*open_ones).values(closed_at=now))
+
+
+def note_refused(connection: Connection, refused: Sequence[tuple[str, RefusalCode]], now: datetime, *, source: str, operator: str) -> None:
+    """What is recorded of a refused batch: occupied phones are marked (the conductor fences them), once; and what a person tried is told (R14).
+
+    A feed that repeats itself every minute is not told again and again.
+    """
+    for uuid, code in refused:
+        phone = row_of(connection, uuid)
+        if code is RefusalCode.SUBSCRIPTION_RENEWED:
+            notices.renewed_too_late(connection, uuid, now)
+        if code is RefusalCode.GENERATION_OCCUPIED and phone is not None and not phone.occupied:
+            connection.execute(update(tables.phones).where(tables.phones.c.uuid == uuid).values(occupied=True, touches=tables.phones.c.touches + 1))
+            body = {"uuid": uuid, "generation": phone.generation, "source": source, "operator": operator}
+            audit.append(connection, "generation-occupied", body, now)
+    if source in BY_HAND:
+        told = {"codes": sorted({str(code) for _, code in refused}), "phones": [uuid for uuid, _ in refused[:SHOWN]], "of": len(refused)}
+        audit.append(connection, "refused", {**told, "source": source, "operator": operator}, now)
+
+
+def _note_refused_answer(connection: Connection, refused: Sequence[tuple[str, RefusalCode]], now: datetime, source: str) -> None:
+    """What was refused, where that is news: a feed repeats itself every minute."""
+    before = conditions.value_of(connection, _REFUSED) or {}
+    after = {uuid: str(code) for uuid, code in refused}
+    if after == before:
+        return
+    news = [(uuid, code) for uuid, code in refused if before.get(uuid) != code]
+    conditions.keep(connection, _REFUSED, after)
+    if news:
+        note_refused(connection, news, now, source=source, operator=source)
+        told = [{"uuid": uuid, "code": str(code)} for uuid, code in news[:_TOLD]]
+        audit.append(connection, "feed-refused", {"source": source, "records": told, "of": len(news)}, now)
+
+
+def living(connection: Connection, pseudonyms: Sequence[str]) -> tuple[tuple[str, int, str], ...]:
+    """(uuid, generation, account) of terms under these pseudonyms whose generation has not ended."""
+    query = select(tables.subscriptions.c.uuid, tables.subscriptions.c.generation, tables.subscriptions.c.account).where(
+        tables.subscriptions.c.account.in_(pseudonyms), tables.subscriptions.c.ended_at.is_(None)
+    )
+    return tuple((row.uuid, row.generation, row.account) for row in connection.execute(query.order_by(tables.subscriptions.c.uuid)))
+
+
+def shorten(connection: Connection, uuid: str, generation: int, terms: Mapping[str, str], now: datetime, *, operator: str, approver: str) -> Subscription:
+    """`SubscriptionStore.shorten`. `terms`: `was` (the end that was asked to be brought forward) and `expires`, as `instant_text`."""
+    own = (tables.subscriptions.c.uuid == uuid, tables.subscriptions.c.generation == generation, tables.subscriptions.c.ended_at.is_(None))
+    row = connection.execute(select(tables.subscriptions).where(*own)).first()
+    if row is None or known(connection, uuid).generation != generation or instant_text(row.expires_at) != terms["was"]:
+        raise RefusedError("the term is another one by now: ask again", codes=(RefusalCode.DRIFT,))
+    expires = parse_instant(terms["expires"])
+    connection.execute(update(tables.subscriptions).where(*own).values(expires_at=expires, first_recorded_at=now, revision=row.revision + 1))
+    touch(connection, uuid)
+    told = {"uuid": uuid, "generation": generation, "was": terms["was"], "expires_at": terms["expires"], "operator": operator, "approver": approver}
+    audit.append(connection, "term-shortened", told, now)
+    return subscription_of(connection.execute(select(tables.subscriptions).where(*own)).one())
+
+
+def bound(connection: Connection) -> int:
+    """`SubscriptionStore.bound`."""
+    return int(connection.execute(select(func.count()).select_from(tables.subscriptions).where(text("ended_at IS NULL"))).scalar() or 0)
+
+
+class SqlSubscriptions:
+    """`ports.ledger.SubscriptionStore` over SQLite."""
+
+    def __init__(self, database: Database, vault: Vault, accounts: Accounts) -> None:
+        self._db = database
+        self._vault = vault
+        self._accounts = accounts
+
+    async def record(
+        self, records: Sequence[SubscriptionRecord], now: datetime, *, source: str, operator: str
+    ) -> tuple[Subscription, ...]:  # fmt: skip
+        """See the port. Raises InputError for a batch that cannot be meant, also RefusedError(needs-approval) where one
+        person alone would bring the end of a running term forward."""
+        check(records)
+        async with self._db.turn():
+            moves, refused = await self._weighed(records, now, source)
+            if refused:
+                await self._db.write_in_turn(lambda c: note_refused(c, refused, now, source=source, operator=operator))
+                raise refusal(refused)
+            if all(change is Change.NOTHING and not stand.occupied for stand, _, change in moves):
+                return tuple(stand.last for stand, _, _ in moves if stand.last is not None)
+            ready = await self._ready(moves)
+            return await self._db.write_in_turn(lambda c: apply(c, ready, now, source=source, operator=operator))
+
+    async def _weighed(
+        self, records: Sequence[SubscriptionRecord], now: datetime, source: str
+    ) -> tuple[list[tuple[Standing, SubscriptionRecord, Change]], list[tuple[str, RefusalCode]]]:  # fmt: skip
+        """What each record does; the caller holds the writer's turn."""
+        before = await self._db.read(lambda c: [standing(c, record.uuid) for record in records])
+        moves: list[tuple[Standing, SubscriptionRecord, Change]] = []
+        refused: list[tuple[str, RefusalCode]] = []
+        for stand, record in zip(before, records, strict=True):
+            same = stand.last is not None and stand.last.account in await self._vault.find(record.account, (stand.generation,))
+            found = weigh(stand, record, same_account=same, source=source, now=now)
+            if isinstance(found, RefusalCode):
+                refused.append((record.uuid, found))
+            else:
+                moves.append((stand, record, found))
+        return moves, refused
+
+    async def _ready(self, moves: Sequence[tuple[Standing, SubscriptionRecord, Change]]) -> list[Move]:
+        """With pseudonyms: slots are on disk before the ledger refers to them."""
+        return [
+            Move(stand, record, change, await self._account(stand, record, change), await self._accounts.own(record.account)) for stand, record, change in moves
+        ]
+
+    async def _account(self, stand: Standing, record: SubscriptionRecord, change: Change) -> str:
+        if stand.last is not None and change is not Change.BEGIN:
+            return stand.last.account
+        return await self._vault.pseudonym(record.account, stand.generation + 1)
+
+    async def record_answer(self, records: Sequence[SubscriptionRecord], now: datetime, *, source: str) -> FeedTaken:
+        """See the port. Raises InputError for a batch that cannot be meant (a phone twice, an end before its start)."""
+        check(records)
+        async with self._db.turn():
+            moves, refused = await self._weighed(records, now, source)
+            changing = [move for move in moves if move[2] is not Change.NOTHING or move[0].occupied]
+            ready = await self._ready(changing)
+            memory = await self._db.read(lambda c: conditions.value_of(c, _REFUSED) or {})
+            if ready or {uuid: str(code) for uuid, code in refused} != memory:
+                await self._db.write_in_turn(lambda c: self._take(c, ready, refused, now, source))
+        changed = sum(1 for move in moves if move[2] is not Change.NOTHING)
+        return FeedTaken(changed, len(moves) - changed, tuple((uuid, str(code)) for uuid, code in refused))
+
+    @staticmethod
+    def _take(connection: Connection, ready: Sequence[Move], refused: Sequence[tuple[str, RefusalCode]], now: datetime, source: str) -> None:
+        apply(connection, ready, now, source=source, operator=source)
+        _note_refused_answer(connection, refused, now, source)
+
+    async def get(self, uuid: str) -> Subscription | None:
+        """See the port. Of a phone that is at the end of a generation, the term that ended."""
+
+        def look(connection: Connection) -> Subscription | None:
+            phone = row_of(connection, uuid)
+            return None if phone is None else current_term(connection, phone)
+
+        return await self._db.read(look)
+
+    async def current(self) -> tuple[Subscription, ...]:
+        """See the port: terms that have not ended, by UUID."""
+        query = select(tables.subscriptions).where(tables.subscriptions.c.ended_at.is_(None)).order_by(tables.subscriptions.c.uuid)
+        return await self._db.read(lambda c: tuple(subscription_of(row) for row in c.execute(query)))
+
+    async def shorten(self, uuid: str, generation: int, terms: Mapping[str, str], now: datetime, *, operator: str, approver: str) -> Subscription:
+        """See the port."""
+        return await self._db.write(lambda c: shorten(c, uuid, generation, terms, now, operator=operator, approver=approver))
+
+    async def of_account(self, account: AccountReference) -> tuple[tuple[Subscription, datetime | None], ...]:
+        """See the port."""
+        names = await self._accounts.pseudonyms(account)
+        query = (
+            select(tables.subscriptions)
+            .where(tables.subscriptions.c.account.in_(names))
+            .order_by(tables.subscriptions.c.uuid, tables.subscriptions.c.generation)
+        )
+        return await self._db.read(lambda c: tuple((subscription_of(row), row.ended_at) for row in c.execute(query)))
+
+    async def living(self, account: AccountReference) -> tuple[tuple[str, int, str], ...]:
+        """See the port."""
+        names = await self._accounts.pseudonyms(account)
+        return await self._db.read(lambda c: living(c, names))
+
+    async def bound(self) -> int:
+        """See the port."""
+        return await self._db.read(bound)
