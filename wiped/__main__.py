@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Entry point of `wiped`; exit codes as in CONTRACT."""
+    """Entry point of `wiped`; exit codes as in docs/contract.md."""
     from wiped.cli.daemon import run  # noqa: PLC0415 - a helper process must not import what it does not need
 
     sys.exit(run(sys.argv[1:]))

@@ -40,9 +40,9 @@ from wiped.config.sections import Retention
 from wiped.errors import ConfigError, InputError
 from wiped.feed.file import FileSource
 from wiped.feed.http import HttpSource
-from wiped.feed.importing import parse_subscriptions
+from wiped.feed.import_file import parse_subscriptions
 from wiped.feed.local import LocalFeed
-from wiped.feed.polling import PolledFeed
+from wiped.feed.poll import PolledFeed
 from wiped.feed.signed import Verifier
 from wiped.helpers.eraser import EraserProcess
 from wiped.helpers.observer import ObserverProcess

@@ -17,7 +17,8 @@
     └── ConfigError            78     the configuration is wrong (carries every fault at once)
         └── LedgerVersionError 78     the ledger was written by a newer program
 
-Foreign exceptions are translated at the door of their room with ``raise ... from``. Messages never carry personal data.
+A message says what is wrong and with which value; `hint` says what to do next. Foreign exceptions are translated at the door of their room with
+``raise ... from``. Neither messages nor hints carry personal data.
 """
 
 from __future__ import annotations
@@ -27,11 +28,16 @@ from typing import ClassVar
 
 
 class WipedError(Exception):
-    """Root of the tree. `code` is a stable word for scripts; `exit_code` follows CONTRACT; `retry` tells whether trying again can help."""
+    """Root of the tree. `code` is a stable word for scripts; `exit_code` follows docs/contract.md; `retry` tells whether trying again can help. `hint` says in
+    one sentence what to do next, "" where there is nothing to say."""
 
     code: ClassVar[str] = "unexpected"
     exit_code: ClassVar[int] = 1
     retry: ClassVar[bool] = False
+
+    def __init__(self, *message: object, hint: str = "") -> None:
+        super().__init__(*message)
+        self.hint = hint
 
 
 class InputError(WipedError):
@@ -40,8 +46,8 @@ class InputError(WipedError):
     code = "bad-input"
     exit_code = 2
 
-    def __init__(self, message: str, *, where: str = "", faults: Sequence[tuple[str, str]] = ()) -> None:
-        super().__init__(f"{where}: {message}" if where else message)
+    def __init__(self, message: str, *, where: str = "", faults: Sequence[tuple[str, str]] = (), hint: str = "") -> None:
+        super().__init__(f"{where}: {message}" if where else message, hint=hint)
         self.where = where
         self.faults = tuple(faults)
 
@@ -53,30 +59,31 @@ class NotFoundError(InputError):
 
 
 class RefusedError(WipedError):
-    """A guard refused. `codes` are CONTRACT's refusal codes, the first is the main one; `approval`: the id of what waits for another person, "" if nothing."""
+    """A guard refused. `codes` are the refusal codes of docs/contract.md, the first is the main one; `approval`: the id of what waits for another person, "" if
+    nothing."""
 
     code = "refused"
     exit_code = 3
 
-    def __init__(self, message: str, *, codes: Sequence[str], approval: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, codes: Sequence[str], approval: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.codes = tuple(codes)
         self.approval = approval
 
 
 class NotSanitizedError(WipedError):
-    """Wiped without proof. `reasons` are PHYSICS' reason codes."""
+    """Wiped without proof. `reasons` are the reason codes of docs/contract.md."""
 
     code = "not-sanitized"
     exit_code = 4
 
-    def __init__(self, message: str, *, reasons: Sequence[str]) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, reasons: Sequence[str], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.reasons = tuple(reasons)
 
 
 class InvariantError(WipedError):
-    """One of I1 to I8 (DESIGN, The order of a wipe) would have been broken; raised before the call that would have broken it."""
+    """One of I1 to I8 (docs/design.md, "The order of a wipe") would have been broken; raised before the call that would have broken it."""
 
     code = "invariant"
 
@@ -115,12 +122,12 @@ class HypervisorError(TransientError):
 
 
 class StorageError(TransientError):
-    """The kernel or a device failed. `reason` is a PHYSICS reason code such as `io-error`."""
+    """The kernel or a device failed. `reason` is a reason code of docs/contract.md such as `io-error`."""
 
     code = "storage-failure"
 
-    def __init__(self, message: str, *, reason: str = "io-error") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, reason: str = "io-error", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.reason = reason
 
 
@@ -149,8 +156,8 @@ class ConfigError(WipedError):
     code = "configuration"
     exit_code = 78
 
-    def __init__(self, message: str, *, faults: Sequence[tuple[str, str]] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, faults: Sequence[tuple[str, str]] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.faults = tuple(faults)
 
 

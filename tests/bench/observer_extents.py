@@ -14,7 +14,7 @@ import os
 import time
 from pathlib import Path
 
-from tests.host.observing import directories_in, erase, identity_of, observer
+from tests.host.observer_stage import directories_in, erase, identity_of, observer
 from tests.lab.mounts import enter_private_mounts, make_scratch, remove_scratch
 from tests.lab.privatelibvirt import children
 from tests.lab.rawdevice import RawFilesystem

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from tests.bench.deciding import deciding_seconds
+from tests.bench.decisions import deciding_seconds
 from wiped.helpers.link import connect
 from wiped.model.inventory import ArtefactKind, FileIdentity, LibvirtDirectories
 from wiped.model.policy import StorageRules

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.host.attacking import SMALL, Host, bind_all, reasons
+from tests.host.attacks import SMALL, Host, bind_all, reasons
 from tests.host.eraser_stage import random_file
 from tests.lab import images
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.attacking import SMALL, Host, bind_all, refusals, wait_refused
+from tests.host.attacks import SMALL, Host, bind_all, refusals, wait_refused
 from tests.host.eraser_stage import Stage, digest, random_file
 from tests.lab import images
 from tests.lab.libvirtfiles import Disk

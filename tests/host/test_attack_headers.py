@@ -1,4 +1,4 @@
-"""Attack: headers that a hostile guest wrote into its disk name golden images, host files, devices and other phones' disks (PHYSICS 5, CVE-2024-32498).
+"""Attack: headers that a hostile guest wrote into its disk name golden images, host files, devices and other phones' disks (docs/physics.md 5, CVE-2024-32498).
 
 A raw disk is never parsed: it is wiped whole, and nothing that it names is opened. A disk that libvirt calls qcow2, vmdk or qed is refused where its
 header leads elsewhere. The victims keep every byte, through the whole product and against the eraser with a plan that names them.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.attacking import (
+from tests.host.attacks import (
     Host,
     backing_header,
     bind_all,

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.host.attacking import Host, bind_all, wait_refused
+from tests.host.attacks import Host, bind_all, wait_refused
 from tests.lab import images
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
 from tests.lab.stage import StagedPhone

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tests.host.eraser_stage import Stage
-from tests.host.racing import race
+from tests.host.race import race
 
 
 async def test_three_seconds_of_exchanging(scratch: Path) -> None:

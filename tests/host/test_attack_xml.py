@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.attacking import SMALL, Host, bind_all, refusals, wait_refused, wait_seen
+from tests.host.attacks import SMALL, Host, bind_all, refusals, wait_refused, wait_seen
 from tests.host.eraser_stage import Stage, digest, new_uuid, random_file
 from tests.lab.libvirtfiles import Disk, domain_xml, saved_state
 from tests.lab.privatelibvirt import PrivateLibvirt

@@ -1,4 +1,4 @@
-"""The libvirt hook under a real libvirtd: what is fenced cannot start, and nothing else is harmed (DESIGN, I6)."""
+"""The libvirt hook under a real libvirtd: what is fenced cannot start, and nothing else is harmed (docs/design.md, I6)."""
 
 from __future__ import annotations
 

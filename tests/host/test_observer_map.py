@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.observing import ARTEFACT, SEED, directories_in, identity_of, request_for
+from tests.host.observer_stage import ARTEFACT, SEED, directories_in, identity_of, request_for
 from tests.lab.phones import BarePhone
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
 from tests.lab.rawdevice import MIB, Markers, RawFilesystem, marked_blocks
-from wiped.decide.planning import make_plan
+from wiped.decide.plan import make_plan
 from wiped.model.inventory import DiskSource, DomainFacts, DomainState, FileIdentity, Inventory, LibvirtDirectories
 from wiped.model.plan import Plan
 from wiped.model.policy import StorageRules

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.observing import ARTEFACT, CHILD, directories_in, erase, identity_of, map_digest, observer, request_for, settings_of
+from tests.host.observer_stage import ARTEFACT, CHILD, directories_in, erase, identity_of, map_digest, observer, request_for, settings_of
 from tests.lab.privatelibvirt import alive, children
 from wiped.errors import HelperError, RefusedError, StorageError
 from wiped.helpers.link import connect

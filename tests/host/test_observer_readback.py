@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.observing import ARTEFACT, SEED, directories_in, erase, identity_of, observer, request_for
+from tests.host.observer_stage import ARTEFACT, SEED, directories_in, erase, identity_of, observer, request_for
 from tests.lab.rawdevice import BLOCK, Markers, RawFilesystem
 from wiped.errors import HelperError
 from wiped.model.inventory import LibvirtDirectories

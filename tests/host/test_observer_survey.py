@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.observing import directories_in, identity_of, map_digest
+from tests.host.observer_stage import directories_in, identity_of, map_digest
 from tests.lab.privatelibvirt import PrivateLibvirt
 from tests.lab.rawdevice import Markers, RawFilesystem
-from wiped.decide.planning import make_plan
+from wiped.decide.plan import make_plan
 from wiped.model.inventory import DiskSource, DomainFacts, Inventory, LibvirtDirectories
 from wiped.model.policy import StorageRules
 from wiped.observe.image import survey

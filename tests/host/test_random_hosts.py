@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from tests.host.eraser_stage import step
 from tests.lab.libvirtfiles import Disk, LibvirtFiles
 from tests.lab.rawdevice import RawFilesystem
-from wiped.decide.planning import make_plan
-from wiped.erase.locking import refusals_of
+from wiped.decide.plan import make_plan
+from wiped.erase.locks import refusals_of
 from wiped.erase.ownership import claims_for
 from wiped.model.inventory import DomainFacts, DomainState
 from wiped.model.plan import Plan, Refusal

@@ -1,4 +1,4 @@
-"""Destroyed slots on the raw device: there before, gone after, or said not to be (DESIGN, Memory; R11)."""
+"""Destroyed slots on the raw device: there before, gone after, or said not to be (docs/design.md, "Memory"; R11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Blocks that a guest trimmed or a file lost (PHYSICS 3): unreadable after FITRIM on a loop device; still there, and said so, where discards do nothing."""
+"""Blocks that a guest trimmed or a file lost (docs/physics.md 3): unreadable after FITRIM on a loop device; still there, and said so, where discards do
+nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ BLOCKS = 4096
 
 
 def lose(directory: Path, markers: Markers) -> None:
-    """PHYSICS' case: 4,096 marked blocks in an image of 128 MiB, which the guest then trims."""
+    """The case of docs/physics.md 1: 4,096 marked blocks in an image of 128 MiB, which the guest then trims."""
     image = images.create(directory / "disk", 128 * MIB, "raw")
     images.write_markers(image, markers, BLOCKS, "raw")
     images.discard(image, 0, BLOCKS, "raw")

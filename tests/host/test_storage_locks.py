@@ -1,4 +1,4 @@
-"""QEMU's lock and the write lease against real holders, on every filesystem that phones may lie on (PHYSICS 4)."""
+"""QEMU's lock and the write lease against real holders, on every filesystem that phones may lie on (docs/physics.md 4)."""
 
 from __future__ import annotations
 

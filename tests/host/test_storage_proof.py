@@ -1,4 +1,4 @@
-"""The proof recipe (PHYSICS 2) on real filesystems: maps that stay, bytes that go, and what must stop us. Searched on the raw device."""
+"""The proof recipe (docs/physics.md 2) on real filesystems: maps that stay, bytes that go, and what must stop us. Searched on the raw device."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def define_secret(libvirt: PrivateLibvirt, usage: str) -> str:
 
 
 def luks(image: Path) -> None:
-    """A qcow2 encrypted with that value. `qemu-img` fails at random here (PHYSICS 6): tried again."""
+    """A qcow2 encrypted with that value. `qemu-img` fails at random here (docs/physics.md 6): tried again."""
     command = ["qemu-img", "create", "-q", "--object", "secret,id=s,data=correct horse", "-f", "qcow2",
                "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", str(image), "4M"]  # fmt: skip
     wait_for(lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0, "an encrypted image", interval=0)

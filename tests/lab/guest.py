@@ -2,7 +2,7 @@
 
 The guest does what third-party apps do: it writes credentials into its userdata disk, keeps others in memory, in its
 firmware's variables and on its console, each a marker of one `Markers` run. Kernel and initramfs are fetched and built
-once, into WIPED_LAB_CACHE (default ``/var/cache/wiped-lab``). Source: LAB, "A real guest".
+once, into WIPED_LAB_CACHE (default ``/var/cache/wiped-lab``). Source: docs/lab.md, "A real guest".
 """
 
 from __future__ import annotations

@@ -1,18 +1,15 @@
-"""The image of a whole virtualization host: Debian with systemd, libvirt, QEMU and LVM, this checkout's program in /opt/wiped.
+"""The images of a whole virtualization host: Debian with systemd, libvirt, QEMU and LVM; for the VM a kernel and this checkout's program in /opt/wiped.
 
 Made with mmdebstrap from the Debian mirrors that this machine's apt is configured with (its proxy and trust too), as root, in about a minute, and
-kept in `guest.CACHE`: one image of the system, by what it is made of, and one with the program, by the program's own digest. Source: LAB, "A whole
-virtualization host".
+kept in `guest.CACHE`, each by what it is made of: Debian alone (what the container copies), the VM's system, and that system with the program.
+Source: docs/lab.md, "A whole virtualization host".
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
-import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import guest
-from tests.lab.privatelibvirt import LabError
+from tests.lab.debian import apt_options, apt_sources, codename, run
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
+LOCKS = REPOSITORY / ".lock"
 PACKAGES = (
     "systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "python3", "jq", "openssl",
     "lvm2", "thin-provisioning-tools", "mdadm", "cryptsetup-bin", "e2fsprogs", "xfsprogs", "btrfs-progs",
@@ -34,7 +32,7 @@ MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_
 #: Bytes of the root filesystem (sparse).
 SIZE = 3 << 30
 #: What the program is made of, relative to the repository.
-PROJECT = ("wiped", "config", "systemd", "README.md", "pyproject.toml", ".lock")
+PROJECT = ("wiped", "config", "systemd", "docs", "README.md", "CHANGELOG.md", "pyproject.toml", ".lock")
 #: Timers and consoles that only cost time in a machine that lives for minutes.
 MASKED = (
     "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
@@ -59,6 +57,16 @@ class HostImage:
     root: Path
 
 
+def debian_image() -> Path:
+    """A host without our program: an ext4 image of Debian with `PACKAGES`, made where the cache has none. Shared by all: copy it, never write to it.
+
+    Raises LabError where a program fails, with its own words.
+    """
+    guest.CACHE.mkdir(parents=True, exist_ok=True)
+    with _alone():
+        return _debian()
+
+
 def host_image() -> HostImage:
     """The image for this checkout as it stands, made where the cache has none (a minute for the system, seconds for the program).
 
@@ -68,7 +76,8 @@ def host_image() -> HostImage:
     with _alone():
         boot = guest.boot_files(HERE / "host-init", MODULES)
         tree = boot.kernel.parents[1]
-        system = guest.CACHE / f"host-{_system_key(tree)}.ext4"
+        key = _key(Path(__file__), HERE / "host-agent", *(LOCKS / name for name in ("install", "build.txt", "run.txt")), words=f"{tree.name} {codename()}")
+        system = guest.CACHE / f"host-{key}.ext4"
         if not system.exists():
             _forget("host-*.ext4")
             _build_system(tree, system)
@@ -79,61 +88,89 @@ def host_image() -> HostImage:
     return HostImage(boot.kernel, boot.initrd, root)
 
 
-def _build_system(tree: Path, target: Path) -> None:
+def _debian() -> Path:
+    target = guest.CACHE / f"debian-{_key(Path(__file__), words=codename())}.ext4"
+    if target.exists():
+        return target
+    _forget("debian-*.ext4")
     with tempfile.TemporaryDirectory(prefix="building-", dir=guest.CACHE) as directory:
         work, root = Path(directory), Path(directory) / "root"
-        options = [f"--aptopt={line}" for line in _apt_options()] + [f"--dpkgopt=path-exclude={path}" for path in NO_DOCUMENTS]
-        _run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}", *options,
-             _codename(), str(root), *_apt_sources())  # fmt: skip
-        modules = next(tree.glob("lib/modules/*"))
-        shutil.copytree(modules, root / "lib/modules" / modules.name, symlinks=True)
-        _run("chroot", str(root), "depmod", modules.name)
+        options = [f"--aptopt={line}" for line in apt_options()] + [f"--dpkgopt=path-exclude={path}" for path in NO_DOCUMENTS]
+        run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}", *options,
+             codename(), str(root), *apt_sources())  # fmt: skip
         (root / "etc/hostname").write_text("lab-host\n")
         (root / "etc/hosts").write_text("127.0.0.1 localhost lab-host\n")
-        (root / "etc/machine-id").write_text(hashlib.md5(target.name.encode(), usedforsecurity=False).hexdigest() + "\n")
-        (root / "etc/fstab").write_text("/dev/vda / ext4 rw 0 0\n")
         (root / "etc/libvirt/qemu/networks/autostart/default.xml").unlink(missing_ok=True)
-        shutil.copy(HERE / "host-agent", root / "usr/local/lib/lab-agent")
-        (root / "usr/local/lib/lab-agent").chmod(0o755)
-        (root / "etc/systemd/system/lab-agent.service").write_text(AGENT_UNIT)
-        _run("systemctl", f"--root={root}", "-q", "enable", "lab-agent.service")
-        _run("systemctl", f"--root={root}", "-q", "mask", *MASKED)
-        # The program's environment, as the README makes it, from this machine's package index.
-        _run("/usr/bin/python3", "-m", "venv", "--without-pip", str(root / "opt/wiped"))
-        _pip(
-            "--python", str(root / "opt/wiped/bin/python"), "install", "--no-deps", "--require-hashes", "--no-compile", "-r", str(REPOSITORY / ".lock/run.txt")
-        )
-        _settle(root, root / "opt/wiped")
-        _run("mkfs.ext4", "-q", "-F", "-b", "4096", "-L", "host", "-d", str(root), str(work / "image"), str(SIZE // 1024) + "k")
+        run("systemctl", f"--root={root}", "-q", "mask", *MASKED)
+        run("mkfs.ext4", "-q", "-F", "-b", "4096", "-L", "host", "-d", str(root), str(work / "image"), str(SIZE // 1024) + "k")
         (work / "image").rename(target)
+    return target
+
+
+def _build_system(tree: Path, target: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="building-", dir=guest.CACHE) as directory:
+        image = Path(directory) / "image"
+        run("cp", "--sparse=always", str(_debian()), str(image))
+        _within(image, "make_bootable", str(tree), hashlib.md5(target.name.encode(), usedforsecurity=False).hexdigest())
+        image.rename(target)
+
+
+def make_bootable(mount: Path, tree: str, machine: str) -> None:
+    """Give the system mounted at `mount` a kernel's modules, the lab's hand, this machine id, and the program's locked environment in /opt/wiped."""
+    modules = next(Path(tree).glob("lib/modules/*"))
+    shutil.copytree(modules, mount / "lib/modules" / modules.name, symlinks=True)
+    run("chroot", str(mount), "depmod", modules.name)
+    (mount / "etc/machine-id").write_text(machine + "\n")
+    (mount / "etc/fstab").write_text("/dev/vda / ext4 rw 0 0\n")
+    shutil.copy(HERE / "host-agent", mount / "usr/local/lib/lab-agent")
+    (mount / "usr/local/lib/lab-agent").chmod(0o755)
+    (mount / "etc/systemd/system/lab-agent.service").write_text(AGENT_UNIT)
+    run("systemctl", f"--root={mount}", "-q", "enable", "lab-agent.service")
+    # The program's environment, as the README makes it, from this machine's package index.
+    run("/usr/bin/python3", "-m", "venv", str(mount / "opt/wiped"))
+    run("env", "PIP_NO_COMPILE=1", str(LOCKS / "install"), str(mount / "opt/wiped/bin/python"), "run")
+    _settle(mount, mount / "opt/wiped")
 
 
 def _add_project(system: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="building-", dir=guest.CACHE) as directory:
         work = Path(directory)
-        source, mount = work / "wiped", work / "mnt"
-        mount.mkdir()
-        source.mkdir()
-        for name in PROJECT:
-            _copy(REPOSITORY / name, source / name)
+        source = work / "wiped"
+        copy_project(source)
         _pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(work), str(source))
         wheel = next(work.glob("wiped-*.whl"))
         for left in ("build", "wiped.egg-info"):
             shutil.rmtree(source / left, ignore_errors=True)
-        _run("cp", "--sparse=always", str(system), str(work / "image"))
-        # In a mount namespace of its own: mount and loop device are gone with it, however it ends.
-        this = "from pathlib import Path; from tests.lab.hostimage import install; import sys; install(*map(Path, sys.argv[1:]))"
-        _run("unshare", "--mount", "--propagation=private", "sh", "-ec", 'mount -o loop "$1" "$2"; shift 2; "$@"', "sh", str(work / "image"), str(mount),
-             str(_python()), "-c", this, str(mount), str(wheel), str(source), cwd=REPOSITORY)  # fmt: skip
+        run("cp", "--sparse=always", str(system), str(work / "image"))
+        _within(work / "image", "install", str(wheel), str(source))
         (work / "image").rename(target)
 
 
-def install(mount: Path, wheel: Path, source: Path) -> None:
+def copy_project(target: Path) -> None:
+    """Copy what the program is made of (`PROJECT`) from this checkout into the new directory `target`."""
+    target.mkdir(parents=True)
+    for name in PROJECT:
+        _copy(REPOSITORY / name, target / name)
+
+
+def install(mount: Path, wheel: str, source: str) -> None:
     """Put the program into /opt/wiped and its files into /usr/src/wiped of the system mounted at `mount`."""
     environment = mount / "opt/wiped"
-    _pip("--python", str(environment / "bin/python"), "install", "--no-deps", "--no-compile", str(wheel))
+    _pip("--python", str(environment / "bin/python"), "install", "--no-deps", "--no-compile", wheel)
     _settle(mount, environment)
     shutil.copytree(source, mount / "usr/src/wiped")
+
+
+def _within(image: Path, function: str, *words: str) -> None:
+    """Call a function of this module with the place where `image` is mounted, and `words`.
+
+    In a mount namespace of its own: mount and loop device are gone with it, however it ends.
+    """
+    mount = image.with_name("mnt")
+    mount.mkdir()
+    call = f"import sys; from pathlib import Path; from tests.lab.hostimage import {function}; {function}(Path(sys.argv[1]), *sys.argv[2:])"
+    run("unshare", "--mount", "--propagation=private", "sh", "-ec", 'mount -o loop "$1" "$2"; shift 2; "$@"', "sh", str(image), str(mount),
+         str(_python()), "-c", call, str(mount), *words, cwd=REPOSITORY)  # fmt: skip
 
 
 def _settle(root: Path, environment: Path) -> None:
@@ -144,16 +181,16 @@ def _settle(root: Path, environment: Path) -> None:
         content = script.read_bytes()
         if str(root).encode() in content:
             script.write_bytes(content.replace(str(root).encode(), b""))
-    _run("/usr/bin/python3", "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", "/",
+    run("/usr/bin/python3", "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", "/",
          str(environment / "lib"))  # fmt: skip
 
 
-def _system_key(tree: Path) -> str:
-    """What the system is made of: this recipe, its files, the kernel, the locked environment, the Debian release."""
+def _key(*files: Path, words: str) -> str:
+    """What an image is made of, as one word: the contents of files, and words."""
     digest = hashlib.sha256()
-    for path in (Path(__file__), HERE / "host-agent", REPOSITORY / ".lock/run.txt"):
+    for path in files:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    digest.update(f"{tree.name} {_codename()}".encode())
+    digest.update(words.encode())
     return digest.hexdigest()[:12]
 
 
@@ -166,32 +203,6 @@ def _project_key() -> str:
     return digest.hexdigest()[:12]
 
 
-def _apt_sources() -> list[str]:
-    """This machine's own Debian sources, as lines of a sources.list; raises LabError where there are none."""
-    words = "deb $(SITE) $(RELEASE) $(COMPONENT)"
-    done = _run("apt-get", "indextargets", "--format", f"$(ORIGIN)|$(CODENAME)|{words}", "Created-By: Packages")
-    found = dict.fromkeys(
-        line.split("|", 2)[2] for line in done.splitlines() if line.startswith("Debian|" + _codename()) and "backports" not in line.split("|")[1]
-    )
-    if not found:
-        raise LabError("apt has no Debian source with known packages here; apt-get update may help (apt-get indextargets tells)")
-    return list(found)
-
-
-def _apt_options() -> list[str]:
-    """How this machine's apt reaches its sources: proxies, certificates, retries, checks of dates."""
-    done = _run("apt-config", "dump", "--no-empty", "--format", '%F "%v";%n')
-    wanted = re.compile(r"Acquire::(https?::|ftp::|Retries|Check-|ForceIPv|Languages)", re.IGNORECASE)
-    return [line for line in done.splitlines() if wanted.match(line)]
-
-
-def _codename() -> str:
-    found = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
-    if found is None:
-        raise LabError("/etc/os-release names no release")
-    return found[1]
-
-
 def _python() -> Path:
     return REPOSITORY / ".venv/bin/python"
 
@@ -199,7 +210,7 @@ def _python() -> Path:
 def _pip(*words: str) -> None:
     options = ["--root-user-action=ignore"] if "install" in words else []
     at = next(n for n, word in enumerate(words) if word in ("install", "wheel"))
-    _run(str(_python()), "-m", "pip", "--disable-pip-version-check", "-qq", *words[: at + 1], *options, *words[at + 1 :])
+    run(str(_python()), "-m", "pip", "--disable-pip-version-check", "-qq", *words[: at + 1], *options, *words[at + 1 :])
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -221,10 +232,3 @@ def _alone() -> Iterator[None]:
     with (guest.CACHE / "host.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _run(*argv: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, cwd=cwd, check=False, stdin=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C.UTF-8"})
-    if done.returncode != 0:
-        raise LabError(f"{' '.join(argv[:4])}...: exit {done.returncode}\n{(done.stdout + done.stderr)[-4000:]}")
-    return done.stdout

@@ -19,6 +19,7 @@ from tests.lab.stage import ACCOUNT, ENDS, instant
 CONFIG = "/etc/wiped/wiped.toml"
 SOCKET = "/run/wiped/wiped.sock"
 UNIT = "wiped.service"
+TOUR = re.compile(r"<!-- tour:begin -->(.*?)<!-- tour:end -->", re.DOTALL)
 TOML = """
 [host]
 residency = "eu-lab"
@@ -53,10 +54,15 @@ sys.exit(0 if b" 200 " in head.splitlines()[0] else 1)
 """
 
 
+def tour() -> list[str]:
+    """The commands of the README's tour, each as it stands there: the ``sh`` blocks between its markers. A backslash at a line's end joins the next."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", "".join(TOUR.findall((REPOSITORY / "README.md").read_text())), re.DOTALL | re.MULTILINE)
+    return [command for block in blocks for command in re.findall(r"(?:.*\\\n)*.+", block)]
+
+
 def installing() -> list[str]:
-    """The README's lines that put the program's files in place, from the block of its tour (the packages and /opt/wiped are in the image)."""
-    block = re.search(r"^## Five-minute tour\n.*?```sh\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL | re.MULTILINE)
-    lines = [line for line in block[1].splitlines() if re.match(r"(ln|install) ", line)] if block else []
+    """The tour's commands that put the program's files in place and start it (the packages and /opt/wiped are in the image)."""
+    lines = [line for line in tour() if re.match(r"(ln|install) ", line)]
     if len(lines) < 5 or "systemctl enable --now wiped" not in lines[-1]:
         raise LabError(f"the README's tour does not install as expected: {lines}")
     return lines
@@ -69,7 +75,7 @@ class HostProduct:
         self.vm = vm
 
     def install(self, roots: Sequence[str], protected: Sequence[str] = (), *, storage: str = "") -> None:
-        """Install as the README says, configure (where it says ``$EDITOR``), enable and start. Returns when systemd has seen READY."""
+        """Install as the README says, configure (where it says ``sed``), enable and start. Returns when systemd has seen READY."""
         *files, start = installing()
         for line in files:
             self.vm.sh(f"cd /usr/src/wiped; {line}")

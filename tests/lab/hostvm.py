@@ -1,7 +1,7 @@
 """A whole virtualization host in a virtual machine: systemd as process 1, libvirt, LVM, this checkout's program. Boots in about half a minute.
 
 Software emulation (no /dev/kvm needed), so it runs wherever the other tests do. Commands go through a virtio serial port to an agent inside. Its
-second disk is a raw file: once the machine is off, what that file holds is what a thief of the disk would find. Source: LAB, "A whole
+second disk is a raw file: once the machine is off, what that file holds is what a thief of the disk would find. Source: docs/lab.md, "A whole
 virtualization host".
 """
 

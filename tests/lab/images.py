@@ -1,6 +1,6 @@
 """Images with known content: golden images, overlays, raw ones, snapshots; markers written offline, as a guest would.
 
-Formats are always stated, never probed (PHYSICS 5). All functions raise LabError with the tool's own words.
+Formats are always stated, never probed (docs/physics.md 5). All functions raise LabError with the tool's own words.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ PROGRAMS = (
     "libvirtd", "virtlogd", "virsh", "qemu-system-x86_64", "qemu-img", "qemu-io", "mkfs.ext4", "mkfs.xfs", "mkfs.btrfs",
     "losetup", "nsenter", "unshare", "busybox", "dpkg-deb", "openssl", "jq",
 )  # fmt: skip
-#: Besides, for the host in a virtual machine.
-VM_PROGRAMS = ("mmdebstrap", "setpriv", "chroot")
+#: Besides, for the host in a virtual machine or in a container.
+VM_PROGRAMS = ("mmdebstrap", "setpriv", "chroot", "systemd-nspawn")
 #: Bytes: what the virtual machine has and its emulator needs; the images, the build in progress and a test's disks.
 VM_MEMORY = 3 << 30
 VM_DISK = 6 << 30

@@ -6,7 +6,7 @@ beneath it by either side is seen, and unmounted, on both. ``workdir/root`` hold
 ends, even by SIGKILL; the kernel then ends libvirtd, virtlogd, every guest and daemon inside and drops the mounts. So
 nothing has to be cleaned up by hand after a crash but the directory, and the next lab's start does that.
 
-Process ids in this API are always those that the caller sees. Source: LAB, "A real libvirt".
+Process ids in this API are always those that the caller sees. Source: docs/lab.md, "A real libvirt".
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Filesystems on loop devices whose raw bytes can be searched, and the markers to search for.
 
 The image file under the loop device *is* the raw device: once the filesystem is unmounted, what it holds is what a thief
-of the disk would find. A test that never saw its markers there before the wipe proves nothing. Source: LAB, "The raw
-device under a filesystem"; PHYSICS 1.
+of the disk would find. A test that never saw its markers there before the wipe proves nothing. Source: docs/lab.md, "The raw
+device under a filesystem"; docs/physics.md 1.
 """
 
 from __future__ import annotations
@@ -50,19 +50,25 @@ KINDS: dict[str, Kind] = {
 class RawFilesystem:
     """One filesystem of a `KINDS` kind in the new sparse file ``image``; a context manager (unmounts, deletes it).
 
-    ``size`` in bytes. ``nodatacow``: the root directory gets ``chattr +C``, so files made in it are not copied on write.
+    ``size`` in bytes. ``nodatacow``: the root directory gets ``chattr +C``, so files made in it are not copied on write. ``copied_from``: the image of a
+    filesystem of this kind, whose content it begins with.
     """
 
-    def __init__(self, kind: str, image: Path, size: int = 0, *, mkfs_options: tuple[str, ...] = (), mount_options: str = "") -> None:
+    def __init__(
+        self, kind: str, image: Path, size: int = 0, *, mkfs_options: tuple[str, ...] = (), mount_options: str = "", copied_from: Path | None = None
+    ) -> None:  # fmt: skip
         self.kind = kind
         self.image = image
         self.device = ""
         self.mount_point: Path | None = None
         self._recipe = KINDS[kind]
         self._options = ",".join(filter(None, ["loop", self._recipe.options, mount_options]))
-        with image.open("xb") as file:
-            file.truncate(size or self._recipe.size)
-        _run(*self._recipe.mkfs, *mkfs_options, str(image))
+        if copied_from is None:
+            with image.open("xb") as file:
+                file.truncate(size or self._recipe.size)
+            _run(*self._recipe.mkfs, *mkfs_options, str(image))
+        else:
+            _run("cp", "--sparse=always", "--reflink=auto", str(copied_from), str(image))
         if self._recipe.tune:
             _run(*self._recipe.tune, str(image))
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.attacking import SMALL, Host, bind_all
+from tests.host.attacks import SMALL, Host, bind_all
 from tests.host.eraser_stage import Stage, random_file
-from tests.host.racing import build_exchanger, race
+from tests.host.race import build_exchanger, race
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
 
 SECONDS = 60

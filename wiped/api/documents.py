@@ -1,4 +1,4 @@
-"""CONTRACT's JSON as pydantic models: what goes in, and what comes out (`shaping` makes it from the model's values). OpenAPI is built from these.
+"""The JSON of docs/contract.md as pydantic models: what goes in, and what comes out (`shaping` makes it from the model's values). OpenAPI is built from these.
 
 Nothing here holds an account reference but `SubscriptionIn`, and that only until it is wrapped. Instants RFC 3339 UTC, sizes bytes, spans seconds.
 """

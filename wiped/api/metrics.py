@@ -1,4 +1,4 @@
-"""CONTRACT's metrics in a registry of their own, and the endpoint that is scraped. No per-phone labels; nothing of a customer.
+"""The metrics of docs/contract.md in a registry of their own, and the endpoint that is scraped. No per-phone labels; nothing of a customer.
 
 Counters and histograms are fed by the hub (port Announcer); gauges are read from the service at each scrape, so that they cannot be stale. A gauge whose
 source is not in this version, or cannot be read, is NaN: unknown is not zero.
@@ -35,7 +35,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 _UNREADABLE = (60, 300, 900, 3_600, 14_400, 43_200, 86_400, 97_200, 129_600, 172_800, 259_200, 604_800)
 _PHASE = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3_600)
 
-#: name -> what it says. Rule 11: the README's table is checked against this.
+#: name -> what it says. docs/metrics.md is made from this (docs/style.md 11).
 METRICS: dict[str, str] = {
     "wiped_phones": "phones by lifecycle state",
     "wiped_overdue_phones": "phones whose deadline has passed and whose data is still there",
@@ -170,7 +170,7 @@ class Metrics:
             self._counted.pop(record.id, None)
 
     def feed_failed(self, reason: str) -> None:
-        """An answer of the feed was not taken (`decide.feeding.FeedFault`)."""
+        """An answer of the feed was not taken (`decide.feed_answer.FeedFault`)."""
         self.feed_errors.labels(reason).inc()
 
     def refused(self, codes: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The model's values as CONTRACT's documents. Pure; seeds and rename targets stay in the ledger."""
+"""The model's values as the documents of docs/contract.md. Pure; seeds and rename targets stay in the ledger."""
 
 from __future__ import annotations
 

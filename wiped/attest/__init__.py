@@ -1,4 +1,5 @@
-"""Proofs: pure bytes. Certificates (in-toto statements), their envelopes (DSSE, Ed25519) and the hash chain of the audit log.
+"""Proofs: pure bytes. Certificates (in-toto statements: `certificate`), their envelopes (DSSE, Ed25519: `signing`) and the hash chain of the audit log
+(`audit_chain`).
 
 What it is: functions from values to bytes and back, that say no with `VerificationError` or `InvariantError`. An auditor who has this room, or only
 jq, base64 and openssl, needs nothing else of ours.

@@ -1,4 +1,4 @@
-"""The certificate (CONTRACT, Certificate): an in-toto Statement v1 about one wipe. An incident record is the same form with outcome `not-sanitized`.
+"""The certificate (docs/contract.md, "Certificate"): an in-toto Statement v1 about one wipe. An incident record is the same form with outcome `not-sanitized`.
 
 Nothing of the customer but the pseudonym: no location, no name of the domain, no content, no secret (R12, R19). Digests of extents are of the *map*.
 """
@@ -20,7 +20,7 @@ from wiped.model.subscription import Subscription
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 #: Ours and versioned: a name, not a place to fetch.
 PREDICATE_TYPE = "https://wiped.dev/attestations/storage-wipe/v1"
-#: PHYSICS 8: never "destroyed" or "certified".
+#: docs/physics.md 8: never "destroyed" or "certified".
 STANDARDS = ("in the terms of NIST SP 800-88r2",)
 
 _GOOD = frozenset({Outcome.CLEAR, Outcome.PURGE})

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from wiped.errors import ConfigError, InputError, VerificationError
 from wiped.model.canonical import canonical_bytes, parse_canonical
 
-#: The payload type of certificates (CONTRACT).
+#: The payload type of certificates (docs/contract.md).
 IN_TOTO = "application/vnd.in-toto+json"
 
 

@@ -1,7 +1,9 @@
-"""Configuration: the operator's TOML becomes model values, or every fault at once (CONTRACT, Configuration).
+"""Configuration: the operator's TOML becomes model values, or every fault at once (docs/contract.md, "Configuration").
 
-`units` reads durations and sizes, `storage` the part that the root helpers need (no third-party library: a helper starts in milliseconds), `sections` and
-`settings` the whole file. May not: look at libvirt or an image, decide anything, keep a secret. What this version cannot do is refused, never ignored.
+`units` reads durations and sizes, `bounds` says what is too small or too large, `storage` is the part that the root helpers need (no third-party library:
+a helper starts in milliseconds), `values` and `endpoints` check single settings, `sections` and `settings` the whole file.
+
+May not: look at libvirt or an image, decide anything, keep a secret. What this version cannot do is refused, never ignored.
 """
 
 from __future__ import annotations

@@ -1,61 +1,40 @@
-"""The sections beside `[storage]`, as pydantic models: types, units, defaults and limits of every key."""
+"""The sections beside `[storage]`, as pydantic models: type, unit, default and bounds of every key, and below each key what it means.
+
+The strings below the keys are the text of docs/configuration.md: `make docs` writes them there.
+"""
 
 from __future__ import annotations
 
-import grp
-import re
 from typing import Annotated, Any
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from wiped.config.endpoints import host_fault, url_fault
-from wiped.config.storage import closest, path_fault, text_list, within
-from wiped.config.units import parse_duration, parse_listen
-from wiped.decide import window
+from wiped.config.bounds import OneOf, Span
+from wiped.config.storage import within
+from wiped.config.units import parse_listen
+from wiped.config.values import (
+    Directory,
+    Duration,
+    Events,
+    Group,
+    Hosts,
+    Label,
+    LibvirtUri,
+    Listen,
+    MaintenanceWindow,
+    Notices,
+    OwnName,
+    Path,
+    Percent,
+    Url,
+)
 from wiped.model.notices import NoticeKind
-from wiped.model.policy import Window
 
 #: Made by config/wiped.sysusers.conf. Where it does not exist and nobody asked for it, the socket stays with root alone.
 DEFAULT_GROUP = "wiped"
+_MORE = 'must be "full" or empty: a policy may ask for more than [storage] verify, never for less'
 #: sun_path holds 108 bytes, the last one a zero.
 MAX_SOCKET_PATH = 107
-
-
-def _absolute(value: str) -> str:
-    if value and (reason := path_fault(value)):
-        raise ValueError(reason)
-    return value
-
-
-def _group(value: str) -> str:
-    if value:
-        try:
-            grp.getgrnam(value)
-        except KeyError as error:
-            raise ValueError(f"there is no group {value!r} on this host; make it with groupadd, or install config/wiped.sysusers.conf") from error
-    return value
-
-
-def _label(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}", value):
-        raise ValueError(f"{value!r} may hold letters, digits, dots, dashes and underscores, and begins with a letter or digit")
-    return value
-
-
-def _listen(value: str) -> str:
-    if value:
-        parse_listen(value)
-    return value
-
-
-Duration = Annotated[int, BeforeValidator(parse_duration)]
-Path = Annotated[str, AfterValidator(_absolute)]
-Group = Annotated[str, AfterValidator(_group)]
-Label = Annotated[str, AfterValidator(_label)]
-#: "" stands for what the kernel says.
-OwnName = Annotated[str, AfterValidator(lambda value: _label(value) if value else "")]
 
 
 class Section(BaseModel):
@@ -65,213 +44,125 @@ class Section(BaseModel):
 
 
 class Host(Section):
-    """`[host]`: who this is and where it stands (R18: the residency is in every certificate)."""
+    """`[host]`: who this is and where it is (R18: the residency is in every certificate)."""
 
     name: OwnName = ""
+    """The host's name in every certificate; empty: what the kernel says."""
     residency: Label
-    state_dir: Path = "/var/lib/wiped"
-    runtime_dir: Path = "/run/wiped"
-    export_hosts: tuple[str, ...] = ()
-
-    @field_validator("export_hosts", mode="before")
-    @classmethod
-    def _hosts(cls, value: Any) -> tuple[str, ...]:
-        hosts = text_list(value)
-        if faults := [fault for fault in map(host_fault, hosts) if fault]:
-            raise ValueError("; ".join(faults))
-        return tuple(hosts)
-
-    @field_validator("state_dir", "runtime_dir")
-    @classmethod
-    def _said(cls, value: str) -> str:
-        if not value:
-            raise ValueError("must not be empty")
-        return value
+    """The territory in which this host is, such as `eu-de`; in every certificate (R18)."""
+    state_dir: Directory = "/var/lib/wiped"
+    """Ledger, salts, signing key; outside every storage root. Fence files are in `/var/lib/wiped/fence`, whatever this says."""
+    runtime_dir: Directory = "/run/wiped"
+    """Where the API's socket is made; outside every storage root."""
+    export_hosts: Hosts = ()
+    """Hosts within the territory to which data may go (names or addresses); any other endpoint is refused (R18). This host itself is always allowed."""
 
 
 class Libvirt(Section):
     """`[libvirt]`: this host's own system hypervisor; another host's storage is not here."""
 
-    uri: str = "qemu:///system"
-
-    @field_validator("uri")
-    @classmethod
-    def _local(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in {"qemu", "qemu+unix"} or parts.netloc or parts.path != "/system":
-            raise ValueError(f"{value!r} is not this host's system libvirt; write qemu:///system or qemu+unix:///system?socket=/path")
-        return value
+    uri: LibvirtUri = "qemu:///system"
+    """This host's system libvirt, and no other: `qemu:///system`, or `qemu+unix:///system?socket=/path`."""
 
 
 class Feed(Section):
-    """`[feed]`: where subscriptions come from. Spans in seconds; `timeout` of one whole answer. `url` for `http`, `path` for `file`."""
+    """`[feed]`: where subscriptions come from. Spans in seconds."""
 
-    kind: str = "local"
-    url: str = ""
+    kind: Annotated[str, AfterValidator(OneOf(("local", "http", "file"), "a kind of feed", planned=("postgresql",)))] = "local"
+    """`local`: subscriptions come by CLI, API and import; `http`: the daemon asks billing's API; `file`: billing replaces a file."""
+    url: Url = ""
+    """Of `http`: https, or http on this host itself; its host must be in `host.export_hosts` (R18)."""
     path: Path = ""
-    interval: Duration = 60
+    """Of `file`: the JSON-lines file that billing replaces by a rename."""
+    interval: Annotated[Duration, AfterValidator(Span("1s", "24h"))] = 60
+    """How often the feed is asked."""
     max_age: Duration = 900
-    timeout: Duration = 30
+    """An older complete answer is stale: nothing new is concluded. Not shorter than `feed.interval`."""
+    timeout: Annotated[Duration, AfterValidator(Span("1s", "10m"))] = 30
+    """For a whole answer, all its pages."""
     token_file: Path = ""
+    """Of `http`: a bearer token, mode 0600, read anew for each answer."""
     ca_file: Path = ""
+    """Of `http`: the authorities that may sign the server's certificate; empty: the system's."""
     client_cert_file: Path = ""
+    """Of `http`: a client certificate (PEM) for mTLS, together with `feed.client_key_file`."""
     client_key_file: Path = ""
+    """The key of `feed.client_cert_file`."""
     verify_key_file: Path = ""
-
-    @field_validator("kind")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value == "postgresql":
-            raise ValueError(f'{value!r} is not in this version; use "http", "file" or "local"')
-        if value not in {"local", "http", "file"}:
-            raise ValueError(f'{value!r} is not a kind of feed; this version has "local", "http" and "file"')
-        return value
-
-    @field_validator("url")
-    @classmethod
-    def _url(cls, value: str) -> str:
-        if value and (fault := url_fault(value)):
-            raise ValueError(fault)
-        return value
-
-    @field_validator("interval")
-    @classmethod
-    def _sane(cls, value: int) -> int:
-        if not 1 <= value <= 86_400:
-            raise ValueError("must be from 1s to 24h")
-        return value
-
-    @field_validator("timeout")
-    @classmethod
-    def _patience(cls, value: int) -> int:
-        if not 1 <= value <= 600:
-            raise ValueError("must be from 1s to 10m")
-        return value
+    """Of `http` and `file`: billing's Ed25519 public key (PEM); a record that this key did not sign is refused."""
 
 
 class PolicySection(Section):
     """`[policy.NAME]`: what happens around the end of a term. Spans in seconds; `notice` longest first."""
 
     grace: Duration = 86_400
-    notice: tuple[int, ...] = (604_800, 86_400)
+    """From the end of the term (or from its first recording on this host, if later) to the wipe; at least `safety.settle` passes."""
+    notice: Notices = (604_800, 86_400)
+    """Instants before the end: the phone's state becomes `notice`, and a notice `phone.expiring` is sent for each."""
     minor_grace: Duration = 0
+    """`grace` for accounts of minors (R6); never longer than `grace`."""
     minor_deadline: Duration = 86_400
+    """`deadline` for minors, and on a guardian's notice; the shorter one counts. Never shorter than `minor_grace`."""
     deadline: Duration = 259_200
-    window: Window | None = None
+    """From the end of the term: a phone whose data is still there then is overdue. Never shorter than `grace`."""
+    window: MaintenanceWindow = None
+    """Maintenance window: five cron fields and a time zone, such as `* 1-4 * * 1-5 Europe/Berlin`. Outside it no wipe begins, but overdue ones, those of
+    minors, a guardian's and manual ones do. Empty: always open."""
     fence_held: bool = True
-    method: str = "overwrite"
-    verify: str = ""
-    after: str = "release"
-    stop_timeout: Duration = 60
-
-    @field_validator("window", mode="before")
-    @classmethod
-    def _window(cls, value: Any) -> Window | None:
-        if not isinstance(value, str):
-            raise ValueError("must be text: five cron fields and a time zone")
-        fields, _, zone = value.strip().rpartition(" ")
-        if not value.strip():
-            return None
-        try:
-            return window.parse(fields, ZoneInfo(zone), value.strip())
-        except (ZoneInfoNotFoundError, OSError) as error:
-            raise ValueError(f"{zone!r} is no time zone; write five cron fields and a zone, such as '* 1-4 * * * Europe/Berlin'") from error
-
-    @field_validator("method")
-    @classmethod
-    def _method(cls, value: str) -> str:
-        if value != "overwrite":
-            raise ValueError(f'{value!r} is not in this version; it has "overwrite"')
-        return value
-
-    @field_validator("verify")
-    @classmethod
-    def _verify(cls, value: str) -> str:
-        if value not in {"", "full"}:
-            raise ValueError('must be "full" or empty: a policy may ask for more than [storage] verify, never for less')
-        return value
-
-    @field_validator("notice", mode="before")
-    @classmethod
-    def _notice(cls, value: Any) -> tuple[int, ...]:
-        spans = [parse_duration(item) for item in text_list(value)]
-        if 0 in spans or len(set(spans)) != len(spans):
-            raise ValueError("must name different spans before the end, none of them zero")
-        return tuple(sorted(spans, reverse=True))
-
-    @field_validator("after")
-    @classmethod
-    def _after(cls, value: str) -> str:
-        if value == "recycle":
-            raise ValueError('"recycle" is not in this version; use "release"')
-        if value != "release":
-            raise ValueError(f'{value!r} is not known; this version has "release"')
-        return value
-
-    @field_validator("stop_timeout")
-    @classmethod
-    def _patience(cls, value: int) -> int:
-        if not 1 <= value <= 3_600:
-            raise ValueError("must be from 1s to 1h")
-        return value
+    """A held phone whose time has come is stopped and fenced; false: it is kept as it is."""
+    method: Annotated[str, AfterValidator(OneOf(("overwrite",), "a method", planned=("crypto-erase",)))] = "overwrite"
+    """How the data is made unreadable."""
+    verify: Annotated[str, AfterValidator(OneOf(("", "full"), why=_MORE))] = ""
+    """`full`: read back everything, whatever `storage.verify` says; empty: as `storage.verify` says."""
+    after: Annotated[str, AfterValidator(OneOf(("release",), "known here", planned=("recycle",)))] = "release"
+    """What happens to the phone after its wipe; `release`: the domain is undefined."""
+    stop_timeout: Annotated[Duration, AfterValidator(Span("1s", "1h"))] = 60
+    """For the guest's own shutdown, before the domain is stopped hard."""
 
 
 class SafetySection(Section):
     """`[safety]`: the guards against one wrong record. Spans in seconds."""
 
     settle: Duration = 900
+    """The least time between the recording of an end and a wipe, whatever the grace."""
     breaker_max: int = Field(default=5, ge=1, le=1_000_000)
-    breaker_ratio: float = Field(default=0.2, ge=0, le=1)
-    breaker_window: Duration = 3_600
-    max_clock_step: Duration = 300
-    approval_ttl: Duration = 259_200
+    """How many phones may fall due within `safety.breaker_window` on any host; more open the breaker."""
+    breaker_ratio: Percent = Field(default=0.2, ge=0, le=1)
+    """The share of the bound phones that may fall due within the window, where that is more than `safety.breaker_max`; in whole percent."""
+    breaker_window: Annotated[Duration, AfterValidator(Span("1s", "7d"))] = 3_600
+    """The window in which newly due phones are counted."""
+    max_clock_step: Annotated[Duration, AfterValidator(Span("1s", "24h"))] = 300
+    """After a larger step of the clock nothing is concluded from time, until the clock is synchronised or an operator types `wipectl clock trust`."""
+    approval_ttl: Annotated[Duration, AfterValidator(Span("1m", "30d"))] = 259_200
+    """How long a request may wait for its second person, and how long an approval that was given may be used."""
     hold_warning: Duration = 604_800
+    """How long before its end date a legal hold reports that it ends."""
     feed_shrink: float = Field(default=0.5, ge=0, le=1)
-
-    @field_validator("approval_ttl")
-    @classmethod
-    def _ttl(cls, value: int) -> int:
-        if not 60 <= value <= 2_592_000:
-            raise ValueError("must be from 1m to 30d")
-        return value
-
-    @field_validator("breaker_ratio")
-    @classmethod
-    def _percent(cls, value: float) -> float:
-        if abs(value * 100 - round(value * 100)) > 1e-9:
-            raise ValueError("must be in whole percent, such as 0.2 or 0.05")
-        return value
-
-    @field_validator("breaker_window")
-    @classmethod
-    def _window(cls, value: int) -> int:
-        if not 1 <= value <= 604_800:
-            raise ValueError("must be from 1s to 7d")
-        return value
-
-    @field_validator("max_clock_step")
-    @classmethod
-    def _step(cls, value: int) -> int:
-        if not 1 <= value <= 86_400:
-            raise ValueError("must be from 1s to 24h")
-        return value
+    """A complete answer with a smaller share of the last answer's records ends nothing until a second, equal one."""
 
 
 class Api(Section):
     """`[api]`: the Unix socket and who may do what through it. An empty socket stands for RUNTIME_DIR/wiped.sock."""
 
     socket: Path = ""
+    """The API's Unix socket, at most 107 bytes long; empty: `wiped.sock` in `host.runtime_dir`."""
     group: Group = DEFAULT_GROUP
+    """The group that may connect (the socket's mode is 0660); empty: root alone."""
     viewer_group: Group = ""
+    """The group that may look; empty: everyone who can connect."""
     operator_group: Group = ""
+    """The group that may ask for changes; empty: root alone."""
     approver_group: Group = ""
+    """The group that may approve what another person asked for; empty: nobody. Root never approves."""
     auditor_group: Group = ""
+    """The group that may read the audit log and reports, as operators may; empty: root alone."""
 
 
 class Metrics(Section):
     """`[metrics]`: where to scrape; empty for nowhere."""
 
-    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:9477"
+    listen: Listen = "127.0.0.1:9477"
+    """Address and port of `/metrics`; empty: nowhere."""
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -282,32 +173,14 @@ class Metrics(Section):
 class Webhooks(Section):
     """`[webhooks]`: who is told what happens (R8). An empty `url`: nobody. `events`: kinds of notices, empty for all. `timeout` in seconds, of one attempt."""
 
-    url: str = ""
+    url: Url = ""
+    """Where notices are sent: https, or http to this host itself; its host must be in `host.export_hosts` (R18). Empty: nowhere."""
     secret_file: Path = ""
-    events: tuple[str, ...] = ()
-    timeout: Duration = 10
-
-    @field_validator("url")
-    @classmethod
-    def _url(cls, value: str) -> str:
-        if value and (fault := url_fault(value)):
-            raise ValueError(fault)
-        return value
-
-    @field_validator("events", mode="before")
-    @classmethod
-    def _events(cls, value: Any) -> tuple[str, ...]:
-        kinds = text_list(value)
-        if unknown := [kind for kind in kinds if kind not in set(NoticeKind)]:
-            raise ValueError(f"{unknown[0]!r} is not an event; {closest(unknown[0], [str(kind) for kind in NoticeKind])}")
-        return tuple(dict.fromkeys(kinds))
-
-    @field_validator("timeout")
-    @classmethod
-    def _patience(cls, value: int) -> int:
-        if not 1 <= value <= 60:
-            raise ValueError("must be from 1s to 1m")
-        return value
+    """Required with `webhooks.url`: `whsec_` and the Base64 of 24 to 64 bytes; up to three lines while one secret replaces another; not readable by others."""
+    events: Events = ()
+    """The kinds of notices that are sent, such as `phone.wiped`; the others are kept for reports. Empty: all."""
+    timeout: Annotated[Duration, AfterValidator(Span("1s", "1m"))] = 10
+    """For one attempt."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -318,21 +191,18 @@ class Webhooks(Section):
 class Retention(Section):
     """`[retention]`: how long, after its generation ended, an account stays known by its pseudonym (`audit`), and a wipe's audit snapshot is kept. Seconds."""
 
-    audit: Duration = 15_768_000
+    audit: Annotated[Duration, AfterValidator(Span("4380h", why="operation logs are kept for at least six months (R10): 4380h"))] = 15_768_000
+    """How long after the end of its generation an account is anonymised: its salt is overwritten in place, and the words about it with the salt (R10). A
+    legal hold suspends this."""
     snapshots: Duration = 15_768_000
-
-    @field_validator("audit")
-    @classmethod
-    def _statutory(cls, value: int) -> int:
-        if value < 15_768_000:
-            raise ValueError("operation logs are kept for at least six months (R10): 4380h")
-        return value
+    """How long after a wipe its audit snapshot is kept; the snapshot's digest stays."""
 
 
 class Attest(Section):
-    """`[attest]`: the signing key (Ed25519, PEM). Empty: the systemd credential `signing-key`, else STATE_DIR/signing-key.pem, made on first run."""
+    """`[attest]`: the signing key (Ed25519, PEM)."""
 
     signing_key_file: Path = ""
+    """Ed25519, PKCS #8 PEM. Empty: the systemd credential `signing-key`, else `signing-key.pem` in `host.state_dir`, made at the first start."""
 
 
 class Tables(Section):
@@ -351,7 +221,7 @@ class Tables(Section):
     retention: Retention = Retention()
 
 
-#: Sections and keys of CONTRACT that this version cannot honour, and what is so instead. Set to anything but an empty value, they are refused.
+#: Sections and keys of docs/contract.md that this version cannot honour, and what is so instead. Set to anything but an empty value, they are refused.
 LATER: dict[str, str] = {
     "fleet": "each host is on its own",
     "api.listen": "the API is on the Unix socket alone",

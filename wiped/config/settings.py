@@ -140,7 +140,7 @@ def _with_environment(tables: dict[str, Any], environ: Mapping[str, str], faults
 
 
 def _refuse_later(tables: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
-    """The tables without CONTRACT's keys of later versions; set ones are faults."""
+    """The tables without the keys of later versions of docs/contract.md; set ones are faults."""
     kept = {key: dict(value) if isinstance(value, dict) else value for key, value in tables.items()}
     for name, instead in LATER.items():
         section, _, key = name.partition(".")

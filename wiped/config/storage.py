@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from wiped.config.bounds import Whole
 from wiped.config.units import parse_rate, parse_size, parse_verify
 from wiped.errors import ConfigError
 from wiped.model.policy import StorageRules
@@ -34,7 +35,7 @@ _NEVER_DEVICES = ("/dev/shm", "/dev/hugepages", "/dev/mqueue", "/dev/pts", "/dev
 _ALL_DEVICES = re.compile(r"/dev(/(mapper|block|char|bus|md|disk(/by-[a-z0-9]+)?))?")
 _NEVER_ROOTS = ("/bin", "/boot", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var/lib/wiped")
 
-#: Keys of CONTRACT that this version cannot honour: (key, what is so instead). Set, they are refused; an empty value is no setting.
+#: Keys of docs/contract.md that this version cannot honour: (key, what is so instead). Set, they are refused; an empty value is no setting.
 LATER = {
     "eraser_socket": "helpers are children of the daemon, which runs as root",
     "observer_socket": "helpers are children of the daemon, which runs as root",
@@ -76,18 +77,8 @@ def text_list(value: object) -> list[str]:
     return list(value)
 
 
-def _whole(low: int, high: int) -> Callable[[object], int]:
-    def parse(value: object) -> int:
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return value
-
-    return parse
-
-
-def _truth(value: object) -> bool:
+def parse_truth(value: object) -> bool:
+    """true or false; from the environment as text. Raises ValueError."""
     if value in ("true", "false"):
         return value == "true"
     if not isinstance(value, bool):
@@ -95,7 +86,8 @@ def _truth(value: object) -> bool:
     return value
 
 
-def _profile(value: object) -> str:
+def parse_profile_name(value: object) -> str:
+    """The name of a packaged profile, or an absolute path. Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError("must be the name of a profile, or the absolute path of one")
     if fault := profile_fault(value):
@@ -103,23 +95,24 @@ def _profile(value: object) -> str:
     return value
 
 
-_PARSERS: Mapping[str, Callable[[object], Any]] = {
+#: key -> what makes a value of it, or a ValueError.
+PARSERS: Mapping[str, Callable[[object], Any]] = {
     "roots": text_list,
     "protected": text_list,
-    "passes": _whole(1, 35),
+    "passes": Whole(1, 35),
     "verify": parse_verify,
-    "parallel_wipes": _whole(1, 64),
-    "writers": _whole(1, 64),
+    "parallel_wipes": Whole(1, 64),
+    "writers": Whole(1, 64),
     "rate_limit": parse_rate,
     "golden_pools": text_list,
     "extra_artefacts": text_list,
     "phone_directories": text_list,
-    "profile": _profile,
-    "trim": _truth,
-    "fill_free_space": _truth,
+    "profile": parse_profile_name,
+    "trim": parse_truth,
+    "fill_free_space": parse_truth,
     "fill_reserve": parse_size,
 }
-_KEYS = tuple(_PARSERS)
+_KEYS = tuple(PARSERS)
 
 
 def _root_fault(path: str) -> str:
@@ -193,11 +186,11 @@ def read_storage(raw: object) -> tuple[StorageRules, list[Fault]]:
         if key in LATER:
             if value not in ("", []):
                 faults.append((f"storage.{key}", f"not in this version ({LATER[key]}); remove it"))
-        elif key not in _PARSERS:
+        elif key not in PARSERS:
             faults.append((f"storage.{key}", f"is not a key of [storage]; {closest(str(key), [*_KEYS, *LATER])}"))
         else:
             try:
-                values[key] = _PARSERS[key](value)
+                values[key] = PARSERS[key](value)
             except ValueError as error:
                 faults.append((f"storage.{key}", str(error)))
     if not raw.get("roots"):

@@ -1,4 +1,5 @@
-"""The breaker against mass mistakes (DESIGN, The order of a wipe, step 5): when so many phones fall due at once that it looks like an error, not an end.
+"""The breaker against mass mistakes (docs/design.md, "The order of a wipe", step 5): when so many phones fall due at once that it looks like an error, not an
+end.
 
     newly due within `breaker_window`  >  max(breaker_max, breaker_ratio x bound phones)   opens it
 

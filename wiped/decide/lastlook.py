@@ -7,7 +7,7 @@ from wiped.model.plan import Plan, Refusal, RefusalCode
 
 
 def appeared(wiped: Plan, seen: Plan) -> tuple[Refusal, ...]:
-    """What a fresh plan of a wiped phone still finds; () when only the places of what was removed are left (DESIGN step 10).
+    """What a fresh plan of a wiped phone still finds; () when only the places of what was removed are left (docs/design.md, step 10).
 
     A file that the phone reaches now was attached, or made anew, while it was being wiped: its domain is not undefined, since then nobody would know whose
     the file was. A place that is missing now was wiped; a block device stays where it is, overwritten, and is the same while its number is; every other

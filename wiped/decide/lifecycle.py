@@ -38,7 +38,7 @@ from wiped.model.subscription import (
 LOOK_AGAIN = 60
 #: A due phone whose plan was refused is planned again after this many seconds.
 PLAN_AGAIN = 300
-#: A trigger without grace waits for this many complete answers of the feed (DESIGN).
+#: A trigger without grace waits for this many complete answers of the feed (docs/design.md).
 ANSWERS_WITHOUT_GRACE = 2
 
 #: States that the wipe itself determines; time and feed do not change them.

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from wiped.model.inventory import DomainFacts, FoundArtefact, JobKind
 from wiped.model.plan import Refusal, RefusalCode
+from wiped.model.sightings import GOLDEN
 
 #: Words of the observer that are reason codes, and the refusal they mean before anything was begun.
 _PROBLEM_ALIASES = {
@@ -86,7 +87,7 @@ def hard_link(found: FoundArtefact, uuid: str) -> Refusal | None:
 
 def classified_golden(found: FoundArtefact, uuid: str) -> Refusal | None:
     """`protected-root`: a person classified the image as golden, and the phone has it as its own disk."""
-    if found.classified != "golden":
+    if found.classified != GOLDEN:
         return None
     return Refusal(RefusalCode.PROTECTED_ROOT, found.layer.location, "it is classified as golden: `wipectl images classify` settles it")
 

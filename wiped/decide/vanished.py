@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from wiped.decide import refusal
 from wiped.decide.classify import found_at
-from wiped.decide.planning import artefact_id, fingerprint, make_plan
+from wiped.decide.plan import artefact_id, fingerprint, make_plan
 from wiped.decide.verdict import expected_reasons
 from wiped.model.inventory import (
     ERASE_ORDER,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from wiped.decide import backoff
 from wiped.model.inventory import ArtefactKind
 from wiped.model.outcome import (
     RETRYABLE_REASONS,
@@ -18,11 +19,11 @@ from wiped.model.outcome import (
 )
 from wiped.model.plan import Plan, Step
 
-#: Filesystems that overwrite in place, so that the recipe of PHYSICS 2 proves something (btrfs only for nodatacow files).
+#: Filesystems that overwrite in place, so that the recipe of docs/physics.md 2 proves something (btrfs only for nodatacow files).
 #: `block`: the artefact is a block device itself.
 IN_PLACE = frozenset({"ext2", "ext3", "ext4", "xfs", "block"})
 
-#: FIEMAP flags that end the recipe (PHYSICS 2, step 2), by the words of `storage.extents`. `delalloc` and `unknown` come and go while a phone runs:
+#: FIEMAP flags that end the recipe (docs/physics.md 2, step 2), by the words of `storage.extents`. `delalloc` and `unknown` come and go while a phone runs:
 #: they are no forecast; the eraser stops on them when the phone is off.
 _FLAG_REASONS = {
     "shared": ReasonCode.EXTENT_SHARED,
@@ -110,7 +111,7 @@ def judge(
     *,
     trimmed: Collection[int] = (),
 ) -> Verdict:
-    """The verdict on the phone: the worst of its artefacts (PHYSICS 8). `vanished`: artefacts that were gone before they were proven; `trimmed`: device
+    """The verdict on the phone: the worst of its artefacts (docs/physics.md 8). `vanished`: artefacts that were gone before they were proven; `trimmed`: device
     numbers of filesystems whose free space was made unreadable, and proven so, after everything was removed.
 
     A plan with refusals or without a step is never sanitized. A proven artefact that was not removed yet does not worsen the outcome.
@@ -143,7 +144,7 @@ def judge(
 
 
 def retry_after(reasons: Iterable[str], attempt: int) -> int | None:
-    """Seconds until the next attempt after the `attempt`-th (from 1) failed; None when only a changed host can help (DESIGN, Quarantined)."""
+    """Seconds until the next attempt after the `attempt`-th (from 1) failed; None when only a changed host can help (docs/design.md, "Quarantine")."""
     if not any(reason in RETRYABLE_REASONS for reason in reasons):
         return None
-    return int(min(LAST_RETRY, FIRST_RETRY * 2 ** min(max(attempt, 1) - 1, 20)))
+    return int(backoff.wait(attempt - 1, first=FIRST_RETRY, longest=LAST_RETRY))

@@ -23,6 +23,7 @@ from wiped.errors import RefusedError
 from wiped.model.inventory import BlockFacts, FileIdentity, LibvirtDirectories
 from wiped.model.plan import Refusal, RefusalCode
 from wiped.model.policy import StorageRules
+from wiped.model.sightings import GOLDEN
 from wiped.storage.classified import Classified, classified_as, read_classified
 from wiped.storage.mounts import real_path
 from wiped.virt.places import rotated_from
@@ -131,7 +132,7 @@ class Claims:
         out = []
         if other := self._other(location, identity):
             out.append(Refusal(RefusalCode.SHARED_BY_DOMAIN, location, f"the domain {other} reaches it too"))
-        if classified_as(self.classified, location, identity) == "golden" or self._golden(identity):
+        if classified_as(self.classified, location, identity) == GOLDEN or self._golden(identity):
             out.append(Refusal(RefusalCode.PROTECTED_ROOT, location, "it was classified as a golden image"))
         code = self.lent_identities.get(identity) or self.lent.get(location)
         if code is None and self.templated.is_kept(location):
@@ -217,7 +218,7 @@ class Claims:
     def _golden(self, identity: FileIdentity) -> bool:
         """Golden by identity is golden under every name."""
         found = self.classified.get(identity)
-        return found is not None and found.as_ == "golden"
+        return found is not None and found.as_ == GOLDEN
 
     def _reserved(self, location: str) -> frozenset[Why] | None:
         """The only grants that count in a place that libvirt keeps for one kind of thing, whatever an XML says; None elsewhere."""

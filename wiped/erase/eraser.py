@@ -1,4 +1,4 @@
-"""The eraser's process: one connection, one plan, in a strict order of messages (DESIGN, The eraser's wire).
+"""The eraser's process: one connection, one plan, in a strict order of messages (docs/design.md, "The eraser's wire").
 
     hello -> lock -> (erase -> remove | leave) for each artefact -> trim* -> EOF        (or, on a connection of its own: hello -> trim* -> EOF)
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wiped.erase.claims import Claims
-from wiped.erase.locking import LOCKED, MAX_STEPS, RENAMED, Held, alone, lock_all, refusals_of, release, still_owned
+from wiped.erase.locks import LOCKED, MAX_STEPS, RENAMED, Held, alone, lock_all, refusals_of, release, still_owned
 from wiped.erase.overwrite import MAX_PASSES, Interrupted, Order, overwrite
 from wiped.erase.ownership import claims_for
 from wiped.erase.remove import evidence_faults, give_back, remove, still_as_proven
@@ -34,7 +34,7 @@ from wiped.model.policy import StorageRules
 from wiped.storage.artefacts import ArtefactMap, map_artefact
 from wiped.storage.blockdev import BlockFile
 from wiped.storage.keystream import SEED_BYTES, known_answer_test
-from wiped.storage.sharing import GoldenFiles
+from wiped.storage.shared_extents import GoldenFiles
 from wiped.wire.messages import Erase, Erased, Leave, Left, Lock, Locked, LockedStep, Message, Progress, Refused, Remove, Removed, Trim
 
 _PROGRESS_SECONDS: Final = 0.2

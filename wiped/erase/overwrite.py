@@ -1,4 +1,4 @@
-"""Overwriting one artefact, file or block device: PHYSICS 2, steps 2 to 4. Blocks that a clone shares with its golden image are never written.
+"""Overwriting one artefact, file or block device: docs/physics.md 2, steps 2 to 4. Blocks that a clone shares with its golden image are never written.
 
 The last pass is the keystream; whether it arrived is the observer's to say, not ours.
 """

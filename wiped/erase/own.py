@@ -3,7 +3,7 @@
 Disks that are not read-only and not shareable; CD, floppy and read-only images that bear the phone's UUID, are listed as seeds by its directory's profile, or
 were classified as private; NVRAM; console logs; the memory files of its snapshots (with its UUID inside); directories that its guest may write; its
 TPM's directory.
-A base beneath its own disk only where it was classified as private *and* the chain, walked strictly with stated formats, leads to it (PHYSICS 5).
+A base beneath its own disk only where it was classified as private *and* the chain, walked strictly with stated formats, leads to it (docs/physics.md 5).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from wiped.erase.pools import one_location
 from wiped.erase.remembered import read_records
 from wiped.model.inventory import DiskSource, FileIdentity
 from wiped.model.plan import RefusalCode
+from wiped.model.sightings import PRIVATE
 from wiped.storage.classified import classified_as
 from wiped.storage.image_chain import walk_chain
 from wiped.storage.kernel import identity_of
@@ -82,7 +83,7 @@ def _lent(claims: Claims, disk: DiskSource, location: str) -> RefusalCode | None
     if disk.shareable:
         return RefusalCode.SHAREABLE_DISK
     if disk.device in _MEDIA or disk.readonly:
-        private = classified_as(claims.classified, location, _identity(location)) == "private"
+        private = classified_as(claims.classified, location, _identity(location)) == PRIVATE
         bears_uuid = claims.uuid in location.lower()
         return None if private or bears_uuid or claims.templated.is_seed(location) else RefusalCode.AMBIGUOUS_BASE
     return None if disk.device in _DISKS else RefusalCode.AMBIGUOUS_BASE
@@ -95,7 +96,7 @@ def claim_bases(claims: Claims, known: Mapping[str, FileIdentity], *, resumed: b
     connection: where the header of one of the phone's own overlays is gone, the classification must do, beside what was remembered of the phones; every
     guard against others stays.
     """
-    private = {record.path: identity for identity, record in claims.classified.items() if record.as_ == "private"}
+    private = {record.path: identity for identity, record in claims.classified.items() if record.as_ == PRIVATE}
     if not private:
         return
     claims.bases.update({path: identity for path, identity in known.items() if private.get(path) == identity})

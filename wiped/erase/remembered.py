@@ -7,7 +7,6 @@ negative rule of `claims.py` holds beside that.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat as st
@@ -18,6 +17,7 @@ from wiped.erase.claims import Claims
 from wiped.errors import RefusedError
 from wiped.model.inventory import ArtefactKind, FileIdentity
 from wiped.model.plan import RefusalCode
+from wiped.model.strict_json import read_json
 from wiped.storage.kernel import is_younger
 from wiped.wire.messages import Lock
 
@@ -114,11 +114,11 @@ def _read(dir_fd: int, name: str, path: str, uuid: str, writer: int) -> tuple[Re
     finally:
         os.close(fd)
     try:
-        value = json.loads(bytes(data))
+        value = read_json(bytes(data))
         if value["uuid"] != uuid:
             raise ValueError("another phone's")
         return tuple(_file(item, found.st_mtime_ns) for item in value["files"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise _unreadable(path, "not a record of remembered files") from error
 
 

@@ -1,4 +1,4 @@
-"""Removing one proven artefact: rename, truncate, unlink, sync the directory (PHYSICS 2, step 6), and what counts as proof (I3).
+"""Removing one proven artefact: rename, truncate, unlink, sync the directory (docs/physics.md 2, step 6), and what counts as proof (I3).
 
 Each step can be the last one before a crash: the file is then found under its rename target, or not at all (at worst its name, without content, is left in
 a directory of ours beside it). A name is unlinked only where nobody else can put another file under it in the meantime (`_unlink_apart`).
@@ -15,8 +15,8 @@ import os
 import stat as st
 from typing import Final
 
-from wiped.erase.opening import Opened
 from wiped.erase.overwrite import Look
+from wiped.erase.target import Opened
 from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import FileIdentity
 from wiped.model.outcome import Evidence, Via

@@ -1,4 +1,4 @@
-"""Answering `trim`: the free space of one filesystem, where this phone's freed blocks may be (PHYSICS 3). How it is done: `storage/free_space.py`.
+"""Answering `trim`: the free space of one filesystem, where this phone's freed blocks may be (docs/physics.md 3). How it is done: `storage/free_space.py`.
 
 Nothing that has a name is touched. Only at directories that the configuration names, or that libvirt keeps its own things in.
 """

@@ -12,15 +12,15 @@ One document (the HTTP feed's page, the file feed's header and lines) says how m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from wiped.decide.feeding import FeedFault
-from wiped.feed.importing import COLUMNS, Faults, read_instant, record_of
+from wiped.decide.feed_answer import FeedFault
+from wiped.feed.import_file import COLUMNS, Faults, read_instant, record_of
 from wiped.feed.signed import Verifier
+from wiped.model import strict_json
 from wiped.model.subscription import SubscriptionRecord
 
 FORM = "wiped/1"
@@ -66,19 +66,11 @@ def malformed(detail: str) -> FeedError:
     return FeedError(FeedFault.MALFORMED, detail)
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """For `json.loads`: an object whose keys stand once. Raises ValueError."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
 def read_json(data: bytes, what: str) -> dict[str, Any]:
     """One JSON object. Raises FeedError."""
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=once)
-    except (ValueError, RecursionError):
+        value = strict_json.read_json(data)
+    except ValueError:
         raise malformed(f"{what} is not JSON in UTF-8, or a key stands twice") from None
     if not isinstance(value, dict):
         raise malformed(f"{what} is not a JSON object")

@@ -17,7 +17,7 @@ import stat
 from dataclasses import replace
 from typing import Any
 
-from wiped.decide.feeding import FeedFault
+from wiped.decide.feed_answer import FeedFault
 from wiped.feed.answers import MAX_RECORDS, FeedError, Page, malformed, read_json, read_page
 
 #: A larger file is a mistake: a host has hundreds of phones.
@@ -39,7 +39,7 @@ class FileSource:
         return await asyncio.to_thread(self._fetch)
 
     def forget(self) -> None:
-        """See `polling.Source`."""
+        """See `poll.Source`."""
         self._seen, self._pages = None, ()
 
     def _fetch(self) -> tuple[Page, ...]:

@@ -19,7 +19,7 @@ from typing import Self
 
 import aiohttp
 
-from wiped.decide.feeding import FeedFault
+from wiped.decide.feed_answer import FeedFault
 from wiped.feed.answers import MAX_RECORDS, FeedError, Page, malformed, read_json, read_page
 
 #: Bytes of one page, and pages of one answer.
@@ -97,7 +97,7 @@ class HttpSource:
             raise malformed("its answer is not HTTP as it should be") from error
 
     def forget(self) -> None:
-        """See `polling.Source`."""
+        """See `poll.Source`."""
         self._etag, self._pages = "", ()
 
     async def _all_pages(self, token: str) -> tuple[Page, ...]:

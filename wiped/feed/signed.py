@@ -1,4 +1,4 @@
-"""Billing's signature over one record (DESIGN, Memory): Ed25519 over the canonical JSON of the record without its `signature`. Pure.
+"""Billing's signature over one record (docs/design.md, "Memory"): Ed25519 over the canonical JSON of the record without its `signature`. Pure.
 
 The record then has `revision`, `valid_from` and `valid_until` too, so that an old signature cannot be played again for ever: a compromised feed can
 withhold a record, but never make one.
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from wiped.errors import InputError
-from wiped.feed.importing import read_instant
+from wiped.feed.import_file import read_instant
 from wiped.model.canonical import canonical_bytes
 
 _SIGNATURE_BYTES = 64

@@ -1,4 +1,4 @@
-"""Destroying bytes of a file of ours in place, by the recipe for phones (PHYSICS 2): the only thing in this room that knows `wiped.storage`."""
+"""Destroying bytes of a file of ours in place, by the recipe for phones (docs/physics.md 2): the only thing in this room that knows `wiped.storage`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The salt file: account references become pseudonyms here, and only here (R11).
 
-`<state_dir>/salts` is a fixed-slot file (`slots`) that is written in place, since what SQLite deletes stays on the device (DESIGN, Memory). A pseudonym is
-HMAC-SHA256(the slot's salt, reference); a slot is found again by HMAC-SHA256(the host's look-up key, generation || reference), which stands in the slot
-alone. So the ledger's pseudonyms cannot be led back without this file, and destroying a slot makes its pseudonym nobody's for ever, and the words sealed
+`<state_dir>/salts` is a fixed-slot file (`slots`) that is written in place, since what SQLite deletes stays on the device (docs/design.md, "Memory"). A
+pseudonym is HMAC-SHA256(the slot's salt, reference); a slot is found again by HMAC-SHA256(the host's look-up key, generation || reference), which stands in the
+slot alone. So the ledger's pseudonyms cannot be led back without this file, and destroying a slot makes its pseudonym nobody's for ever, and the words sealed
 under its key unreadable.
 
 A slot is written and synced before its pseudonym is handed out. A missing or damaged file is never silently made anew.
@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from wiped.errors import ConfigError, InputError, LedgerError, NotFoundError, StorageError
 from wiped.keys.inplace import destroy_range
 from wiped.keys.slots import CHUNK_SLOTS, PSEUDONYM_BYTES, SLOT, Slot, binding_of, free_bytes, head_bytes, is_free, slot_of, used_bytes
+from wiped.machine import durable_file
 from wiped.model.subscription import AccountReference
 from wiped.record.sql.migrate import FILE_NAME as LEDGER_FILE
 from wiped.record.sql.migrate import refers_to_accounts
@@ -49,33 +50,8 @@ def _unusable(message: str) -> ConfigError:
     return ConfigError(message, faults=[("host.state_dir", "the salt file cannot be used")])
 
 
-def _sync_directory(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def _write_new(path: str, data: bytes) -> None:
-    """A whole new file, 0600, which is there in full or not at all."""
-    partial = path + ".new"
-    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        os.fchmod(fd, 0o600)
-        _write_at(fd, data, 0)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.rename(partial, path)
-    _sync_directory(os.path.dirname(path))
-
-
-def _write_at(fd: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        count = os.pwrite(fd, view, offset)
-        view, offset = view[count:], offset + count
+    durable_file.put(os.path.dirname(path), os.path.basename(path), data, 0o600)
 
 
 class SaltFile:
@@ -225,7 +201,7 @@ class SaltFile:
             if not self._free:
                 self._grow()
             number = self._free[-1]
-            _write_at(self._fd, used_bytes(slot), number * SLOT)
+            durable_file.write_all(self._fd, used_bytes(slot), offset=number * SLOT)
             os.fsync(self._fd)
         except OSError as error:
             raise LedgerError(f"the salt file cannot be written: {error.strerror}") from error
@@ -236,7 +212,7 @@ class SaltFile:
         """A whole chunk of random slots, synced before one of them is used. A torn one is cut off or overwritten by the next."""
         first = self._slots
         try:
-            _write_at(self._fd, b"".join(free_bytes() for _ in range(CHUNK_SLOTS)), first * SLOT)
+            durable_file.write_all(self._fd, b"".join(free_bytes() for _ in range(CHUNK_SLOTS)), offset=first * SLOT)
             os.fsync(self._fd)
         except OSError:
             os.ftruncate(self._fd, first * SLOT)
@@ -282,7 +258,7 @@ class SaltFile:
             try:
                 reasons = destroy_range(self._path, number * SLOT, SLOT)
                 del self._by_pseudonym[pseudonym], self._by_lookup[lookup]
-                _write_at(self._fd, free_bytes(), number * SLOT)
+                durable_file.write_all(self._fd, free_bytes(), offset=number * SLOT)
                 os.fsync(self._fd)
             except (OSError, StorageError) as error:
                 raise LedgerError(f"a slot cannot be destroyed: {error}") from error

@@ -1,4 +1,4 @@
-"""This machine, as the daemon needs it: `clock`.
+"""This machine, as the daemon needs it: `clock`, and small files that survive a crash whole (`durable_file`).
 
 May not: know a phone, the ledger, libvirt or storage.
 """

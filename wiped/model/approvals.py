@@ -1,6 +1,7 @@
 """What people ask for, hold and approve: kinds of requests with their grounds, grounds of legal holds, what takes two people, and drains.
 
-Source of the words: CONTRACT (hold grounds, request kinds), DESIGN (The life of a phone), R3 to R7, R9, R14, R17. Instants are aware UTC datetimes.
+Source of the words: docs/contract.md (hold grounds, request kinds), docs/design.md, "The life of a phone", R3 to R7, R9, R14, R17. Instants are aware UTC
+datetimes.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ GROUNDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-#: Kinds that stop and fence a phone whose term still runs, at once (DESIGN, The life of a phone).
+#: Kinds that stop and fence a phone whose term still runs, at once (docs/design.md, "The life of a phone").
 FENCING = frozenset({RequestKind.DELETION, RequestKind.CANCELLATION, RequestKind.CONSENT_WITHDRAWN, RequestKind.GUARDIAN, RequestKind.LEAK})
 #: Kinds that erase.
 ERASING = frozenset(set(RequestKind) - {RequestKind.LEAK})
@@ -102,7 +103,7 @@ class ApprovalState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Person:
     """A member of staff as a face authenticated them: `name` for the audit log, `uid` (-1: not a local user), whether they have the approver's
-    role. A token and a login of one person bear one `name`. uid 0 is nobody in particular: it asks, and never approves (DESIGN)."""
+    role. A token and a login of one person bear one `name`. uid 0 is nobody in particular: it asks, and never approves (docs/design.md)."""
 
     name: str
     uid: int = -1

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wiped.errors import InputError
+from wiped.model.strict_json import RepeatedKeyError, read_json
 
 
 def _check(value: Any, where: str) -> Any:
@@ -58,17 +59,11 @@ def parse_canonical(data: bytes, *, what: str = "document") -> Any:
     Raises InputError for malformed JSON, duplicate keys, floats, or any other byte form.
     """
 
-    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        out: dict[str, Any] = {}
-        for key, item in pairs:
-            if key in out:
-                raise InputError(f"the key {key!r} stands twice", where=what)
-            out[key] = item
-        return out
-
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=no_duplicates)
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, a number of thousands of digits, nested without end
+        value = read_json(data)
+    except RepeatedKeyError as error:
+        raise InputError("a key stands twice", where=what) from error
+    except ValueError as error:  # not UTF-8, not JSON, a number of thousands of digits, nested without end
         raise InputError("is not JSON in UTF-8", where=what) from error
     if canonical_bytes(value) != data:
         raise InputError("is not in canonical form", where=what)

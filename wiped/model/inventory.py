@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class ArtefactKind(StrEnum):
-    """CONTRACT's artefact kinds."""
+    """The artefact kinds of docs/contract.md."""
 
     DISK_IMAGE = "disk-image"
     SNAPSHOT_OVERLAY = "snapshot-overlay"
@@ -26,7 +26,7 @@ class ArtefactKind(StrEnum):
     EXTRA = "extra"
 
 
-#: The order of erasing (DESIGN, step 6): keys, then memory images, then disks, then the rest. Kinds that are not named come last.
+#: The order of erasing (docs/design.md, step 6): keys, then memory images, then disks, then the rest. Kinds that are not named come last.
 ERASE_ORDER: tuple[ArtefactKind, ...] = (
     ArtefactKind.KEY,
     ArtefactKind.LIBVIRT_SECRET,
@@ -113,7 +113,7 @@ class BlockFacts:
 
 @dataclass(frozen=True, slots=True)
 class DiskSource:
-    """One disk of a domain as its XML says, with its stated backing chain (never probed, PHYSICS 5).
+    """One disk of a domain as its XML says, with its stated backing chain (never probed, docs/physics.md 5).
 
     `type` is libvirt's source type: file, block, volume, network, dir, nvme, vhostuser...; `location` the path of file and block sources (for
     `volume` the resolved path, "" while unresolved); `format` the stated driver type ("" when the XML states none: then it counts as raw and is
@@ -170,7 +170,7 @@ class DomainFacts:
 @dataclass(frozen=True, slots=True)
 class FilesystemFacts:
     """The filesystem and device under a file; for the certificate's `backing`. `mount_options` as in /proc/self/mountinfo plus what the kernel
-    hides (PHYSICS 2: data=journal as a default mount option)."""
+    hides (docs/physics.md 2: data=journal as a default mount option)."""
 
     fs_type: str
     mount_options: tuple[str, ...] = ()
@@ -201,7 +201,7 @@ class ImageLayer:
 
     `backing_location`/`backing_format`: as the (trusted) header states, "" if none. `encrypted`: a LUKS header was seen.
     `under_root`/`under_protected`: the configured root that contains it ("" for none), by resolved directory, as the observer computed it.
-    `libvirt_owned`: within libvirt's own state directories (CONTRACT), where no root is needed.
+    `libvirt_owned`: within libvirt's own state directories (docs/contract.md), where no root is needed.
     """
 
     location: str
@@ -231,25 +231,8 @@ class ImageLayer:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """Something a phone may leave on the host, before looking at the file: from its XML (daemon) or from libvirt's directories (observer).
-
-    `role`: `top` for a disk's own image, `chain` for what lies beneath, `other` for the rest. `retain_reason` non-empty: never the phone's own
-    (read-only media, shareable): it is retained whatever else is found.
-    """
-
-    kind: ArtefactKind
-    location: str
-    format: str = "raw"
-    target: str = ""
-    retain_reason: str = ""
-    problem: str = ""
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class FoundArtefact:
-    """A candidate with the layer that was found there, who reaches it (UUIDs, this phone's included), and its place in a chain (0 = top).
+    """A place where the phone may leave something, with the layer found there, who reaches it (UUIDs, this phone's included), and its depth in a chain (0 = top).
 
     `snapshot_made`: libvirt's own snapshot metadata of this domain names the file as a former disk source, so it is private (issue of ambiguous bases).
     """

@@ -1,4 +1,4 @@
-"""Outcomes and evidence of erasing, per artefact and per phone (PHYSICS 8)."""
+"""Outcomes and evidence of erasing, per artefact and per phone (docs/physics.md 8)."""
 
 from __future__ import annotations
 
@@ -7,38 +7,60 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """CONTRACT's outcomes, best first."""
+    """The outcomes of docs/contract.md, best first."""
 
     PURGE = "purge"
+    """Cryptographic erase: every copy of the key is gone. Not given in this version."""
     CLEAR = "clear"
+    """Every mapped byte of every artefact was overwritten, read back and compared, and the file was removed; `scope: current extents`, residuals listed."""
     NOT_SANITIZED = "not-sanitized"
+    """Anything else, with reasons; the phone stays fenced and in place, in quarantine."""
 
 
 class ReasonCode(StrEnum):
-    """Why something is `not-sanitized` (PHYSICS 8)."""
+    """Why something is `not-sanitized` (docs/physics.md 8)."""
 
     COW_FILESYSTEM = "cow-filesystem"
+    """Copy-on-write: an overwrite goes to another place and the old blocks stay. Nothing was overwritten."""
     EXTENT_SHARED = "extent-shared"
+    """An extent belongs to another file too (reflink, snapshot)."""
     EXTENT_ENCODED = "extent-encoded"
+    """The filesystem compresses or encrypts the data."""
     EXTENT_INLINE = "extent-inline"
+    """The data is inside the filesystem's metadata."""
     EXTENT_UNKNOWN = "extent-unknown"
+    """The filesystem cannot say where the bytes are."""
     EXTENT_MOVED = "extent-moved"
+    """The ranges were not the same before and after the overwriting."""
     JOURNALED_DATA = "journaled-data"
+    """ext4 with `data=journal`, by option or hidden default: copies are in the journal. Nothing was overwritten."""
     THIN_POOL = "thin-pool"
+    """Beneath the file is a thin pool, which keeps the blocks of its snapshots."""
     OPAQUE_STORAGE = "opaque-storage"
+    """Network or unknown storage: the place of the bytes cannot be seen."""
     DISCARD_ONLY = "discard-only"
+    """Only a discard was possible, which proves nothing. Not given in this version."""
     IO_ERROR = "io-error"
+    """The device failed."""
     READBACK_MISMATCH = "readback-mismatch"
+    """The device returned other bytes than were written."""
     READBACK_IMPOSSIBLE = "readback-impossible"
+    """What was written could not be read back."""
     IMAGE_IN_USE = "image-in-use"
+    """Another process has the image open."""
     KEY_COPY_UNACCOUNTED = "key-copy-unaccounted"
+    """A copy of a key is not accounted for. Not given in this version."""
     PLAINTEXT_BEFORE_ENCRYPTION = "plaintext-before-encryption"
+    """The image was not encrypted from its creation on. Not given in this version."""
     COPY_NOT_REACHED = "copy-not-reached"
+    """A copy of the data is known and was not reached."""
     VANISHED = "vanished"
+    """The file was gone before its erasing was proven."""
     LEGAL_HOLD = "legal-hold"
+    """A hold was added while the wipe was in quarantine: the data is kept."""
 
 
-#: Reasons that are retried with back-off from 5 minutes to 24 hours (DESIGN, Quarantined); the others wait for a changed host.
+#: Reasons that are retried with back-off from 5 minutes to 24 hours (docs/design.md, "Quarantine"); the others wait for a changed host.
 RETRYABLE_REASONS = frozenset(
     {
         ReasonCode.IO_ERROR,
@@ -51,24 +73,32 @@ RETRYABLE_REASONS = frozenset(
 
 
 class ResidualCode(StrEnum):
-    """Residual risks that do not change the outcome (PHYSICS 8)."""
+    """Residual risks that do not change the outcome (docs/physics.md 8)."""
 
     FREED_BLOCKS_UNTRACED = "freed-blocks-untraced"
+    """Blocks that left the file before the wipe: trimmed by the guest, freed by snapshots. The default, since nothing traces such blocks."""
     FREED_BLOCKS_REALLOCATED = "freed-blocks-reallocated"
-    """Ours, in place of `freed-blocks-untraced`: the filesystem's free space was made unreadable (FITRIM, proven by a probe) after the removal; only
-    blocks that another file had been given before that are not traced."""
+    """In place of `freed-blocks-untraced`: after the removal the filesystem's free space was trimmed, and a probe file showed that this device makes trimmed
+    blocks unreadable; only blocks that another file had been given before that are not traced."""
     GUEST_DISCARD_ENABLED = "guest-discard-enabled"
+    """The guest could trim, so freed blocks are likely."""
     GUEST_MEMORY_SWAPPED = "guest-memory-swapped"
+    """Memory of the QEMU process had been swapped out, or the process could not be asked."""
     BELOW_BLOCK_DEVICE = "below-block-device"
+    """What is beneath the block device (flash translation, RAID, a volume's own snapshots) is not seen."""
     SAMPLED = "sampled"
+    """Only a share was read back (`storage.verify`)."""
 
 
 class Via(StrEnum):
-    """How the bytes were read back (CONTRACT `verified_via`)."""
+    """How the bytes were read back (docs/contract.md, "Words": verified via)."""
 
     BLOCK_ODIRECT = "block-odirect"
+    """From the block device, at the file's physical ranges, with O_DIRECT."""
     FILE_ODIRECT = "file-odirect"
+    """From the file with O_DIRECT, on ext4 or XFS, where the device cannot be opened."""
     BTRFS_NODATACOW_FILE = "btrfs-nodatacow-file"
+    """From the file with O_DIRECT, for an unshared btrfs file without copy-on-write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +147,7 @@ class ArtefactOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict on the phone: the worst of its artefacts (PHYSICS 8)."""
+    """The verdict on the phone: the worst of its artefacts (docs/physics.md 8)."""
 
     outcome: Outcome
     reasons: tuple[str, ...]

@@ -24,7 +24,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What happens to a phone around its expiry (CONTRACT `[policy.NAME]`). `notice`: seconds before expiry, longest first."""
+    """What happens to a phone around its expiry (docs/contract.md, "Configuration": `[policy.NAME]`). `notice`: seconds before expiry, longest first."""
 
     name: str = "default"
     grace: int = 86_400
@@ -46,7 +46,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Safety:
-    """CONTRACT `[safety]` and the feed's maximum age."""
+    """docs/contract.md, "Configuration": `[safety]` and the feed's maximum age."""
 
     settle: int = 900
     feed_max_age: int = 900
@@ -64,25 +64,36 @@ class Safety:
 
 @dataclass(frozen=True, slots=True)
 class StorageRules:
-    """The part of `[storage]` that planning and the helpers need."""
+    """`[storage]`: the part that planning and the helpers need. The strings below the fields are the text of docs/configuration.md."""
 
     roots: tuple[str, ...] = ()
+    """Directories with images of phones: absolute, not overlapping; beneath `/dev` a volume group's directory or one device node. Nothing outside is ever
+    erased, except libvirt's own files of a phone. Required."""
     protected: tuple[str, ...] = ()
+    """Golden images, inside a root: never opened for writing."""
     passes: int = 1
+    """How often the data is overwritten; the last pass is the keystream. More passes gain nothing on this media (NIST SP 800-88r2, FAQ Q6)."""
     verify: str = "full"
+    """How much is read back: `full`, or a share such as `sample:0.1`; then every certificate has the residual `sampled`."""
     writers: int = 4
+    """Threads that write, and later read, one image."""
     parallel_wipes: int = 4
+    """How many wipes run at the same time, fair for each backing device."""
     rate_limit: int = 0
+    """Bytes a second for one image, such as `200MiB/s`; `0`: no limit."""
     golden_pools: tuple[str, ...] = ()
-    """Names of libvirt pools whose volumes are golden: like `protected`, wherever the pool's directory is."""
+    """Names of libvirt pools whose volumes are golden, like `storage.protected`, wherever the pool's directory is."""
     extra_artefacts: tuple[str, ...] = ()
-    """Templates of absolute paths with `{uuid}` and globs: backups, exports."""
+    """Templates of absolute paths such as `/srv/backup/{uuid}/**`: backups and exports that are wiped with the phone; `{uuid}` and globs, nothing else;
+    inside a root."""
     phone_directories: tuple[str, ...] = ()
-    """Templates of a phone's own directory, with `{uuid}` and no glob: every file in it must be listed by the profile."""
+    """Templates of a phone's own directory, such as `/srv/phones/{uuid}`, without globs; inside a root. A file in the directory that the profile does not
+    list stops the wipe."""
     profile: str = "libvirt"
-    """`libvirt`, `cuttlefish`, or the absolute path of a profile of the operator's own."""
+    """What a phone's own directory may hold: `libvirt`, `cuttlefish`, or the absolute path of a profile of your own."""
     trim: bool = True
-    """FITRIM after removal, where a probe shows that the device makes discarded blocks unreadable."""
+    """After the removal, FITRIM on filesystems whose device is proven, by a probe, to make trimmed blocks unreadable."""
     fill_free_space: bool = False
-    """Where it does not: fill the free space once per batch, keeping `fill_reserve`."""
+    """Where trimming proves nothing: fill the free space once for each batch of wipes, keeping `storage.fill_reserve` free."""
     fill_reserve: int = 10 << 30
+    """What the filling leaves free for the neighbours."""

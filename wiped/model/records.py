@@ -14,7 +14,7 @@ from wiped.model.subscription import Reason, State
 
 
 class WipeStep(StrEnum):
-    """How far a wipe is (DESIGN, The order of a wipe). Each is written to the ledger before the next begins."""
+    """How far a wipe is (docs/design.md, "The order of a wipe"). Each is written to the ledger before the next begins."""
 
     QUEUED = "queued"
     INTENT = "intent"

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """The life of a phone (DESIGN): exactly one."""
+    """The life of a phone (docs/design.md): exactly one."""
 
     UNBOUND = "unbound"
     ACTIVE = "active"
@@ -32,7 +32,7 @@ WIPE_STATES = frozenset({State.ERASING, State.VERIFYING, State.WIPED, State.QUAR
 
 
 class Flag(StrEnum):
-    """Flags of a phone (DESIGN): any number."""
+    """Flags of a phone (docs/design.md): any number."""
 
     HELD = "held"
     PROTECTED = "protected"
@@ -58,7 +58,7 @@ class Action(StrEnum):
 class Subscription:
     """One term of one account on one phone. `account` is the pseudonym; the reference is never stored (R11).
 
-    `first_recorded_at`: when this host first recorded this end; `due` never lies before it plus grace (DESIGN).
+    `first_recorded_at`: when this host first recorded this end; `due` never lies before it plus grace (docs/design.md).
     """
 
     uuid: str
@@ -162,7 +162,7 @@ class FeedStatus:
     complete_answers: int = 0
     kind: str = "local"
     fault: str = ""
-    """Why the last answer was not taken (`decide.feeding.FeedFault`)."""
+    """Why the last answer was not taken (`decide.feed_answer.FeedFault`)."""
 
 
 @dataclass(frozen=True, slots=True)

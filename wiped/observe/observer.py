@@ -19,8 +19,8 @@ from wiped.errors import HelperError, StorageError, WipedError
 from wiped.helpers.link import HelperEnd, failure_of
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.policy import StorageRules
+from wiped.observe.bounds import map_of, open_artefact
 from wiped.observe.image import survey
-from wiped.observe.opening import map_of, open_artefact
 from wiped.observe.orphans import find_orphans
 from wiped.observe.readback import read_back
 from wiped.storage.keystream import known_answer_test

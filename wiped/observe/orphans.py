@@ -15,8 +15,9 @@ from wiped.errors import RefusedError, StorageError
 from wiped.model.instants import instant_text
 from wiped.model.inventory import DomainFacts, FileIdentity, ImageLayer, LibvirtDirectories
 from wiped.model.policy import StorageRules
+from wiped.model.sightings import GOLDEN
 from wiped.observe.reach import Reach
-from wiped.storage.classified import GOLDEN, read_classified
+from wiped.storage.classified import read_classified
 from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.paths import containing_root
 from wiped.wire.messages import Orphan, OrphansFound

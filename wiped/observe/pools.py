@@ -10,7 +10,7 @@ from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import DiskSource, LibvirtDirectories
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
-from wiped.observe.reading import list_names, read_small
+from wiped.observe.host_files import list_names, read_small
 from wiped.virt import safe_xml
 from wiped.virt.pool_xml import PoolFacts, parse_pool
 

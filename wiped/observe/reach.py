@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import DiskSource, DomainFacts, FileIdentity, ImageLayer, LibvirtDirectories
+from wiped.observe.host_files import list_names, read_saved_domain
 from wiped.observe.pools import Pools, read_pools
-from wiped.observe.reading import list_names, read_saved_domain
 from wiped.storage.blockdev import aliases, block_facts
 from wiped.storage.blockstack import DeviceTree
 from wiped.storage.image_chain import Reached, names_reached

@@ -1,4 +1,4 @@
-"""After the erasing: read one file back from the device it lies on, and compare with the keystream made anew (PHYSICS 2, step 5).
+"""After the erasing: read one file back from the device it lies on, and compare with the keystream made anew (docs/physics.md 2, step 5).
 
 The eyes' own way: the observer maps the file again by itself and trusts nothing of the eraser but the seed and the digest in the ledger. What cannot
 be proven is said in the evidence's reasons; nothing is concluded from silence.
@@ -15,7 +15,7 @@ from wiped.errors import HelperError, RefusedError, StorageError
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.outcome import Evidence, ReasonCode, Via
 from wiped.model.policy import StorageRules
-from wiped.observe.opening import map_of, open_artefact
+from wiped.observe.bounds import map_of, open_artefact
 from wiped.storage.artefacts import ArtefactMap
 from wiped.storage.blockdev import BlockFile, open_block
 from wiped.storage.direct import Comparison, compare_ranges
@@ -26,7 +26,7 @@ from wiped.storage.paths import SafeFile, reopen
 from wiped.wire.messages import ReadBack
 
 WHOLE = 1_000_000
-#: Filesystems on which a FIEMAP address is a place on the device `st_dev` (PHYSICS 2), so that an O_DIRECT read of the file reads the same blocks.
+#: Filesystems on which a FIEMAP address is a place on the device `st_dev` (docs/physics.md 2), so that an O_DIRECT read of the file reads the same blocks.
 _PLACED = frozenset({"ext2", "ext3", "ext4", "xfs"})
 
 

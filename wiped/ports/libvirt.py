@@ -50,7 +50,7 @@ class Hypervisor(Protocol):
 
 
 class Fences(Protocol):
-    """Fence files (DESIGN step 2, I6). Small local files, synced with their directory before a call returns."""
+    """Fence files (docs/design.md, step 2, I6). Small local files, synced with their directory before a call returns."""
 
     async def put(self, uuid: str, paths: Sequence[str], identities: Sequence[FileIdentity], volumes: Sequence[tuple[str, str]]) -> None:
         """Write or replace the fence of a phone; from its return on the hook vetoes any start. Idempotent."""

@@ -1,4 +1,7 @@
-"""What was done about the free space of filesystems after a wipe's removals (PHYSICS 3). Functions that take a connection run within its transaction."""
+"""What was done about the free space of filesystems after a wipe's removals (docs/physics.md 3).
+
+Functions that take a connection run within its transaction.
+"""
 
 from __future__ import annotations
 

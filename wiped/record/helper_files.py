@@ -7,16 +7,15 @@ directory synced. The ledger says the same; where a file is missing or differs, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from wiped.errors import InputError, StorageError
+from wiped.machine import durable_file
 from wiped.model.instants import instant_text
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.sightings import ClassifiedImage, Memory, RememberedFile
@@ -69,7 +68,7 @@ class SheetFiles:
     async def forget(self, uuid: str) -> None:
         """See the port."""
         name = _checked(uuid) + _SUFFIX
-        await asyncio.to_thread(_translated, lambda: _drop(self._remembered, name))
+        await asyncio.to_thread(_translated, lambda: durable_file.remove(self._remembered, name))
 
 
 def _checked(uuid: str) -> str:
@@ -86,67 +85,8 @@ def _translated(work: Callable[[], None]) -> None:
         raise StorageError(f"a record file beside the ledger cannot be written: {error.strerror}") from error
 
 
-def _open_directory(path: str) -> int:
-    if not os.path.isdir(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
-        parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-
-
 def _put(directory: str, name: str, document: dict[str, Any]) -> None:
     """Write or replace one record. One that says the same already is left as it is."""
     content = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
-    handle = _open_directory(directory)
-    temporary = f".{name}.{os.getpid()}.{time.monotonic_ns()}"
-    try:
-        if _read(handle, name, len(content) + 1) == content:
-            return
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=handle)
-        try:
-            os.fchmod(file, 0o600)
-            view = memoryview(content)
-            while view:
-                view = view[os.write(file, view) :]
-            os.fsync(file)
-        finally:
-            os.close(file)
-        os.rename(temporary, name, src_dir_fd=handle, dst_dir_fd=handle)
-        os.fsync(handle)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=handle)
-        raise
-    finally:
-        os.close(handle)
-
-
-def _read(handle: int, name: str, limit: int) -> bytes | None:
-    try:
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=handle)
-    except OSError:
-        return None
-    try:
-        return os.read(file, limit)
-    except OSError:
-        return None
-    finally:
-        os.close(file)
-
-
-def _drop(directory: str, name: str) -> None:
-    try:
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=handle)
-        os.fsync(handle)  # also when it was gone: a former call may have died before its sync
-    finally:
-        os.close(handle)
+    durable_file.make_directory(directory, 0o700)
+    durable_file.put(directory, name, content, 0o600, unless_same=True)

@@ -14,7 +14,7 @@ from wiped.storage.blockdev import block_filesystem, whole_device_map
 from wiped.storage.extents import ExtentMap, read_extents, stop_reasons
 from wiped.storage.filesystems import filesystem_facts, provability_reasons
 from wiped.storage.kernel import identity_of
-from wiped.storage.sharing import GoldenFiles, settle, split
+from wiped.storage.shared_extents import GoldenFiles, settle, split
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ read or understood makes the whole directory unreadable: it may be the one that 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat as st
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ from typing import Any, Final
 from wiped.errors import RefusedError
 from wiped.model.inventory import FileIdentity
 from wiped.model.plan import RefusalCode
+from wiped.model.sightings import GOLDEN, PRIVATE
+from wiped.model.strict_json import read_json
 from wiped.storage.kernel import is_younger
 
-GOLDEN: Final = "golden"
-PRIVATE: Final = "private"
 _MAX_BYTES: Final = 64 << 10
 _MAX_RECORDS: Final = 65_536
 _SUFFIX: Final = ".json"
@@ -106,8 +105,8 @@ def _read(dir_fd: int, name: str, path: str, writer: int) -> Classified:
     finally:
         os.close(fd)
     try:
-        record = _record(json.loads(data), found.st_mtime_ns)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        record = _record(read_json(data), found.st_mtime_ns)
+    except (ValueError, KeyError, TypeError) as error:
         raise _unreadable(path, "not a record of a classified image") from error
     if name != record_name(record.path):
         raise _unreadable(path, "its name is not that of its image")

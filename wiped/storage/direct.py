@@ -35,7 +35,7 @@ _REMEMBERED: Final = 65536
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What was read back. `bytes` compared; `mismatches`: 4096-byte blocks that differ; `sampled`: not all was read; `repeating_or_zero`: blocks
-    that begin like another block or with zeros, which no keystream does: one shared bug must not vouch for itself (PHYSICS 2).
+    that begin like another block or with zeros, which no keystream does: one shared bug must not vouch for itself (docs/physics.md 2).
     `first_mismatch`: logical offset of the first differing block found, -1 for none."""
 
     bytes: int
@@ -135,7 +135,7 @@ def write_ranges(
     rate_limit: int = 0,
     should_stop: Callable[[], bool] | None = None,
 ) -> int:
-    """Overwrite every mapped byte of the file with `pattern`, O_DIRECT (PHYSICS 2, step 3); returns the bytes written.
+    """Overwrite every mapped byte of the file with `pattern`, O_DIRECT (docs/physics.md 2, step 3); returns the bytes written.
 
     Only ranges of `extents` are written, the last mapped block whole, so nothing is allocated that was not; the file's size grows to the end of the
     map first, so that no crash lets the filesystem drop blocks beyond the end unwritten. `progress` gets the bytes done so far, one call at a time,
@@ -238,7 +238,7 @@ def compare_ranges(
     progress: Callable[[int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Comparison:
-    """Read back and compare with the pattern made anew (PHYSICS 2, step 5). `fd` is the block device, read at physical offsets, where `physical`;
+    """Read back and compare with the pattern made anew (docs/physics.md 2, step 5). `fd` is the block device, read at physical offsets, where `physical`;
     else the file itself, at logical ones. Either way O_DIRECT, and the pattern is that of the logical offset.
 
     `fraction` below 1 reads that part of the pieces, drawn from `pick_seed` (to be made after the erasing), and at least one. What cannot be read

@@ -1,6 +1,6 @@
 """The physical map of a file: which bytes of the device hold it (FS_IOC_FIEMAP), in flat arrays, so that a million extents take some 24 MiB.
 
-Source: Documentation/filesystems/fiemap.rst; the recipe is PHYSICS 2, steps 2 and 4.
+Source: Documentation/filesystems/fiemap.rst; the recipe is docs/physics.md 2, steps 2 and 4.
 """
 
 from __future__ import annotations
@@ -303,7 +303,7 @@ def _named(counts: dict[int, int]) -> dict[str, int]:
 
 
 def stop_reasons(extents: ExtentMap, facts: FilesystemFacts) -> tuple[str, ...]:
-    """Reason codes for which overwriting this map would prove nothing (PHYSICS 2, step 2); () to go on. A flag that is unknown to us stops too.
+    """Reason codes for which overwriting this map would prove nothing (docs/physics.md 2, step 2); () to go on. A flag that is unknown to us stops too.
 
     `facts` is for filesystems that do not tell: a mapped range at physical 0 on a local disk filesystem is no place at all (of a
     block device it is its beginning).

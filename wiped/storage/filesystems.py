@@ -1,4 +1,4 @@
-"""What lies under a file: filesystem, mount options, device; and whether overwriting in place can be proven there (PHYSICS 2).
+"""What lies under a file: filesystem, mount options, device; and whether overwriting in place can be proven there (docs/physics.md 2).
 
 `data=journal` copies every byte through the journal and hides in three places: the mount's options, the driver's own list (where it shows even
 when it is a default kept in the superblock), and a flag of the single file. Where one of them cannot be read, it counts as journaled.

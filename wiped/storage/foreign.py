@@ -1,4 +1,4 @@
-"""Image formats other than qcow2, read only for the names of other files in them: VMDK descriptors, QED and old qcow headers (PHYSICS 5).
+"""Image formats other than qcow2, read only for the names of other files in them: VMDK descriptors, QED and old qcow headers (docs/physics.md 5).
 
 Such an image of a phone's own is opaque: overwritten whole, whatever it holds. If it names another file, part of the data may be there. An image of
 somebody else is read liberally: whatever its descriptor mentions is protected. VHDX, VHD, Parallels and ploop images name nothing that QEMU follows.

@@ -1,4 +1,4 @@
-"""Blocks that left a file before we came, in the free space of its filesystem (PHYSICS 3): discarded where a probe proves that the device then does not
+"""Blocks that left a file before we came, in the free space of its filesystem (docs/physics.md 3): discarded where a probe proves that the device then does not
 give them back, or overwritten by filling the free space.
 
 A discard proves nothing by itself. So a file of our own is written first, found on the device, freed, and after FITRIM looked for again in the same places.

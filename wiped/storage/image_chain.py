@@ -1,4 +1,4 @@
-"""Image files and the chains beneath them, one level at a time and with the format stated; nothing is ever probed (PHYSICS 5).
+"""Image files and the chains beneath them, one level at a time and with the format stated; nothing is ever probed (docs/physics.md 5).
 
 Two ways of walking, for opposite purposes. `walk_chain` is for what may be *erased*: it ends at the first thing that is not beyond doubt.
 `names_reached` (room `reached`) is for what must be *protected*: it follows anything that QEMU might follow. Neither writes, locks, or disturbs a
@@ -25,12 +25,12 @@ from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.foreign import NAMING, names_in
 from wiped.storage.kernel import identity_of
 from wiped.storage.locks import is_locked
-from wiped.storage.looking import has_protocol, open_quietly
 from wiped.storage.mounts import containing_root
 from wiped.storage.paths import open_straight
 from wiped.storage.qcow2 import read_qcow2_header
+from wiped.storage.quiet_open import has_protocol, open_quietly
 from wiped.storage.reached import MAX_DEPTH, OPAQUE, Reached, names_reached
-from wiped.storage.sharing import GoldenFiles, split
+from wiped.storage.shared_extents import GoldenFiles, split
 
 __all__ = ["Reached", "has_protocol", "look_at_layer", "names_reached", "walk_chain"]
 
@@ -242,6 +242,9 @@ def _read_header(fd: int, layer: ImageLayer, problems: list[tuple[str, str]]) ->
         return layer
     if header.external_data:
         problems.append((RefusalCode.EXTERNAL_DATA_FILE.value, "the image keeps its data in another file"))
+    if header.corrupt:
+        detail = "the image is marked corrupt: what its tables say cannot be trusted (qemu-img check -r all repairs it)"
+        problems.append((RefusalCode.UNTRUSTED_FORMAT.value, detail))
     if header.unknown_features:
         problems.append((RefusalCode.UNTRUSTED_FORMAT.value, f"features that this version does not know ({header.unknown_features:#x})"))
     backing = ""

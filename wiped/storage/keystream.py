@@ -1,4 +1,4 @@
-"""The pattern of the proving pass: AES-256-CTR, so that every byte can be made again from a seed, and none can be a discard's answer (PHYSICS 2).
+"""The pattern of the proving pass: AES-256-CTR, so that every byte can be made again from a seed, and none can be a discard's answer (docs/physics.md 2).
 
     key     = HKDF-SHA256(seed, salt = none, info = b"wiped keystream 1" || 0 || artefact id (UTF-8) || 0 || pass (4 bytes, big endian)), 32 bytes
     block n = AES-256(key, n as 16 bytes, big endian),  n = logical byte offset in the file / 16
@@ -62,7 +62,7 @@ class Keystream:
 
 
 class ZeroPattern:
-    """Zeros, for an additional pass that a customer's contract asks for. Never the last pass: zeros prove nothing (PHYSICS 2)."""
+    """Zeros, for an additional pass that a customer's contract asks for. Never the last pass: zeros prove nothing (docs/physics.md 2)."""
 
     def fill(self, buffer: memoryview | mmap.mmap | bytearray, offset: int) -> None:
         """Fill `buffer` with zeros."""
@@ -76,7 +76,7 @@ def zero_fill() -> ZeroPattern:
 
 
 def known_answer_test() -> None:
-    """Compare the keystream with a vector computed by other means. Eraser and observer each run it at start (PHYSICS 2).
+    """Compare the keystream with a vector computed by other means. Eraser and observer each run it at start (docs/physics.md 2).
 
     Raises StorageError when this machine's cipher does not give the known bytes.
     """

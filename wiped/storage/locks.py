@@ -1,6 +1,6 @@
-"""The two locks of DESIGN step 3: QEMU's own, which keeps a phone from starting, and a write lease, which proves that nobody else has the file open.
+"""The two locks of docs/design.md, step 3: QEMU's own, which keeps a phone from starting, and a write lease, which proves that nobody else has the file open.
 
-Both belong to the open file description and die with it. Both need a descriptor that may write (PHYSICS 4).
+Both belong to the open file description and die with it. Both need a descriptor that may write (docs/physics.md 4).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def is_locked(fd: int) -> bool:
 
 
 def take_and_drop_write_lease(fd: int) -> None:
-    """Prove that this descriptor is the only opening of the file on this host: no reader, no mapping, no loop device, no NBD server (PHYSICS 4).
+    """Prove that this descriptor is the only opening of the file on this host: no reader, no mapping, no loop device, no NBD server (docs/physics.md 4).
 
     The kernel grants F_WRLCK only then. `fd` must be the one and only descriptor that this process, too, has of the file (O_PATH ones do not count).
     Needs the file's owner or CAP_LEASE. A process that opens the file in the very moment waits, and we are told by SIGURG, which is ignored by default.

@@ -14,9 +14,9 @@ from wiped.model.inventory import FileIdentity
 from wiped.storage.blockstack import DeviceTree, number_of
 from wiped.storage.foreign import NAMING, format_by_magic, names_in
 from wiped.storage.kernel import identity_of
-from wiped.storage.looking import has_protocol, open_quietly
 from wiped.storage.mounts import real_path
 from wiped.storage.qcow2 import MAGIC, read_qcow2_header
+from wiped.storage.quiet_open import has_protocol, open_quietly
 
 MAX_DEPTH: Final = 64
 #: Formats that hold everything in the one file and name no other: erased as they stand, without being understood.

@@ -1,6 +1,6 @@
 """The connection to libvirt: the port Hypervisor, and the only `import libvirt` of the program.
 
-One process-wide thread runs libvirt's event loop; what it hears comes over by `call_soon_threadsafe` (not libvirtaio: DESIGN, Found by trying).
+One process-wide thread runs libvirt's event loop; what it hears comes over by `call_soon_threadsafe` (not libvirtaio: docs/design.md, "Found by trying").
 `run()` keeps one connection that listens: keep-alive finds a hung libvirtd, the close callback a dead one; then it reconnects with back-off, and
 every new connection rings the hint "" (look at everything). Questions go through `calls.py`, each on a connection of its own. The daemon
 starts and stays useful without libvirt: calls raise HypervisorError at once.
@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import libvirt
 
+from wiped.decide import backoff
 from wiped.errors import HypervisorError, InputError
 from wiped.model.inventory import DomainFacts
 from wiped.virt.calls import BoundedCalls, in_thread
@@ -202,7 +203,7 @@ class LibvirtHypervisor:
     def _pause(self, attempt: int) -> float:
         """Seconds until the next attempt: doubling, capped, and between half and all of that, so that daemons do not march in step."""
         bounds = self._bounds
-        return min(bounds.backoff_most, bounds.backoff_first * 2.0 ** min(attempt, 30)) * (0.5 + 0.5 * self._jitter())
+        return backoff.wait(attempt, first=bounds.backoff_first, longest=bounds.backoff_most, jitter=self._jitter())
 
     async def _open(self) -> _Link:
         """A new connection. An attempt that hangs is waited for again, never doubled: a hung libvirtd costs one thread."""

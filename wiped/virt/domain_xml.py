@@ -2,7 +2,7 @@
 
 Imported by the daemon (XML from libvirt) and by both root helpers (libvirt's own files), so that all three understand the same text in the same way.
 Rules: nothing that names storage is dropped silently (an unknown source type keeps its `type`, with `location` "" where it has no path here);
-chain members that live XML states (`<backingStore>`) are ignored, because chains are walked by headers (PHYSICS 5); whatever cannot be
+chain members that live XML states (`<backingStore>`) are ignored, because chains are walked by headers (docs/physics.md 5); whatever cannot be
 understood is an InputError, and callers fail closed.
 """
 

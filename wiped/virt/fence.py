@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from wiped.errors import InputError, StorageError
+from wiped.machine import durable_file
 from wiped.model.inventory import FileIdentity
 
 P = ParamSpec("P")
@@ -92,51 +93,11 @@ class FenceFiles:
         return await asyncio.to_thread(self._hook_fault)
 
     def _put(self, uuid: str, content: bytes) -> None:
-        self._make_directory()
-        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        temporary = f".{uuid}.{os.getpid()}.{time.monotonic_ns()}"
-        try:
-            file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=directory)
-            try:
-                os.fchmod(file, 0o644)  # whatever the umask: the hook may run as another user
-                view = memoryview(content)
-                while view:
-                    view = view[os.write(file, view) :]
-                os.fsync(file)
-            finally:
-                os.close(file)
-            os.rename(temporary, uuid, src_dir_fd=directory, dst_dir_fd=directory)
-            os.fsync(directory)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary, dir_fd=directory)
-            raise
-        finally:
-            os.close(directory)
-
-    def _make_directory(self) -> None:
-        """The directory, 0755, and its own name synced; parents are made by the packaging, and by us where that has not happened."""
-        if os.path.isdir(self._directory):
-            return
-        os.makedirs(self._directory, mode=0o755, exist_ok=True)
-        os.chmod(self._directory, 0o755)
-        parent = os.open(os.path.dirname(self._directory), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+        durable_file.make_directory(self._directory, 0o755)
+        durable_file.put(os.path.realpath(self._directory), uuid, content, 0o644)  # readable by all: the hook may run as another user
 
     def _lift(self, uuid: str) -> None:
-        try:
-            directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(uuid, dir_fd=directory)
-            os.fsync(directory)  # also when it was gone: a former call may have died before its sync
-        finally:
-            os.close(directory)
+        durable_file.remove(os.path.realpath(self._directory), uuid)
 
     def _list(self) -> list[str]:
         try:

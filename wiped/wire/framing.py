@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from wiped.errors import HelperError
+from wiped.model.strict_json import read_json
 from wiped.wire.messages import MAX_LINE, MESSAGES, Message
 
 _BY_TYPE: dict[str, type[Message]] = {message.type: message for message in MESSAGES}
@@ -31,8 +32,8 @@ def decode(line: bytes) -> Message:
     if len(line) > MAX_LINE:
         raise HelperError(f"a line of more than {MAX_LINE} bytes")
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, a number of thousands of digits, nested without end
+        value = read_json(line)
+    except ValueError as error:  # not UTF-8, not JSON, a number of thousands of digits, nested without end
         raise HelperError("a line that is not JSON") from error
     if not isinstance(value, dict):
         raise HelperError("a line that is not an object")

@@ -151,7 +151,7 @@ class Left:
 @dataclass(frozen=True, slots=True)
 class Trim:
     """To the eraser, on a connection of its own or after all removals: make the free space of the filesystem at `location` (a directory under a root or in
-    libvirt's own directories) unreadable, if a probe shows that the device does so (PHYSICS 3)."""
+    libvirt's own directories) unreadable, if a probe shows that the device does so (docs/physics.md 3)."""
 
     type: ClassVar[str] = "trim"
     location: str

@@ -17,7 +17,7 @@ import pytest
 from tests.fakes.service import FakeService
 from wiped.api.http.identity import Access
 from wiped.api.server import ApiServer
-from wiped.feed.importing import parse_subscriptions
+from wiped.feed.import_file import parse_subscriptions
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Metrics: every name of CONTRACT, fed by the hub, read at the scrape, negotiated."""
+"""Metrics: every name of docs/contract.md, fed by the hub, read at the scrape, negotiated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route: what goes in reaches the service, what it answers comes out in CONTRACT's shape."""
+"""Every route: what goes in reaches the service, what it answers comes out in the shape of docs/contract.md."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_phones_are_listed_filtered_and_found_by_name(face: Face) -> None:
 
 
 async def test_plan_and_explain_have_the_shapes_that_scripts_use(face: Face) -> None:
-    """CONTRACT, JSON of the commands that scripts use most."""
+    """docs/contract.md, "JSON of the commands that scripts use most"."""
     plan = (await face.ask("GET", f"/v1/phones/{UUID_TWO}/plan")).json
     assert {"phone", "fingerprint", "expected_outcome", "steps", "retained", "refusals", "residuals"} <= set(plan)
     assert plan["steps"][0]["artefact"] == {
@@ -61,7 +61,7 @@ async def test_plan_and_explain_have_the_shapes_that_scripts_use(face: Face) -> 
 
 
 async def test_wipes_have_the_shape_that_scripts_use(face: Face) -> None:
-    """CONTRACT's wipe; what an artefact was proven via; no seed and no rename target."""
+    """The wipe of docs/contract.md; what an artefact was proven via; no seed and no rename target."""
     answer = await face.ask("GET", f"/v1/wipes/{WIPE_ID}")
     wipe = answer.json
     assert {"id", "phone", "state", "trigger", "outcome", "reasons", "residuals", "certificate_id", "started_at", "finished_at", "artefacts"} <= set(wipe)

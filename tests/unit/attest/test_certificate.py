@@ -26,7 +26,7 @@ def test_it_is_an_in_toto_statement_about_the_snapshot() -> None:
 
 
 def test_it_has_the_fields_of_the_contract() -> None:
-    """CONTRACT, Certificate: each field is there under its name."""
+    """docs/contract.md, "Certificate": each field is there under its name."""
     told = statement(**arguments())["predicate"]
     assert {"certificate_id", "issued_at", "issuer", "trigger", "phone", "artefacts", "retained", "residuals", "overall", "personnel", "standards"} <= set(told)
     assert told["issuer"] == ISSUER

@@ -20,7 +20,7 @@ from tests.fakes.service import FakeService
 from wiped.api.http.identity import Access
 from wiped.api.server import ApiServer
 from wiped.cli import main as wipectl
-from wiped.feed.importing import parse_subscriptions
+from wiped.feed.import_file import parse_subscriptions
 
 
 @dataclass

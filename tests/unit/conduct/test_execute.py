@@ -40,7 +40,7 @@ async def proven(rig: Rig, uuid: str, name: str) -> None:
 
 
 async def test_a_running_phone_is_stopped_wiped_proven_and_released() -> None:
-    """The main job, in the order of DESIGN, with the golden image untouched."""
+    """The main job, in the order of docs/design.md, with the golden image untouched."""
     rig = Rig()
     golden = rig.host.add_file("/golden/base.qcow2", b"GOLDEN".ljust(8192, b"."))
     uuid = rig.host.add_phone(1, running=True, golden="/golden/base.qcow2", saved=True)

@@ -39,7 +39,7 @@ def _faults(path: Path, text: str, environ: dict[str, str] | None = None) -> dic
 
 
 def test_a_short_file_gets_the_contract_s_defaults(tmp_path: Path) -> None:
-    """CONTRACT, Configuration."""
+    """docs/contract.md, "Configuration"."""
     settings = load(_write(tmp_path, GOOD), {})
     assert settings.policies() == {"default": Policy()}
     assert settings.safety() == Safety()
@@ -338,7 +338,7 @@ def test_other_sections_do_not_keep_a_helper_from_starting(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("15m", 900), ("24h", 86_400), ("7d", 604_800), ("2w", 1_209_600), ("1h30m", 5_400), ("0", 0)])
 def test_durations_are_read(text: str, seconds: int) -> None:
-    """CONTRACT: strings with a unit."""
+    """docs/contract.md: strings with a unit."""
     assert parse_duration(text) == seconds
 
 

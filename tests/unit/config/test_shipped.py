@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import yaml
 
 from wiped.api.metrics import METRICS
 from wiped.config import load
-from wiped.config.sections import DEFAULT_GROUP
+from wiped.config.sections import DEFAULT_GROUP, PolicySection, Tables
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.plan import RefusalCode
+from wiped.model.policy import StorageRules
 from wiped.virt.fence import FENCE_DIRECTORY
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,14 +35,30 @@ def test_the_sample_s_comments_are_the_defaults(tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     plain, full = load(str(ROOT / "config" / "wiped.toml"), {}), load(str(file), {})
     assert (plain.storage_rules(), plain.policies(), plain.safety()) == (full.storage_rules(), full.policies(), full.safety())
-    assert (plain.host, plain.libvirt, plain.feed, plain.api, plain.metrics, plain.attest) == (
+    assert (plain.host, plain.libvirt, plain.feed, plain.api, plain.metrics, plain.webhooks, plain.attest, plain.retention) == (
         full.host,
         full.libvirt,
         full.feed,
         full.api,
         full.metrics,
+        full.webhooks,
         full.attest,
+        full.retention,
     )
+
+
+def test_the_sample_shows_every_setting() -> None:
+    """What an operator copies has every key, so that nobody must know of it from elsewhere."""
+    shown = {
+        section: set(re.findall(r"^(?:# )?(\w+) = ", text, re.MULTILINE))
+        for section, text in re.findall(r"^\[(.+?)\]\n((?:.|\n(?!\[))*)", SAMPLE, re.MULTILINE)
+    }
+    expected = {"storage": {field.name for field in fields(StorageRules)}, "policy.default": set(PolicySection.model_fields)}
+    for section, info in Tables.model_fields.items():
+        if section not in ("storage", "policy"):
+            assert info.annotation is not None
+            expected[section] = set(info.annotation.model_fields)  # type: ignore[attr-defined]
+    assert shown == expected
 
 
 def _alerts() -> list[dict[str, Any]]:
@@ -77,7 +95,7 @@ def test_the_socket_s_group_is_made() -> None:
 
 
 def test_the_unit_does_not_restart_on_a_wrong_configuration() -> None:
-    """CONTRACT: 78. And the watchdog, readiness and the daemon's own directories are as the daemon expects them."""
+    """docs/contract.md: 78. And the watchdog, readiness and the daemon's own directories are as the daemon expects them."""
     unit = (ROOT / "systemd" / "wiped.service").read_text(encoding="utf-8")
     for line in ("Type=notify", "RestartPreventExitStatus=78", "StateDirectory=wiped", "RuntimeDirectory=wiped", "KillMode=mixed", "LimitCORE=0"):
         assert f"\n{line}\n" in unit

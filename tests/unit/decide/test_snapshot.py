@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.unit.decide.nouns import NOON, found, inventory, subscription
-from wiped.decide.planning import make_plan
+from wiped.decide.plan import make_plan
 from wiped.decide.snapshot import audit_snapshot
 from wiped.model.canonical import canonical_bytes, parse_canonical
 from wiped.model.policy import Policy, StorageRules

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.decide.nouns import found, inventory, proof
-from wiped.decide.planning import make_plan
+from wiped.decide.plan import make_plan
 from wiped.decide.verdict import artefact_proven, expected_reasons, judge, retry_after
 from wiped.model.outcome import Outcome
 from wiped.model.policy import StorageRules

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes.clock import START
 from tests.lab.libvirtfiles import Disk, LibvirtFiles
-from wiped.erase.locking import refusals_of
+from wiped.erase.locks import refusals_of
 from wiped.erase.ownership import claims_for
 from wiped.errors import RefusedError
 from wiped.model.inventory import ArtefactKind, FileIdentity

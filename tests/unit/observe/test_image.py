@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.observe.places import ME, OTHER, Places, disk, neighbour, phone, qcow2, saved_state
-from wiped.decide.planning import make_plan
+from wiped.decide.plan import make_plan
 from wiped.model.inventory import ArtefactKind as Kind
 from wiped.model.inventory import DiskSource, DomainState, Inventory
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.observe.places import ME, OTHER, Places, disk, neighbour, phone
-from wiped.decide.planning import make_plan
+from wiped.decide.plan import make_plan
 from wiped.model.inventory import Inventory
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.observe.places import ME, OTHER, Places, disk, neighbour, phone, qcow2
-from wiped.decide.planning import make_plan
+from wiped.decide.plan import make_plan
 from wiped.model.inventory import DiskSource, DomainState, FoundArtefact, Inventory
 
 

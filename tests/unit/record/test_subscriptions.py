@@ -249,7 +249,7 @@ async def test_a_renewal_before_the_last_word_is_taken(rig: Rig) -> None:
 
 
 async def test_a_renewal_answers_an_operators_request_and_no_others(rig: Rig) -> None:
-    """A manual request was for the end that is renewed; a deletion request stays (DESIGN: triggers are kept)."""
+    """A manual request was for the end that is renewed; a deletion request stays (docs/design.md: triggers are kept)."""
     await rig.bind(record(days=1))
     for number, kind in enumerate(("manual", "deletion")):
         await rig.ledger.requests.add(PHONE, WipeRequest(f"r-{number}", kind, "service-ended", rig.now), reference="T-1", reason="", operator="op")

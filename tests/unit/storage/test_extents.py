@@ -118,7 +118,7 @@ def test_bad_ranges(item: tuple[int, int, int]) -> None:
     ],
 )
 def test_stop_reasons(flag: str, reasons: tuple[str, ...]) -> None:
-    """Each flag of PHYSICS 2 stops with its reason; a flag nobody here knows stops too."""
+    """Each flag of docs/physics.md 2 stops with its reason; a flag nobody here knows stops too."""
     made = map_of((0, 8192, 4096))
     made.flag_counts = {flag: 1}
     assert stop_reasons(made, EXT4) == reasons

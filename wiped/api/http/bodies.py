@@ -24,7 +24,7 @@ BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
 def person_of(caller: Caller) -> Person:
-    """The caller as the rules of two people see them: uid 0 never approves (DESIGN)."""
+    """The caller as the rules of two people see them: uid 0 never approves (docs/design.md)."""
     return Person(caller.name, caller.uid, Role.APPROVER in caller.roles and caller.uid != 0)
 
 

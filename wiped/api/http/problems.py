@@ -66,6 +66,8 @@ def from_error(error: WipedError) -> web.Response:
         more["reasons"] = [error.reason]
     if isinstance(error, InputError) and error.faults:
         more["faults"] = [{"where": where, "reason": reason} for where, reason in error.faults]
+    if error.hint:
+        more["hint"] = error.hint
     return problem(status, error.code, str(error), **more)
 
 

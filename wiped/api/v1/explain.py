@@ -1,4 +1,4 @@
-"""`explain` as CONTRACT's document, and the same in sentences: why a phone was, or was not, wiped, and what happens next and when. Pure.
+"""`explain` as the document of docs/contract.md, and the same in sentences: why a phone was, or was not, wiped, and what happens next and when. Pure.
 
 The sentences say what the decision returned and what it was made from; they conclude nothing of their own.
 """

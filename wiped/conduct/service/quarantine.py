@@ -1,4 +1,4 @@
-"""The only way out of quarantine without proof: two different people accept it, with a reference (DESIGN, Quarantined; I3).
+"""The only way out of quarantine without proof: two different people accept it, with a reference (docs/design.md, "Quarantine"; I3).
 
 Nothing is erased, removed or undefined by it: what could not be proven stays in place, and fenced for good. The outcome stays `not-sanitized`; a signed
 incident record says who accepted what, and nobody is bound to this phone again.

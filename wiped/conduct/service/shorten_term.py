@@ -1,4 +1,5 @@
-"""Bringing the end of a running term forward by hand: like any wipe of an active phone it takes a second person (DESIGN, The life of a phone; R14)."""
+"""Bringing the end of a running term forward by hand: like any wipe of an active phone it takes a second person (docs/design.md, "The life of a phone";
+R14)."""
 
 from __future__ import annotations
 

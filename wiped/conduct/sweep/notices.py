@@ -15,6 +15,7 @@ from datetime import timedelta
 
 import structlog
 
+from wiped.decide import backoff
 from wiped.errors import WipedError
 from wiped.model.notices import Delivery, Notice
 from wiped.model.policy import Safety
@@ -135,7 +136,7 @@ class Delivering:
     def _delay(self, failures: int, longest: float) -> float:
         """Seconds: exponential, with a random half (hosts that lost one receiver together do not come back together)."""
         share = int.from_bytes(self.randomness.seed()[:4], "big") / 2**32
-        return min(longest, FIRST_AGAIN * 2.0 ** min(failures, 30)) * (0.5 + share / 2)
+        return backoff.wait(failures, first=FIRST_AGAIN, longest=longest, jitter=share)
 
 
 async def warn_of_ending_holds(outbox: NoticeStore, clock: Clock, safety: Safety) -> None:

@@ -16,6 +16,7 @@ from enum import StrEnum
 import structlog
 
 from wiped.conduct.results import Ending
+from wiped.decide import backoff
 from wiped.errors import TransientError, WipedError
 from wiped.ports.machine import Clock
 
@@ -198,6 +199,6 @@ class WorkQueue:
     def _hold_back(self, work: Work, first: float, last: float) -> _Trouble:
         trouble = self._trouble.setdefault(work.uuid, _Trouble())
         trouble.count += 1
-        trouble.not_before = self.clock.boottime() + min(last, first * 2.0 ** (trouble.count - 1))
+        trouble.not_before = self.clock.boottime() + backoff.wait(trouble.count - 1, first=first, longest=last)
         self._waiting.setdefault(work.uuid, work)
         return trouble

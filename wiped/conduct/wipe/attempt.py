@@ -1,4 +1,4 @@
-"""The part of a wipe under its locks: lock, re-observe, last word, erase, read back, remove (DESIGN steps 3 to 8).
+"""The part of a wipe under its locks: lock, re-observe, last word, erase, read back, remove (docs/design.md, steps 3 to 8).
 
 One `Attempt` is one connection to one eraser. Nothing is taken over from an earlier attempt but what the ledger says (I8).
 """
@@ -15,7 +15,7 @@ from wiped.conduct import decisions
 from wiped.conduct.results import CalledOffError
 from wiped.conduct.wipe import invariants, prepare, trim, vanished
 from wiped.conduct.world import LOCK_PATIENCE, LOCK_PAUSE, World
-from wiped.decide.planning import drift
+from wiped.decide.plan import drift
 from wiped.decide.verdict import artefact_proven, expected_reasons
 from wiped.errors import HypervisorError, InvariantError, RefusedError, StorageError
 from wiped.model.outcome import EraseResult, Evidence, ReasonCode

@@ -1,4 +1,4 @@
-"""Putting a fence up and taking it down (DESIGN step 2, I6). Always the file first, then the ledger."""
+"""Putting a fence up and taking it down (docs/design.md, step 2, I6). Always the file first, then the ledger."""
 
 from __future__ import annotations
 

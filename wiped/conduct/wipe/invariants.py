@@ -1,4 +1,4 @@
-"""I1 to I8 (DESIGN, The order of a wipe, and its invariants), as code: each raises InvariantError before the call that would break it.
+"""I1 to I8 (docs/design.md, "The invariants"), as code: each raises InvariantError before the call that would break it.
 
 I8 (the ledger alone is enough) is the shape of `execute`: it takes nothing over from one run to the next but a wipe's id.
 """

@@ -9,7 +9,7 @@ from wiped.conduct.results import CalledOffError, Ending, RefusedPlanError
 from wiped.conduct.wipe import fence, invariants, stop
 from wiped.conduct.world import World
 from wiped.decide import classify, leftover
-from wiped.decide.planning import forgotten, make_plan, refused_too
+from wiped.decide.plan import forgotten, make_plan, refused_too
 from wiped.decide.snapshot import audit_snapshot
 from wiped.errors import HelperError, InvariantError
 from wiped.model.inventory import DomainFacts, DomainState, Inventory

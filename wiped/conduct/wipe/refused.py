@@ -1,7 +1,7 @@
 """Refuse, fence, alarm: a due phone whose plan a guard refused is not wiped, and is not left running either.
 
-Its data stays whole and in place until a person settles what the guard said no to; meanwhile nobody uses it for anything else (DESIGN, *The two ways to
-fail*: keep the data fenced). Only what the stop itself would lose or break keeps the phone as it is.
+Its data stays whole and in place until a person settles what the guard said no to; meanwhile nobody uses it for anything else (docs/design.md, "The two ways to
+fail": keep the data fenced). Only what the stop itself would lose or break keeps the phone as it is.
 """
 
 from __future__ import annotations

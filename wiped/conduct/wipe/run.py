@@ -1,4 +1,4 @@
-"""One wipe, from its trigger to its end, in the order of DESIGN; after any crash, from what the ledger says alone (I8).
+"""One wipe, from its trigger to its end, in the order of docs/design.md; after any crash, from what the ledger says alone (I8).
 
     QUEUED -> INTENT -> FENCED -> STOPPED -> LOCKED -> REOBSERVED -> ERASING -> VERIFYING -> REMOVING -> JUDGED -> RELEASED
       └──────────── called off, refused: nothing changed ─────────┘      └───── unproven: QUARANTINED, fenced, in place

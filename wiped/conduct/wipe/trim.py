@@ -1,4 +1,4 @@
-"""Blocks that left the phone's files before its wipe lie in the free space of their filesystems (PHYSICS 3). After the last removal, and before the
+"""Blocks that left the phone's files before its wipe lie in the free space of their filesystems (docs/physics.md 3). After the last removal, and before the
 verdict, the eraser is asked to make that free space unreadable: once per filesystem, by the last of the wipes that run on it.
 
 It never fails a wipe: what was not proven leaves the residual `freed-blocks-untraced`. It is repeated after a crash, which changes nothing.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from wiped.conduct.wipe import fence, prepare
 from wiped.conduct.world import World
 from wiped.decide import classify
-from wiped.decide.planning import drift
+from wiped.decide.plan import drift
 from wiped.decide.vanished import make_vanished_plan, with_earlier
 from wiped.errors import HelperError, RefusedError
 from wiped.model.inventory import Inventory

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from wiped.errors import InputError, RefusedError
 from wiped.model.inventory import ArtefactKind, FoundArtefact
 from wiped.model.plan import RefusalCode
+from wiped.observe.host_files import why_doubtful
 from wiped.observe.places.look import Look, beneath
-from wiped.observe.reading import why_doubtful
 from wiped.storage.mounts import containing_root
 from wiped.storage.profiles import classify_directory, load_profile
 from wiped.storage.templates import directory_of, expand, walk_directory

@@ -8,6 +8,7 @@ from dataclasses import replace
 from wiped.model.inventory import ArtefactKind, DiskSource, DomainState, FoundArtefact, ImageLayer
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
+from wiped.model.sightings import GOLDEN, PRIVATE
 from wiped.observe.places.look import Look, plain
 
 _LOCAL = ("file", "block", "volume")
@@ -111,7 +112,7 @@ class _Disks:
             retain_reason=str(RefusalCode.SHAREABLE_DISK) if shareable else "",
         )
         classified = self.look.classified(top.layer)
-        own = bool(claim) or classified == "private"
+        own = bool(claim) or classified == PRIVATE
         if own:
             self._only_live(group)
         self._written(top, own, classified, group)
@@ -133,7 +134,7 @@ class _Disks:
         """A floppy that the guest may write to is not passed over where it would be kept."""
         if not any(disk.device == "floppy" and not disk.readonly for disk in group) or found.layer.problem:
             return
-        if not own or classified == "golden" or found.layer.under_protected or self.look.reach.owners(found.layer):
+        if not own or classified == GOLDEN or found.layer.under_protected or self.look.reach.owners(found.layer):
             detail = "a writable floppy that would be kept: the guest may have stored data on it; make it read-only or detach it"
             self.look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, found.layer.location, detail)
 

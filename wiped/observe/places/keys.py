@@ -7,8 +7,9 @@ import os
 from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import ArtefactKind
 from wiped.model.plan import RefusalCode
+from wiped.model.sightings import PRIVATE
+from wiped.observe.host_files import list_names, read_small
 from wiped.observe.places.look import Look, plain
-from wiped.observe.reading import list_names, read_small
 from wiped.storage.templates import walk_directory
 from wiped.virt.places import CREDENTIALS, SecretFacts, parse_secret, secret_files
 
@@ -68,7 +69,7 @@ def _own_volumes(look: Look, secret: SecretFacts) -> frozenset[str]:
     if secret.usage_type != "volume" or not secret.usage:
         return frozenset()
     volumes = [found for found in look.artefacts if plain(found.layer.location) == plain(secret.usage) and not found.media and not found.retain_reason]
-    mine = [found for found in volumes if found.depth == 0 or found.snapshot_made or found.classified == "private"]
+    mine = [found for found in volumes if found.depth == 0 or found.snapshot_made or found.classified == PRIVATE]
     return frozenset(owner for found in mine for owner in (look.uuid, *look.reach.owners(found.layer)))
 
 

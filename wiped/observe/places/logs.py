@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from wiped.model.inventory import QEMU_LOG_CLAIM, ArtefactKind
+from wiped.observe.host_files import list_names
 from wiped.observe.places.look import Look
 from wiped.observe.reach import rotated_logs
-from wiped.observe.reading import list_names
 from wiped.virt.places import is_log, qemu_log_names, swtpm_log
 
 

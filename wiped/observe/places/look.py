@@ -11,14 +11,15 @@ from wiped.model.inventory import ArtefactKind, DomainFacts, DomainState, FileId
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
-from wiped.observe.opening import Bound, bound_for
+from wiped.model.sightings import PRIVATE
+from wiped.observe.bounds import Bound, bound_for
+from wiped.observe.host_files import why_doubtful, why_unlisted
 from wiped.observe.pools import Pools
 from wiped.observe.reach import Reach
-from wiped.observe.reading import why_doubtful, why_unlisted
 from wiped.storage.classified import Classified, classified_as, read_classified
 from wiped.storage.image_chain import look_at_layer, walk_chain
 from wiped.storage.paths import open_beneath
-from wiped.storage.sharing import GoldenFiles
+from wiped.storage.shared_extents import GoldenFiles
 
 #: Problems of a layer that mean that nothing is there.
 ABSENT = (RefusalCode.MISSING, ReasonCode.VANISHED)
@@ -185,7 +186,7 @@ class Look:
     def _reachable(self, layer: ImageLayer, found: FoundArtefact, bounds: dict[str, Bound]) -> ImageLayer:
         """What may be erased must be open to the eraser beneath its root: what it would refuse (a mount on the way) is told before the phone is stopped."""
         lasting = found.retain_reason or layer.problem or layer.block is not None or not (layer.under_root or layer.libvirt_owned)
-        if lasting or (found.depth and not found.snapshot_made and found.classified != "private") or (found.media and not found.claim):
+        if lasting or (found.depth and not found.snapshot_made and found.classified != PRIVATE) or (found.media and not found.claim):
             return layer
         try:
             folder = os.path.dirname(layer.location)

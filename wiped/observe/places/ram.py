@@ -8,10 +8,10 @@ import re
 from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import ArtefactKind, DomainFacts, FoundArtefact, LibvirtDirectories
 from wiped.model.plan import RefusalCode
+from wiped.observe.host_files import list_names, read_saved_domain, read_small, saved_domain
 from wiped.observe.places.disks import is_medium
 from wiped.observe.places.look import ABSENT, Look, plain
 from wiped.observe.reach import saved_state_path
-from wiped.observe.reading import list_names, read_saved_domain, read_small, saved_domain
 from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.paths import open_straight, reopen
 from wiped.storage.templates import walk_directory

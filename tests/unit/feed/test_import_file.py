@@ -1,0 +1,247 @@
+"""Import files: what is taken, what is a fault, and that no value of the file is ever repeated."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wiped.errors import InputError
+from wiped.feed.import_file import COLUMNS, MAX_FAULTS, MAX_LINES, SHOWN_FAULTS, parse_subscriptions
+from wiped.model.subscription import AccountReference, SubscriptionRecord
+
+ONE = "0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11"
+TWO = "1f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c12"
+GOOD = {
+    "phone": ONE,
+    "account": "customer-4711",
+    "subscription": "sub-1",
+    "starts": "2026-01-01T00:00:00Z",
+    "expires": "2026-02-01T08:00:00+08:00",
+}
+HEADER = "phone,account,subscription,starts,expires"
+
+
+def line(**changes: object) -> str:
+    """A good JSON line with some keys changed; None takes a key out."""
+    row = {**GOOD, **changes}
+    return json.dumps({key: value for key, value in row.items() if value is not None})
+
+
+def faults_of(text: str | bytes, **options: str) -> list[tuple[str, str]]:
+    """The faults with which a file is refused."""
+    data = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(InputError) as caught:
+        parse_subscriptions(data, **options)
+    return list(caught.value.faults)
+
+
+def test_json_lines_become_records() -> None:
+    """A JSON line gives a record in UTC, with lower-case UUID and defaults that end nothing."""
+    records = parse_subscriptions(line(phone=ONE.upper()).encode())
+    assert records == (
+        SubscriptionRecord(
+            ONE, "sub-1", AccountReference("customer-4711"), datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC), "default", False
+        ),
+    )
+
+
+def test_csv_and_json_give_the_same() -> None:
+    """Both forms of one table give equal records, optional columns included."""
+    rows = [{**GOOD, "minor": True, "policy": "short"}, {**GOOD, "phone": TWO, "minor": False, "policy": "default"}]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS)
+    writer.writeheader()
+    writer.writerows({**row, "minor": str(row["minor"]).lower()} for row in rows)
+    assert parse_subscriptions(out.getvalue().encode()) == parse_subscriptions("\n".join(map(json.dumps, rows)).encode())
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_byte_order_mark_and_line_ends(mark: bytes, ending: str) -> None:
+    """A UTF-8 mark, CRLF and blank lines change nothing."""
+    text = ending.join([HEADER, "", f"{ONE},customer,sub,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z", ""])
+    assert len(parse_subscriptions(mark + text.encode())) == 1
+    assert len(parse_subscriptions(mark + (line() + ending + ending).encode())) == 1
+
+
+def test_all_faults_at_once_with_their_lines() -> None:
+    """Every fault of every line is told, and nothing is imported although one line is good."""
+    text = "\n".join(
+        [
+            line(),
+            line(phone="phone-7", starts="2026-01-01T00:00:00"),
+            line(phone=TWO, expires="2025-01-01T00:00:00Z"),
+            "{not json",
+            line(expires=None),
+            line(),
+        ]
+    )
+    assert faults_of(text) == [
+        ("line 2", "phone: must be a UUID such as 0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11"),
+        ("line 2", "starts: has no time zone; write Z or an offset such as +08:00"),
+        ("line 3", "expires: must lie after starts"),
+        ("line 4", "is not JSON (column 2)"),
+        ("line 5", "expires: is missing"),
+        ("line 6", "the phone stands already in line 1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"expires": ""}, "expires: is empty"),
+        ({"expires": "   "}, "expires: is empty"),
+        ({"expires": "2026-01-01T00:00:00Z"}, "expires: must lie after starts"),
+        ({"expires": "2026-02-30T00:00:00Z"}, "expires: must be an RFC 3339 time such as 2026-01-31T00:00:00Z"),
+        ({"expires": "9999-12-31T23:59:59-12:00"}, "expires: must be an RFC 3339 time such as 2026-01-31T00:00:00Z"),
+        ({"starts": "2026-01-01"}, "starts: must be an RFC 3339 time such as 2026-01-31T00:00:00Z"),
+        ({"starts": 1767225600}, "starts: must be text"),
+        ({"phone": "{" + ONE + "}"}, "phone: must be a UUID such as 0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11"),
+        ({"phone": str(UUID(int=0))}, "phone: must be a UUID such as 0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11"),
+        ({"minor": 1}, "minor: must be true or false"),
+        ({"minor": "yes"}, "minor: must be true or false"),
+        ({"account": "a\x00b"}, "account: has characters that cannot be printed"),
+        ({"account": "\ud800"}, "account: has characters that cannot be printed"),
+        ({"account": "x" * 257}, "account: is longer than 256 characters"),
+        ({"expirse": "x"}, "key 6 is unknown (did you mean expires?)"),
+        ({"customer-4711": "x"}, "key 6 is unknown"),
+    ],
+)
+def test_each_fault_of_a_value(changes: dict[str, object], fault: str) -> None:
+    """Each wrong value is its own fault, in words."""
+    assert faults_of(line(**changes)) == [("line 1", fault)]
+
+
+def test_policy_must_exist() -> None:
+    """A policy that nobody configured is a fault on its line, not a default."""
+    with pytest.raises(InputError, match="line 1: policy: no policy of that name"):
+        parse_subscriptions(line(policy="gone").encode(), policies={"default"})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", [("line 1", "the file has no records")]),
+        (HEADER, [("line 1", "the file has no records")]),
+        ('[{"phone": 1}]', [("line 1", "is not a JSON object")]),
+        ('{"phone": "a", "phone": "b"}', [("line 1", "a key stands twice")]),
+        ("[" * 60_000, [("line 1", "is not usable JSON")]),
+        ("{" + " " * 70_000 + "}", [("line 1", "is longer than 65536 characters")]),
+        (f"{HEADER}\n{ONE},a,b\n", [("line 2", "has 3 fields where the header has 5")]),
+        (f'{HEADER}\n"{ONE},a', [("line 2", "is not CSV (a quote is open, or a character cannot stand here); nothing after it was checked")]),
+        (f"{HEADER},account\n", [("line 1", "the column account stands twice")]),
+        ("phone,account,subscription,starts\n", [("line 1", "the column expires is missing")]),
+        (
+            f"{HEADER},policey\n",
+            [("line 1", f"column 6 of the header is unknown (did you mean policy?); known are {', '.join(COLUMNS)}")],
+        ),
+    ],
+)
+def test_faults_of_the_form(text: str, expected: Sequence[tuple[str, str]]) -> None:
+    """A file that is not what it should be is told so by line."""
+    assert faults_of(text) == expected
+
+
+def test_not_utf8() -> None:
+    """Bytes that are not UTF-8 are told by line; UTF-16 by name."""
+    assert faults_of(line().encode() + b"\n\xff") == [("line 2", "is not UTF-8")]
+    with pytest.raises(InputError, match="UTF-16"):
+        parse_subscriptions(line().encode("utf-16"))
+
+
+def test_too_many_lines() -> None:
+    """A file of more than a million lines is refused before it is read."""
+    with pytest.raises(InputError, match="more than 1000000 lines"):
+        parse_subscriptions(b"\n" * (MAX_LINES + 1))
+
+
+def test_many_faults_stay_readable() -> None:
+    """The sentence shows the first faults and counts the rest; `faults` is bounded."""
+    with pytest.raises(InputError) as caught:
+        parse_subscriptions(b"{\n" * 5_000)
+    assert len(caught.value.faults) == MAX_FAULTS
+    assert str(caught.value).endswith(f"and {5_000 - SHOWN_FAULTS} more")
+
+
+def test_line_numbers_count_quoted_line_breaks() -> None:
+    """A CSV record that spans two lines does not shift the numbers of those after it."""
+    text = f'{HEADER}\n{ONE},"a\nb",s,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n{TWO},,s,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n'
+    assert faults_of(text) == [("line 2", "account: has characters that cannot be printed"), ("line 4", "account: is empty")]
+
+
+def test_no_value_is_repeated_in_a_fault() -> None:
+    """A forgotten header and shifted columns put account references where our words are expected; none is repeated."""
+    secret = "wang.xiaoming@example.cn"
+    texts = [
+        f"{ONE},{secret},sub,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n",
+        f"{HEADER}\n{secret},{secret},{secret},{secret},{secret}\n",
+        json.dumps({secret: secret}),
+        json.dumps({**GOOD, "starts": secret, "policy": secret, "minor": secret, "phone": secret}),
+        f'{HEADER}\n"{secret}',
+        f"{{{secret}",
+    ]
+    for text in texts:
+        with pytest.raises(InputError) as caught:
+            parse_subscriptions(text.encode(), policies=("default",))
+        assert secret not in str(caught.value)
+        assert secret not in repr(caught.value.faults)
+    assert secret not in repr(parse_subscriptions(line(account=secret).encode()))
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "replace")))
+def test_any_bytes_are_taken_or_refused(data: bytes) -> None:
+    """Whatever the bytes are, the answer is records or an InputError, nothing else."""
+    try:
+        records = parse_subscriptions(data)
+    except InputError:
+        return
+    assert records
+
+
+zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+printable = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=40)
+
+
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries(
+            {
+                "phone": st.uuids(allow_nil=False).map(str),
+                "account": printable,
+                "subscription": printable,
+                "starts": st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1), timezones=zones),  # noqa: DTZ001 - hypothesis wants bounds without a zone
+                "minor": st.booleans(),
+            }
+        ),
+        min_size=1,
+        max_size=5,
+        unique_by=lambda row: row["phone"],
+    ),
+    seconds=st.integers(1, 10**8),
+    crlf=st.booleans(),
+)
+def test_what_is_written_is_read(rows: list[dict[str, object]], seconds: int, crlf: bool) -> None:
+    """Any table, written as CSV or JSON lines with any zone, comes back as the same instants and texts."""
+    expected = []
+    table = []
+    for row in rows:
+        starts = row["starts"]
+        assert isinstance(starts, datetime)
+        expires = starts + timedelta(seconds=seconds)
+        table.append({**row, "starts": starts.isoformat(), "expires": expires.isoformat()})
+        expected.append((row["phone"], row["account"], row["subscription"], starts.astimezone(UTC), expires.astimezone(UTC), row["minor"]))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, [name for name in COLUMNS if name != "policy"], lineterminator="\r\n" if crlf else "\n")
+    writer.writeheader()
+    writer.writerows({**row, "minor": str(row["minor"]).lower()} for row in table)
+    for text in (out.getvalue(), "\n".join(map(json.dumps, table))):
+        records = parse_subscriptions(text.encode())
+        assert [(r.uuid, r.account.value, r.subscription_id, r.starts_at, r.expires_at, r.minor) for r in records] == expected

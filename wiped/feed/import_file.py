@@ -1,0 +1,283 @@
+"""Import files: bytes of JSON lines or CSV into subscription records, all or nothing, every fault with its line and all faults at once.
+
+Columns (CSV header) or keys (JSON): `phone` (UUID), `account`, `subscription`, `starts`, `expires` (RFC 3339 with a zone), and optionally `minor`
+(true or false), `policy` and `product`. Nothing has a default that could end a service: a missing or blank expiry is a fault.
+
+Pure: bytes in, values out. No value of the file is ever repeated in an error (R11): a shifted column or a forgotten header would put account
+references where a word of ours is expected.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from wiped.errors import InputError
+from wiped.model.strict_json import RepeatedKeyError, read_json
+from wiped.model.subscription import AccountReference, SubscriptionRecord
+
+REQUIRED = ("phone", "account", "subscription", "starts", "expires")
+OPTIONAL = ("minor", "policy", "product")
+COLUMNS = REQUIRED + OPTIONAL
+
+#: A longer file is refused as a whole: a host has hundreds of phones, so a million lines is a mistake.
+MAX_LINES = 1_000_000
+#: Characters in one line or one quoted CSV record, and in one field.
+MAX_LINE = 65_536
+MAX_TEXT = 256
+#: So many faults are kept; the sentence of the error shows the first few.
+MAX_FAULTS = 1_000
+SHOWN_FAULTS = 20
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_LOCAL_TIME = r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?"
+_ZONELESS = re.compile(_LOCAL_TIME, re.ASCII)
+_TIME = re.compile(_LOCAL_TIME + r"(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+@dataclass(slots=True)
+class Faults:
+    """Faults found so far; `total` goes on counting after `MAX_FAULTS` are kept."""
+
+    kept: list[tuple[str, str]] = field(default_factory=list)
+    total: int = 0
+
+    def add(self, line: int, fault: str) -> None:
+        """One more."""
+        self.total += 1
+        if len(self.kept) < MAX_FAULTS:
+            self.kept.append((f"line {line}", fault))
+
+    def raise_if_any(self) -> None:
+        """Raises InputError that names them."""
+        if self.total:
+            shown = "; ".join(f"{where}: {fault}" for where, fault in self.kept[:SHOWN_FAULTS])
+            more = f"; and {self.total - SHOWN_FAULTS} more" if self.total > SHOWN_FAULTS else ""
+            raise InputError(f"nothing was imported: {shown}{more}", faults=self.kept)
+
+
+def parse_subscriptions(data: bytes, *, form: str = "", policies: Collection[str] | None = None) -> tuple[SubscriptionRecord, ...]:
+    """The records of an import file, in its order.
+
+    `form`: `jsonl`, `csv`, or "" to tell by the first character ("{" begins JSON lines). `policies`: the names that exist, None for any.
+    Raises InputError that names every fault as ("line N", sentence) in `faults`, and then nothing of the file may be used.
+    """
+    faults = Faults()
+    lines = _lines(data)
+    if form not in ("", "jsonl", "csv"):
+        raise InputError("must be jsonl or csv", where="form")
+    if not form:
+        first = next((line for line in lines if line.strip()), "")
+        form = "jsonl" if first.lstrip().startswith(("{", "[")) else "csv"
+    rows = _json_rows(lines, faults) if form == "jsonl" else _csv_rows(lines, faults)
+    records: list[SubscriptionRecord] = []
+    seen: dict[str, int] = {}
+    found = 0
+    for number, row in rows:
+        found += 1
+        record = _record(number, row, policies, faults)
+        if record is None:
+            continue
+        if record.uuid in seen:
+            faults.add(number, f"the phone stands already in line {seen[record.uuid]}")
+            continue
+        seen[record.uuid] = number
+        records.append(record)
+    faults.raise_if_any()
+    if not found:
+        raise InputError("nothing was imported: the file has no records", faults=(("line 1", "the file has no records"),))
+    return tuple(records)
+
+
+def _lines(data: bytes) -> list[str]:
+    """The file's lines without their ends; a UTF-8 byte order mark is taken off."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError("is UTF-16; save it as UTF-8", where="line 1")
+    if data.count(b"\n") > MAX_LINES:
+        raise InputError(f"the file has more than {MAX_LINES} lines")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise InputError("nothing was imported: not UTF-8", where=f"line {number}", faults=((f"line {number}", "is not UTF-8"),)) from None
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
+def _json_rows(lines: list[str], faults: Faults) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Each line one JSON object; the others are faults."""
+
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        if len(line) > MAX_LINE:
+            faults.add(number, f"is longer than {MAX_LINE} characters")
+            continue
+        try:
+            row = read_json(line)
+        except RepeatedKeyError:
+            faults.add(number, "a key stands twice")
+            continue
+        except json.JSONDecodeError as error:
+            faults.add(number, f"is not JSON (column {error.colno})")
+            continue
+        except ValueError:
+            faults.add(number, "is not usable JSON")
+            continue
+        if not isinstance(row, dict):
+            faults.add(number, "is not a JSON object")
+            continue
+        unknown = [key for key in row if key not in COLUMNS]
+        for key in unknown:
+            faults.add(number, f"key {list(row).index(key) + 1} is unknown{_suggestion(key)}")
+        if not unknown:
+            yield number, row
+
+
+def _csv_rows(lines: list[str], faults: Faults) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Each CSV record as column -> text, blank optional fields left out. `number` is the line on which the record begins."""
+    header: list[str] | None = None
+    for number, cells in _csv_records(lines, faults):
+        if header is None:
+            header = [cell.strip().lower() for cell in cells]
+            if not _header_is_good(number, header, faults):
+                return
+            continue
+        if len(cells) != len(header):
+            faults.add(number, f"has {len(cells)} fields where the header has {len(header)}")
+            continue
+        row = dict(zip(header, cells, strict=True))
+        yield number, {column: text for column, text in row.items() if text or column in REQUIRED}
+
+
+def _csv_records(lines: list[str], faults: Faults) -> Iterator[tuple[int, list[str]]]:
+    """Records with their first line. After a record that is not CSV nothing more can be told apart, so reading ends there."""
+    reader = csv.reader((line + "\n" for line in lines), strict=True)
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            faults.add(number, "is not CSV (a quote is open, or a character cannot stand here); nothing after it was checked")
+            return
+        if not any(cell.strip() for cell in cells):
+            continue
+        if sum(map(len, cells)) > MAX_LINE:
+            faults.add(number, f"is longer than {MAX_LINE} characters")
+            continue
+        yield number, cells
+
+
+def _header_is_good(number: int, header: list[str], faults: Faults) -> bool:
+    before = faults.total
+    for place, name in enumerate(header, start=1):
+        if name not in COLUMNS:
+            faults.add(number, f"column {place} of the header is unknown{_suggestion(name)}; known are {', '.join(COLUMNS)}")
+        elif header.index(name) != place - 1:
+            faults.add(number, f"the column {name} stands twice")
+    for name in REQUIRED:
+        if name not in header:
+            faults.add(number, f"the column {name} is missing")
+    return faults.total == before
+
+
+def _suggestion(name: str) -> str:
+    """A known name that is close, in words; never the name itself."""
+    close = difflib.get_close_matches(name[:64].lower(), COLUMNS, n=1, cutoff=0.7)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _record(number: int, row: Mapping[str, Any], policies: Collection[str] | None, faults: Faults) -> SubscriptionRecord | None:
+    """One record, or None with at least one fault added."""
+    before = faults.total
+    texts = {name: _text(number, name, row.get(name), faults) for name in REQUIRED}
+    policy = _text(number, "policy", row.get("policy", "default"), faults)
+    product = _text(number, "product", row["product"], faults) if row.get("product") else ""
+    if policy and policies is not None and policy not in policies:
+        faults.add(number, "policy: no policy of that name is configured")
+    minor = _truth(row.get("minor", False))
+    if minor is None:
+        faults.add(number, "minor: must be true or false")
+    if texts["phone"] and (not _UUID.fullmatch(texts["phone"]) or UUID(texts["phone"]).int == 0):
+        faults.add(number, "phone: must be a UUID such as 0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11")
+    starts = _instant(number, "starts", texts["starts"], faults)
+    expires = _instant(number, "expires", texts["expires"], faults)
+    if starts and expires and expires <= starts:
+        faults.add(number, "expires: must lie after starts")
+    if faults.total != before or starts is None or expires is None:
+        return None
+    return SubscriptionRecord(
+        uuid=texts["phone"].lower(),
+        subscription_id=texts["subscription"],
+        account=AccountReference(texts["account"]),
+        starts_at=starts,
+        expires_at=expires,
+        policy=policy,
+        minor=bool(minor),
+        product=product,
+    )
+
+
+def record_of(number: int, row: Mapping[str, Any], faults: Faults, *, policies: Collection[str] | None = None) -> SubscriptionRecord | None:
+    """One record of a feed's answer, by the rules of an import file; None with at least one fault added under its number (from 1)."""
+    return _record(number, row, policies, faults)
+
+
+def _text(number: int, name: str, value: Any, faults: Faults) -> str:
+    """Text without white space around it, or "" with a fault."""
+    if value is None:
+        faults.add(number, f"{name}: is missing")
+        return ""
+    if not isinstance(value, str):
+        faults.add(number, f"{name}: must be text")
+        return ""
+    text = value.strip()
+    if not text:
+        faults.add(number, f"{name}: is empty")
+        return ""
+    if len(text) > MAX_TEXT:
+        faults.add(number, f"{name}: is longer than {MAX_TEXT} characters")
+        return ""
+    if not text.isprintable():  # control characters, lone surrogates, line separators
+        faults.add(number, f"{name}: has characters that cannot be printed")
+        return ""
+    return text
+
+
+def _truth(value: Any) -> bool | None:
+    """JSON's booleans and CSV's words; None for anything else (1 and 0 too: they would be read differently elsewhere)."""
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def read_instant(text: str) -> datetime:
+    """An RFC 3339 instant with a zone, in UTC. Raises ValueError."""
+    try:
+        if not _TIME.fullmatch(text):
+            raise ValueError("not an RFC 3339 time with a zone")
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no such instant") from error
+
+
+def _instant(number: int, name: str, text: str, faults: Faults) -> datetime | None:
+    """An RFC 3339 instant in UTC, or None with a fault (or when its text was at fault already)."""
+    if not text:
+        return None
+    if _ZONELESS.fullmatch(text):
+        faults.add(number, f"{name}: has no time zone; write Z or an offset such as +08:00")
+        return None
+    try:
+        return read_instant(text)
+    except ValueError:
+        faults.add(number, f"{name}: must be an RFC 3339 time such as 2026-01-31T00:00:00Z")
+        return None
