@@ -1,4 +1,4 @@
-"""What one record does to one phone (DESIGN, The life of a phone).
+"""What one record does to one phone (docs/design.md, "The life of a phone").
 `weigh` is pure:
 
     nobody's, or its last generation ended      -> begin the next generation

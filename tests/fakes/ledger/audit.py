@@ -9,7 +9,7 @@ from tests.fakes.ledger.state import Memo
 from wiped.attest.audit_chain import Head, follow
 from wiped.model.records import AuditEntry
 from wiped.ports.proofs import Signer
-from wiped.record.audit import write_export
+from wiped.verify.export import write_export
 
 
 class FakeAudit:

@@ -13,7 +13,7 @@ class SubscriptionStore(Protocol):
     """Who has which phone until when."""
 
     async def record(self, records: Sequence[SubscriptionRecord], now: datetime, *, source: str, operator: str) -> tuple[Subscription, ...]:
-        """All or nothing. Binds, renews, or starts a generation (DESIGN, The life of a phone). Another account on an unwiped phone:
+        """All or nothing. Binds, renews, or starts a generation (docs/design.md, "The life of a phone"). Another account on an unwiped phone:
         RefusedError(generation-occupied), and the phone is marked `occupied`. A phone whose wipe passed the last word: RefusedError(subscription-renewed)."""
 
     async def record_answer(self, records: Sequence[SubscriptionRecord], now: datetime, *, source: str) -> FeedTaken:
