@@ -1,5 +1,8 @@
-"""The API on the Unix socket, and the metrics: who is asking, may they, what did the service answer, in the JSON of docs/contract.md.
+"""The API on the Unix socket (`server`) and the metrics (`metrics`): who asks, what they may do, and what the service answered, in the JSON of
+docs/contract.md.
 
-May not: reach libvirt, storage, the ledger or a helper (it knows the service's port and nothing below), decide anything, keep an account reference
+`http` is what every route shares, `v1` the routes by noun; `report_page` writes a report as a page for people.
+
+May not: reach libvirt, storage, the ledger or a helper (the API knows the ports of the service and nothing below), decide anything, keep an account reference
 longer than it takes to wrap it, or repeat a caller's input in an error.
 """

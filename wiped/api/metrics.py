@@ -151,7 +151,7 @@ class Metrics:
             self._steps[wipe_id] = (str(step), now)
 
     def finished(self, record: WipeRecord, expiry_to_unreadable: float | None) -> None:
-        """An attempt was judged."""
+        """Count a wipe attempt that was judged."""
         self.wipes.labels(outcome=record.outcome or "unknown", trigger=record.trigger.kind).inc()
         if expiry_to_unreadable is not None and record.outcome != Outcome.NOT_SANITIZED:
             self.unreadable.observe(max(0.0, expiry_to_unreadable))
@@ -170,16 +170,16 @@ class Metrics:
             self._counted.pop(record.id, None)
 
     def feed_failed(self, reason: str) -> None:
-        """An answer of the feed was not taken (`decide.feed_answer.FeedFault`)."""
+        """Count an answer of the feed that was rejected (`decide.feed_answer.FeedFault`)."""
         self.feed_errors.labels(reason).inc()
 
     def refused(self, codes: Sequence[str]) -> None:
-        """Guards said no."""
+        """Count refusals by code."""
         for code in codes:
             self.refusals.labels(code=str(code)).inc()
 
     def delivery(self, result: str) -> None:
-        """An attempt to deliver a notice ended: `delivered`, `failed`, or `dead` (failed for the last time)."""
+        """Count an attempt to deliver a notice that ended: `delivered`, `failed`, or `dead` (failed for the last time)."""
         self.webhook_attempts.labels(result="delivered" if result == "delivered" else "failed").inc()
         if result == "dead":
             self.webhook_dead.inc()
@@ -240,11 +240,11 @@ class MetricsServer:
 
     @property
     def port(self) -> int:
-        """The port that was had (the configured one may be 0)."""
+        """The port that is listened on (the configured one may be 0)."""
         return int(self._runner.addresses[0][1])
 
     async def start(self) -> None:
-        """Listen. Raises ConfigError when the address cannot be had."""
+        """Listen. Raises ConfigError when the address cannot be listened on."""
         await self._runner.setup()
         host, port = self._address
         try:
@@ -255,7 +255,7 @@ class MetricsServer:
             raise ConfigError(f"metrics.listen: {reason}", faults=[("metrics.listen", reason)]) from error
 
     async def stop(self) -> None:
-        """Idempotent."""
+        """Stop listening. Idempotent."""
         await self._runner.cleanup()
 
     async def _refresh(self) -> None:

@@ -28,7 +28,7 @@ log = structlog.get_logger(room="api")
 
 @web.middleware
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Everything that goes wrong becomes one problem document; what nobody expected is logged here and told to nobody."""
+    """Everything that goes wrong becomes one problem document; an unexpected error is logged here, and its text is answered to nobody."""
     try:
         return await handler(request)
     except WipedError as error:
@@ -39,7 +39,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         raise
     except Exception:
         log.exception("a request failed unexpectedly", method=request.method, route=_route(request))
-        return problem(500, "unexpected", "an unexpected error; the daemon's log tells more")
+        return problem(500, "unexpected", "an unexpected error", hint="look into the daemon's log: journalctl -u wiped")
 
 
 def _route(request: web.Request) -> str:
@@ -78,14 +78,14 @@ def open_socket(path: str, group: str) -> socket.socket:
         os.makedirs(directory, mode=0o755, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISSOCK(os.lstat(path).st_mode):
-                raise _unusable(path, "is there already, and is no socket")
+                raise _unusable(path, "is there already, and is no socket", "move the file away, or set api.socket to another path")
             with socket.socket(socket.AF_UNIX) as probe:
                 try:
                     probe.connect(path)
                 except ConnectionRefusedError:
                     os.unlink(path)
                 else:
-                    raise _unusable(path, "another daemon answers there")
+                    raise _unusable(path, "another daemon answers there", "stop the other daemon, or set api.socket to another path")
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         # Nobody but us can connect between bind and chmod.
         before = os.umask(0o177)
@@ -114,8 +114,8 @@ def _gid(group: str) -> int | None:
         return None
 
 
-def _unusable(path: str, why: str) -> ConfigError:
-    return ConfigError(f"api.socket: {path!r}: {why}", faults=[("api.socket", f"{path!r}: {why}")])
+def _unusable(path: str, why: str, hint: str = "") -> ConfigError:
+    return ConfigError(f"api.socket: {path!r}: {why}", faults=[("api.socket", f"{path!r}: {why}")], hint=hint)
 
 
 class ApiServer:
@@ -136,7 +136,7 @@ class ApiServer:
         )
 
     async def start(self) -> None:
-        """Listen. Raises ConfigError when the socket cannot be had."""
+        """Listen. Raises ConfigError when the socket cannot be made."""
         listening = open_socket(self._path, self._group)
         made = os.lstat(self._path)
         self._ours = (made.st_dev, made.st_ino)
@@ -144,7 +144,7 @@ class ApiServer:
         await web.SockSite(self._runner, listening).start()
 
     async def stop(self) -> None:
-        """Stop listening, end streams, remove the socket: the one that we made, never what stood there before or came after. Idempotent."""
+        """Stop listening, end streams, remove the socket that we made, and nothing else that may be at its path. Idempotent."""
         await self._runner.cleanup()
         with contextlib.suppress(FileNotFoundError):
             found = os.lstat(self._path)

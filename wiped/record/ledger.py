@@ -32,6 +32,7 @@ from wiped.record.sql.database import Database
 from wiped.record.sql.migrate import FILE_NAME, migrate
 from wiped.record.sql.rows import certificate_of, phone_of, subscription_of
 from wiped.record.sql.schema import answers, certificates, subscriptions
+from wiped.verify.export import write_export
 
 _T = TypeVar("_T")
 #: How long an answer is remembered for its Idempotency-Key.
@@ -429,7 +430,7 @@ class SqlLedger(AskingLedger, FeedingLedger, FreedLedger, GuardingLedger, Notice
         public_pem = signer.public_pem
 
         def look(connection: Connection) -> Head:
-            return audit.write_export(directory, lambda after: audit.entries(connection, after=after, limit=1_000), signer, public_pem, now)
+            return write_export(directory, lambda after: audit.entries(connection, after=after, limit=1_000), signer, public_pem, now)
 
         return await self._db.read_in_thread(look)
 

@@ -1,4 +1,4 @@
-"""Instants as text: one form, sortable."""
+"""Instants as text: one form in the ledger, sortable; a shorter form and many spellings in the API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wiped.errors import InputError
-from wiped.model.instants import instant_text, parse_instant
+from wiped.model.instants import instant_text, parse_instant, read_rfc3339, rfc3339_text
 
 INSTANTS = st.datetimes(timezones=st.just(UTC))
 
@@ -52,3 +52,24 @@ def test_other_texts_are_refused(text: str) -> None:
     """One form only."""
     with pytest.raises(InputError):
         parse_instant(text)
+
+
+@given(INSTANTS)
+def test_the_short_form_comes_back(at: datetime) -> None:
+    """To the microsecond, from the form that has fewer digits where the instant has no fraction."""
+    assert read_rfc3339(rfc3339_text(at)) == at
+    assert (len(rfc3339_text(at)) == 20) == (at.microsecond == 0)
+
+
+@pytest.mark.parametrize("text", ["2026-01-31t23:59:59z", "2026-01-31 23:59:59Z", "2026-02-01T07:59:59+08:00", "2026-01-31T23:59:59.000000000Z"])
+def test_every_spelling_with_a_zone_is_read(text: str) -> None:
+    """Lower case, a space, an offset, nine digits."""
+    assert rfc3339_text(read_rfc3339(text)) == "2026-01-31T23:59:59Z"
+
+
+@pytest.mark.parametrize("text", ["", "2026-01-31", "2026-01-31T23:59:59", "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+08:00", "secret-4711"])
+def test_anything_else_is_refused_without_being_repeated(text: str) -> None:
+    """No zone, no such day, before the calendar's first year in UTC."""
+    with pytest.raises(ValueError, match=r"^(must|has|day|.*range)") as caught:
+        read_rfc3339(text)
+    assert "secret-4711" not in str(caught.value)

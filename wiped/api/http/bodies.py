@@ -1,9 +1,8 @@
-"""Reading a request and writing an answer: bounded bodies, strict JSON, no value of the input in an error; who asks."""
+"""Requests read and answers written: bounded bodies, strict JSON, no value of the input in an error; the requester as a person."""
 
 from __future__ import annotations
 
-import json
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from aiohttp import web
@@ -13,6 +12,7 @@ from wiped.api.http.identity import Caller, Role
 from wiped.api.http.problems import MalformedError, input_error
 from wiped.errors import InputError, NotFoundError
 from wiped.model.approvals import Person
+from wiped.model.strict_json import RepeatedKeyError, read_json
 
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 
@@ -34,25 +34,25 @@ def may_read(caller: Caller) -> bool:
 
 
 def as_json(document: BaseModel, *, status: int = 200) -> web.Response:
-    """One document."""
+    """Answer with one document."""
     return web.Response(body=document.model_dump_json().encode(), status=status, content_type="application/json")
 
 
 def as_items(documents: list[BaseModel]) -> web.Response:
-    """A list."""
+    """Answer with a list of documents."""
     return web.json_response({"items": [document.model_dump(mode="json") for document in documents]})
 
 
 def uuid_of(request: web.Request) -> str:
-    """The phone of the path. Raises NotFoundError."""
+    """The UUID of the phone in the path. Raises NotFoundError for anything that is not a UUID."""
     try:
         return str(UUID(request.match_info["uuid"]))
     except ValueError:
-        raise NotFoundError("is no UUID; look a name up with GET /v1/phones?name=", where="phone") from None
+        raise NotFoundError("is not a UUID", where="phone", hint="find a phone by its name with GET /v1/phones?name=NAME") from None
 
 
 def number_of(request: web.Request, name: str, default: int, low: int, high: int) -> int:
-    """A number of the query. Raises InputError."""
+    """The whole number in the query parameter `name`, `default` where it is absent. Raises InputError unless it is from `low` to `high`."""
     text = request.query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= 18) or not low <= int(text) <= high:
         raise InputError(f"must be a whole number from {low} to {high}", where=name)
@@ -60,7 +60,7 @@ def number_of(request: web.Request, name: str, default: int, low: int, high: int
 
 
 async def bytes_of(request: web.Request, limit: int) -> bytes:
-    """The body, at most `limit` bytes. Raises HTTPRequestEntityTooLarge."""
+    """Read the body, at most `limit` bytes. Raises HTTPRequestEntityTooLarge."""
     if (request.content_length or 0) > limit:
         raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
     data = bytearray()
@@ -71,18 +71,13 @@ async def bytes_of(request: web.Request, limit: int) -> bytes:
     return bytes(data)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise MalformedError("a key stands twice", where="body")
-    return document
-
-
 def parsed(model: type[BodyT], data: bytes) -> BodyT:
-    """The body as a document. Never repeats a value of it in an error."""
+    """Read the body as a document of `model`. Raises MalformedError or InputError, which never repeat a value of the body."""
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_once)
-    except (ValueError, RecursionError):
+        value = read_json(data)
+    except RepeatedKeyError:
+        raise MalformedError("a key is written twice", where="body") from None
+    except ValueError:
         raise MalformedError("is not JSON in UTF-8", where="body") from None
     if not isinstance(value, dict):
         raise InputError("must be a JSON object", where="body")
@@ -93,6 +88,6 @@ def parsed(model: type[BodyT], data: bytes) -> BodyT:
 
 
 def check_key(key: str) -> None:
-    """Raises InputError for an Idempotency-Key that is none."""
+    """Raises InputError for text that cannot be an Idempotency-Key."""
     if not 1 <= len(key) <= 128 or not all("!" <= letter <= "~" for letter in key):
         raise InputError("must be 1 to 128 printable ASCII characters without spaces", where="Idempotency-Key")

@@ -1,6 +1,6 @@
 """Who is asking: peer credentials of the Unix socket, supplementary groups included, and the roles that they give (R14).
 
-uid 0 is nobody in particular (sudo merges people): it may operate and audit, never approve.
+uid 0 is a shared account (sudo merges people): it may operate and audit, never approve.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ class Caller:
     def require(self, *roles: Role) -> None:
         """Raises NotAuthorisedError unless the caller has one of `roles`."""
         if self.roles.isdisjoint(roles):
-            raise NotAuthorisedError(f"{self.name} has not the role {' or '.join(roles)}")
+            hint = "the groups of the roles are configured in the section [api]; a new member of a group must log in again"
+            raise NotAuthorisedError(f"{self.name} has not the role {' or '.join(roles)}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Groups by role, by name. An empty viewer group lets everyone view who can connect; any other empty group gives its role to nobody (but root)."""
+    """The name of each role's group. An empty viewer group lets everyone view who can connect; any other empty group gives its role to nobody (but root)."""
 
     viewer_group: str = ""
     operator_group: str = ""

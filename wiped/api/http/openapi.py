@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 from the pydantic documents and one table of routes. The table is also what the server routes by, so that none can be forgotten."""
+"""OpenAPI 3.1 from the pydantic documents and one table of routes. The server routes by the same table, so that no route can be missing here."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _answer(operation: Operation) -> dict[str, Any]:
 
 
 def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
-    """The whole description."""
+    """The whole description of `operations`."""
     models = {operation.answer for operation in operations if operation.answer is not None} | {Problem}
     bodies = {operation.body for operation in operations if operation.body is not None}
     _, definitions = models_json_schema(

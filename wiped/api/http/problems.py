@@ -53,7 +53,7 @@ def problem(status: int, code: str, detail: str, **more: Any) -> web.Response:
 
 
 def from_error(error: WipedError) -> web.Response:
-    """The problem for an error of ours."""
+    """The problem document for an error of ours."""
     status = 400 if isinstance(error, MalformedError) else next((status for kind, status in STATUS if isinstance(error, kind)), 500)
     more: dict[str, Any] = {}
     if isinstance(error, RefusedError):
@@ -72,7 +72,7 @@ def from_error(error: WipedError) -> web.Response:
 
 
 def from_http(error: web.HTTPException) -> web.Response:
-    """The problem for what aiohttp itself refused."""
+    """The problem document for what aiohttp itself refused."""
     code = HTTP_CODES.get(error.status, "malformed" if error.status < 500 else "unexpected")
     response = problem(error.status, code, error.reason)
     if "Allow" in error.headers:

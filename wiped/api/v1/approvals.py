@@ -17,7 +17,7 @@ from wiped.ports.service import ApprovalsService
 
 
 class DecideIn(StrictIn):
-    """Body of `POST /v1/approvals/{id}`. To approve, `fingerprint` of what was looked at; to reject, a `reason`."""
+    """Body of `POST /v1/approvals/{id}`. To approve: the `fingerprint` of what the approver looked at; to reject: a `reason`."""
 
     decision: Literal["approve", "reject"]
     fingerprint: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
@@ -25,8 +25,8 @@ class DecideIn(StrictIn):
 
 
 class ApprovalOut(BaseModel):
-    """What waits for another person. `needed`: how many must agree; `approvals`: who did; `command`: what the next one types. `what`: what a person
-    agrees to, in one sentence, only for operators, approvers, auditors."""
+    """What waits for another person. `needed`: how many people must agree; `approvals`: who has agreed; `command`: what the next person types; `what`: what
+    that person agrees to, in one sentence, only for operators, approvers, auditors."""
 
     id: str
     kind: str
@@ -46,7 +46,7 @@ class ApprovalOut(BaseModel):
 
 
 def approval_out(approval: Approval, *, words: bool = True) -> ApprovalOut:
-    """One approval; without `words` neither a path nor a reference that somebody gave."""
+    """The document of an approval; without `words` it holds neither a path nor a reference that a person gave."""
     return ApprovalOut(
         id=approval.id,
         kind=approval.kind,
@@ -74,7 +74,7 @@ class ApprovalHandlers:
         self._idempotency = idempotency
 
     async def find(self, request: web.Request) -> web.Response:
-        """Approvals that wait for another person; all with `all=true`."""
+        """List the approvals that wait for another person; with `all=true` the decided ones too."""
         words, every = may_read(request[CALLER]), request.query.get("all", "") == "true"
         return as_items([approval_out(item, words=words) for item in await self._approvals.find(every)])
 

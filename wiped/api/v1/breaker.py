@@ -9,21 +9,22 @@ from pydantic import BaseModel, Field
 
 from wiped.api.http.bodies import CALLER, MAX_BODY, as_json, bytes_of, parsed, person_of
 from wiped.api.http.idempotency import Idempotency
-from wiped.api.v1.fields import Instant, NeededReason, StrictIn
+from wiped.api.v1.fields import Instant, ReasonText, StrictIn
 from wiped.decide import breaker as rules
 from wiped.model.breaker_and_clock import BreakerRecord
 from wiped.ports.service import BreakerService
 
 
 class ReleaseIn(StrictIn):
-    """Body of `POST /v1/breaker`. `reason` is for people, sealed in the ledger; `fingerprint`: of the set that was looked at ("": whatever waits now)."""
+    """Body of `POST /v1/breaker`. `reason` is for people, sealed in the ledger; `fingerprint`: of the set of phones that the requester looked at
+    ("": the set that waits now)."""
 
-    reason: NeededReason
+    reason: ReasonText
     fingerprint: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
 class CountedOut(BaseModel):
-    """A phone that waits behind the breaker."""
+    """A phone that waits for the breaker's release."""
 
     uuid: str
     name: str
@@ -33,7 +34,8 @@ class CountedOut(BaseModel):
 
 
 class BreakerOut(BaseModel):
-    """The breaker. The numbers are those of its last opening; `phones`: exactly whom a release lets go (after one: whom it let go)."""
+    """The breaker. The numbers are those of its last opening; `phones`: exactly those whose wipe a release allows (after a release: those
+    whose wipe it allowed)."""
 
     open: bool
     why: str
@@ -49,7 +51,7 @@ class BreakerOut(BaseModel):
 
 
 def breaker_out(record: BreakerRecord, *, released: bool = False) -> BreakerOut:
-    """The breaker; `released`: it was just closed, and `record` is as it was before."""
+    """The document of the breaker; `released`: the breaker was just closed, and `record` is its state before."""
     return BreakerOut(
         open=record.open and not released,
         why="" if released else rules.why(record),

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from wiped.api.http.bodies import CALLER, MAX_BODY, as_json, bytes_of, parsed
 from wiped.api.http.idempotency import Idempotency
-from wiped.api.v1.fields import Instant, NeededReason, StrictIn
+from wiped.api.v1.fields import Instant, ReasonText, StrictIn
 from wiped.decide import clock as rules
 from wiped.model.breaker_and_clock import ClockMemory
 from wiped.ports.service import ClockService
@@ -16,11 +16,11 @@ from wiped.ports.service import ClockService
 class TrustIn(StrictIn):
     """Body of `POST /v1/clock`. `reason` is for people, sealed in the ledger."""
 
-    reason: NeededReason
+    reason: ReasonText
 
 
 class ClockOut(BaseModel):
-    """The clock. `suspect` is "" or a word; `why` says what to do. `synchronised` null: the kernel does not tell."""
+    """The clock. `suspect` is "" or one word; `why` says what to do. `synchronised` null: the kernel does not say."""
 
     suspect: str
     why: str
@@ -31,7 +31,7 @@ class ClockOut(BaseModel):
 
 
 def clock_out(memory: ClockMemory, *, trusted: bool = False) -> ClockOut:
-    """The clock; `trusted`: it was just cleared, and `memory` is as it was before."""
+    """The document of the clock; `trusted`: the suspicion was just ended, and `memory` is the state before."""
     return ClockOut(
         suspect="" if trusted else memory.suspect,
         why="" if trusted else rules.sentence(memory),

@@ -21,7 +21,7 @@ class DrainIn(StrictIn):
 
 
 class DrainOut(BaseModel):
-    """An announced end. `product` "": of the whole host; `approved`: phones whose terms still run at `at` are wiped too."""
+    """An announced end. `product` "": the whole host; `approved`: phones whose terms still run at `at` are wiped too."""
 
     id: str
     at: Instant
@@ -34,7 +34,7 @@ class DrainOut(BaseModel):
 
 
 def drain_out(drain: Drain) -> DrainOut:
-    """One drain."""
+    """The document of a drain."""
     return DrainOut(
         id=drain.id,
         at=drain.at,

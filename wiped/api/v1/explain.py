@@ -24,7 +24,7 @@ from wiped.model.status import Explanation
 from wiped.model.subscription import Action, Flag, Hold
 from wiped.ports.service import PhonesService
 
-#: So much is told of a refusal; `plan` tells all of it.
+#: So many characters of a refusal are shown; `plan` shows all of it.
 _LONGEST = 600
 
 _MARKED = {
@@ -77,7 +77,7 @@ def _sentence(text: str) -> str:
 
 
 def story(told: Explanation) -> list[str]:
-    """Sentences: where it stands, why, what stands against a wipe, who has to act, what comes next."""
+    """Write sentences: the phone's state and why, what forbids a wipe, who has to act, what comes next."""
     decision, said = told.decision, []
     term = told.subscription
     said.append(f"The phone is {decision.state} since {rfc3339_text(told.phone.since)}.")
@@ -138,7 +138,7 @@ def _worded(hold: Hold, words: dict[str, str]) -> Hold:
 
 
 def explain_out(told: Explanation, *, words: bool) -> ExplainOut:
-    """One phone, decided now; what people wrote only with `words`."""
+    """The document of a phone, decided now; it holds what people wrote only with `words`."""
     phone, decision = told.phone, told.decision
     flags = {str(flag) for flag in decision.flags} | set(flags_out(phone))
     return ExplainOut(

@@ -52,10 +52,9 @@ def _uuid(value: str) -> str:
 Instant = Annotated[datetime, PlainSerializer(rfc3339_text, return_type=str)]
 InstantIn = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=str)]
 Text = Annotated[str, Field(max_length=256), AfterValidator(_printable)]
-NeededReason = Annotated[str, Field(min_length=1, max_length=2000)]
 ReasonText = Annotated[str, Field(min_length=1, max_length=2000, description="for people; sealed in the ledger, never in a log")]
 #: The requester's own case number: sealed as a reason is.
-Reference = Annotated[Text, Field(description="the asker's own; sealed in the ledger")]
+Reference = Annotated[Text, Field(description="the requester's own case number; sealed in the ledger")]
 Account = Annotated[SecretStr, Field(min_length=1, max_length=256, description="becomes a pseudonym at once, is never stored"), AfterValidator(_account)]
 PhoneUuid = Annotated[str, AfterValidator(_uuid)]
 

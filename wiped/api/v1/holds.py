@@ -16,7 +16,8 @@ from wiped.ports.service import HoldsService
 
 
 class HoldIn(AboutIn):
-    """Body of `POST /v1/holds`. `until`: it lifts by itself then; `disclose` null: as the ground says (`model.asks.UNDISCLOSED`)."""
+    """Body of `POST /v1/holds`. `until`: the hold ends by itself then; `disclose` null: as the ground says
+    (`model.approvals.UNDISCLOSED`)."""
 
     authority: Annotated[Reference, Field(min_length=1)]
     reference: Annotated[Reference, Field(min_length=1)]
@@ -42,7 +43,7 @@ class HoldOut(BaseModel):
 
 
 def hold_out(hold: Hold, *, words: bool) -> HoldOut:
-    """One hold; without `words` nothing that somebody wrote."""
+    """The document of a hold; without `words` it holds nothing that a person wrote."""
     return HoldOut(
         id=hold.id,
         phone=hold.uuid,

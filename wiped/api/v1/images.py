@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from wiped.api.http.bodies import CALLER, MAX_BODY, as_items, as_json, bytes_of, check_key, parsed, person_of
-from wiped.api.v1.fields import Instant, NeededReason, StrictIn
+from wiped.api.v1.fields import Instant, ReasonText, StrictIn
 from wiped.model.sightings import ClassifiedImage, OrphanImage
 from wiped.ports.service import ImagesService
 
@@ -20,11 +20,11 @@ class ClassifyIn(StrictIn):
 
     path: Annotated[str, Field(min_length=1, max_length=4096)]
     meaning: Annotated[Literal["golden", "private"], Field(alias="as")]
-    reason: NeededReason
+    reason: ReasonText
 
 
 class ClassifiedOut(BaseModel):
-    """An image as a person settled it: this file (device, inode) at this path."""
+    """An image as a person classified it: this file (device, inode) at this path."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -37,7 +37,7 @@ class ClassifiedOut(BaseModel):
 
 
 class OrphanOut(BaseModel):
-    """A file under a root that no domain reaches. `owner`: the phone that was last remembered to have it."""
+    """A file under a root that no domain reaches. `owner`: the phone that had the file when the daemon last saw it."""
 
     location: str
     size_bytes: int
@@ -48,7 +48,7 @@ class OrphanOut(BaseModel):
 
 
 class OrphansOut(BaseModel):
-    """All of them, largest first. `truncated`: there are more; `problems`: what could not be looked at."""
+    """All such files, largest first. `truncated`: there are more; `problems`: what could not be read."""
 
     items: list[OrphanOut]
     truncated: bool
@@ -56,19 +56,19 @@ class OrphansOut(BaseModel):
 
 
 def _shown(path: str) -> str:
-    """A path as JSON can hold it: what is not UTF-8 is told as escapes."""
+    """A path as JSON can hold it: bytes that are not UTF-8 are written as escapes."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def classified_out(image: ClassifiedImage) -> ClassifiedOut:
-    """One classified image."""
+    """The document of a classified image."""
     return ClassifiedOut(
         path=_shown(image.path), meaning=image.meaning, device=image.identity.device, inode=image.identity.inode, at=image.at, operator=image.operator
     )
 
 
 def orphans_out(orphans: tuple[OrphanImage, ...], truncated: bool, problems: tuple[tuple[str, str], ...]) -> OrphansOut:
-    """What no domain reaches."""
+    """The document of the images that no domain reaches."""
     return OrphansOut(
         items=[
             OrphanOut(

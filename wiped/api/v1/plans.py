@@ -41,7 +41,7 @@ class RetainedOut(BaseModel):
 
 
 class RefusalOut(BaseModel):
-    """A guard's no."""
+    """What a guard refuses, where, and why."""
 
     code: str
     location: str

@@ -9,16 +9,17 @@ from pydantic import BaseModel, Field
 
 from wiped.api.http.bodies import CALLER, MAX_BODY, as_items, as_json, bytes_of, check_key, parsed, person_of
 from wiped.api.http.idempotency import Idempotency
-from wiped.api.v1.fields import NeededReason, PhoneUuid, StrictIn, Text
+from wiped.api.v1.fields import PhoneUuid, ReasonText, StrictIn, Text
 from wiped.api.v1.wipes import wipe_out
 from wiped.ports.service import QuarantineService, WipesService
 
 
 class DisposeIn(StrictIn):
-    """Body of `POST /v1/quarantine:dispose`. `reference`: of the decision outside, which stands in the incident record; `confirm`: the phone's name, typed."""
+    """Body of `POST /v1/quarantine:dispose`. `reference`: the case number of the decision, which the incident record repeats; `confirm`:
+    the phone's name, typed."""
 
     phone: PhoneUuid
-    reason: NeededReason
+    reason: ReasonText
     reference: Annotated[Text, Field(min_length=1)]
     confirm: Annotated[str, Field(max_length=1024)]
 

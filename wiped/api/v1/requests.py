@@ -29,16 +29,16 @@ class RequestIn(AboutIn):
     confirm: Annotated[SecretStr, Field(max_length=1024)]
 
     def checked_ground(self) -> str:
-        """The ground. Raises InputError for one that the kind does not have."""
+        """The ground of the request. Raises InputError for a ground that the kind does not have."""
         grounds = GROUNDS[self.kind]
         ground = self.ground or (grounds[0] if len(grounds) == 1 else "")
         if ground not in grounds:
-            raise InputError(f"of kind {self.kind} must be one of {', '.join(grounds)}", where="ground")
+            raise InputError(f"must be one of {', '.join(grounds)} for a request of kind {self.kind}", where="ground")
         return ground
 
 
 class RequestOut(BaseModel):
-    """A trigger other than expiry. `reference` and `reason` only for operators, approvers, auditors."""
+    """A request for a wipe: its trigger is not the expiry of a term. `reference` and `reason` only for operators, approvers, auditors."""
 
     id: str
     phone: str
@@ -55,7 +55,7 @@ class RequestOut(BaseModel):
 
 
 class AskedForOut(BaseModel):
-    """The answer to a request. `id`: what all its requests share; `approval` null: nobody else is needed."""
+    """The answer to a request. `id`: the part that the ids of all its requests share; `approval` null: no other person is needed."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,7 +65,7 @@ class AskedForOut(BaseModel):
 
 
 def request_out(uuid: str, request: WipeRequest, words: dict[str, str]) -> RequestOut:
-    """One request with the words that may be shown."""
+    """The document of a request, with the `words` that may be shown."""
     return RequestOut(
         id=request.id,
         phone=uuid,
@@ -83,7 +83,7 @@ def request_out(uuid: str, request: WipeRequest, words: dict[str, str]) -> Reque
 
 
 def asked_for_out(asked: RequestsAsked) -> AskedForOut:
-    """What was recorded; without the words that came with it, which the asker knows."""
+    """The document of what was recorded, without the words that came with it: the requester knows them."""
     first = asked.requests[0][1].id if asked.requests else ""
     return AskedForOut(
         id=first.partition(":")[0],

@@ -50,7 +50,7 @@ class SubscriptionIn(StrictIn):
 
 
 class SubscriptionOut(BaseModel):
-    """One term; `account_pseudonym` stands for the account (R11)."""
+    """A phone's subscription; `account_pseudonym` replaces the account (R11)."""
 
     phone: str
     generation: int

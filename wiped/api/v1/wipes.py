@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from wiped.api.http.bodies import CALLER, MAX_BODY, as_items, as_json, bytes_of, parsed, person_of
 from wiped.api.http.idempotency import Idempotency
 from wiped.api.http.problems import from_error
-from wiped.api.v1.fields import Change, Instant, NeededReason, PhoneName, PhoneUuid, ReasonOut, StrictIn, Text, change_out, reasons_out
+from wiped.api.v1.fields import Change, Instant, PhoneName, PhoneUuid, ReasonOut, ReasonText, StrictIn, Text, change_out, reasons_out
 from wiped.api.v1.phones import phone_of_query
 from wiped.decide.verdict import judge
 from wiped.errors import WipedError
@@ -27,7 +27,7 @@ class WipeIn(StrictIn):
     """Body of `POST /v1/wipes`. `reason` is for people, sealed in the ledger and never in a log; `confirm` is the phone's name, typed."""
 
     phone: PhoneUuid
-    reason: NeededReason
+    reason: ReasonText
     ticket: Text = ""
     confirm: Annotated[str, Field(max_length=1024)]
 
@@ -77,7 +77,7 @@ class WipeOut(BaseModel):
 
 
 class AskedOut(BaseModel):
-    """The answer to a manual request: `id` of the wipe, "" while it waits (`reasons` and `next` say for what)."""
+    """The answer to a request for a manual wipe: `id` of the wipe, "" while the request waits (`reasons` and `next` say for what)."""
 
     id: str
     request_id: str

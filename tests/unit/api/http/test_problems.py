@@ -11,12 +11,15 @@ from wiped.errors import (
     ConfigError,
     HelperError,
     HypervisorError,
+    InputError,
     LedgerError,
     NotAuthorisedError,
+    NotFoundError,
     NotSanitizedError,
     RefusedError,
     StorageError,
     VerificationError,
+    WipedError,
 )
 
 ACCOUNT = "customer-4711@example.org"
@@ -72,3 +75,23 @@ async def test_needs_approval_of_any_route_names_the_approval(face: Face) -> Non
     face.service.fails["request_wipe"] = RefusedError("takes two", codes=("subscription-active", "needs-approval"), approval=APPROVAL_ID)
     answer = await face.ask("POST", "/v1/wipes", json={"phone": UUID_ONE, "reason": "r", "confirm": "phone-one"})
     assert (answer.status, answer.json["approval"]) == (409, APPROVAL_ID)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("no such state", where="state", hint="states are a, b"),
+        NotFoundError("no such phone", hint="look it up"),
+        RefusedError("held", codes=("legal-hold",), hint="release the hold first"),
+        NotSanitizedError("unproven", reasons=("io-error",), hint="see the quarantine"),
+        StorageError("bad sector", hint="replace the disk"),
+        HelperError("the eraser died", hint="look into the log"),
+    ],
+)
+async def test_what_to_do_next_is_a_field_of_its_own(face: Face, error: WipedError) -> None:
+    """Beside the sentence that says what is wrong; absent where there is nothing to say."""
+    face.service.fails["plan"] = error
+    answer = (await face.ask("GET", f"/v1/phones/{UUID_ONE}/plan")).json
+    assert (answer["hint"], answer["detail"]) == (error.hint, str(error))
+    face.service.fails["plan"] = HelperError("the eraser died")
+    assert "hint" not in (await face.ask("GET", f"/v1/phones/{UUID_ONE}/plan")).json

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.record.rig import Rig
 from wiped.attest.signing import Ed25519Signer, generate_key
 from wiped.errors import InputError, VerificationError
-from wiped.record.audit import ENTRIES_FILE, HEAD_FILE, KEY_FILE, verify_directory
+from wiped.verify.export import ENTRIES_FILE, HEAD_FILE, KEY_FILE, verify_directory
 
 SIGNER = Ed25519Signer(generate_key())
 
