@@ -58,6 +58,7 @@ from wiped.ports.machine import Clock, Milestones
 from wiped.ports.outside import Feed
 from wiped.record.helper_files import SheetFiles
 from wiped.record.ledger import SqlLedger
+from wiped.record.sql.migrate import refers_to_accounts
 from wiped.virt.connection import LibvirtHypervisor
 from wiped.virt.fence import FenceFiles
 
@@ -174,7 +175,7 @@ async def _forever(name: str, work: Coroutine[Any, Any, None]) -> None:
 
 @contextlib.asynccontextmanager
 async def _ledger_of(settings: Settings, clock: Clock) -> AsyncIterator[SqlLedger]:
-    with contextlib.closing(SaltFile.open(settings.host.state_dir)) as salts:
+    with contextlib.closing(SaltFile.open(settings.host.state_dir, refers_to_accounts)) as salts:
         async with await SqlLedger.open(settings.host.state_dir, salts, clock) as ledger:
             yield ledger
 

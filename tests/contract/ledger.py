@@ -12,9 +12,10 @@ from datetime import timedelta
 from tests.fakes.clock import START
 from tests.unit.attest.samples import RESULTS
 from tests.unit.record.rig import OTHER, PHONE, Rig, domain, record, yes
+from wiped.model.images import ClassifiedImage
 from wiped.model.inventory import FileIdentity
 from wiped.model.records import Trigger, WipeStep
-from wiped.model.sightings import ClassifiedImage, Memory
+from wiped.model.sightings import Memory
 from wiped.model.subscription import State
 from wiped.ports.ledger import Ledger
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wiped.model.sightings import ClassifiedImage, Memory, RememberedFile
+from wiped.model.images import ClassifiedImage
+from wiped.model.sightings import Memory, RememberedFile
 
 
 class FakeSheets:

@@ -19,6 +19,7 @@ from wiped.keys.slots import SLOT, slot_of
 from wiped.model.records import Trigger, WipeStep
 from wiped.model.subscription import AccountReference, Hold, SubscriptionRecord, WipeRequest
 from wiped.record.ledger import SqlLedger
+from wiped.record.sql.migrate import refers_to_accounts
 from wiped.record.sql.schema import subscriptions, wipes
 
 ACCOUNT, OTHER = "li.wei@example.org", "somebody.else@example.org"
@@ -36,7 +37,7 @@ def secrets_in(path: Path) -> list[bytes]:
 
 async def story(state: Path, clock: FakeClock, *, held: bool) -> None:
     """Two accounts; one's generation ends, with everything that was ever said about it."""
-    with closing(SaltFile.open(str(state))) as salts:
+    with closing(SaltFile.open(str(state), refers_to_accounts)) as salts:
         async with await SqlLedger.open(str(state), salts, clock) as ledger:
             now = clock.now()
             await ledger.phones.see([domain(), replace(domain(), uuid=OTHER_PHONE, name="other")], now)
@@ -60,7 +61,7 @@ def _end(connection, now):
 
 async def later(state: Path, clock: FakeClock) -> dict[str, int]:
     """A daemon half a year later."""
-    with closing(SaltFile.open(str(state))) as salts:
+    with closing(SaltFile.open(str(state), refers_to_accounts)) as salts:
         async with await SqlLedger.open(str(state), salts, clock) as ledger:
             before = await ledger.audit.verify()
             done = await ledger.retention.retain(clock.now(), snapshots=HALF_A_YEAR, audit=HALF_A_YEAR)

@@ -13,6 +13,7 @@ from tests.unit.record.rig import ALICE, BOB, PHONE, Rig, rig_in
 from wiped.keys.salts import SaltFile
 from wiped.keys.slots import SLOT, Slot, slot_of
 from wiped.model.subscription import WipeRequest
+from wiped.record.sql.migrate import refers_to_accounts
 
 MakeFs = Callable[..., RawFilesystem]
 
@@ -36,13 +37,13 @@ def copies(filesystem: RawFilesystem, slot: Slot) -> list[int]:
 
 async def _two_accounts(folder: Path) -> tuple[str, Slot, Slot]:
     """Alice's pseudonym, her slot, Bob's slot; written over two openings, after a chunk's worth of others."""
-    salts = SaltFile.open(str(folder))
+    salts = SaltFile.open(str(folder), refers_to_accounts)
     for number in range(10, 300):
         await salts.pseudonym(BOB, number)
     name = await salts.pseudonym(ALICE, 1)
     salts.close()
     alice = slots_of(folder)[-1]
-    salts = SaltFile.open(str(folder))
+    salts = SaltFile.open(str(folder), refers_to_accounts)
     await salts.pseudonym(BOB, 1)
     salts.close()
     bob = next(slot for slot in slots_of(folder)[-2:] if slot != alice)
@@ -58,13 +59,13 @@ def test_a_destroyed_slot_is_gone_from_the_raw_device(raw_fs: MakeFs, kind: str)
     name, alice, bob = asyncio.run(_two_accounts(folder))
     assert copies(filesystem, alice) == [1, 1, 1, 1]
     filesystem.mount(folder)
-    salts = SaltFile.open(str(folder))
+    salts = SaltFile.open(str(folder), refers_to_accounts)
     assert asyncio.run(salts.destroy(name)) == ()
     salts.close()
     assert copies(filesystem, alice) == [0, 0, 0, 0]
     assert copies(filesystem, bob) == [1, 1, 1, 1]
     filesystem.mount(folder)
-    salts = SaltFile.open(str(folder))
+    salts = SaltFile.open(str(folder), refers_to_accounts)
     assert asyncio.run(salts.find(ALICE, (1,))) == ()
     assert salts.damaged == 0
     salts.close()
@@ -80,7 +81,7 @@ def test_where_nothing_is_written_in_place_that_is_said(raw_fs: MakeFs, kind: st
     folder = filesystem.mount_point
     assert folder is not None
     name, alice, _ = asyncio.run(_two_accounts(folder))
-    salts = SaltFile.open(str(folder))
+    salts = SaltFile.open(str(folder), refers_to_accounts)
     reasons = asyncio.run(salts.destroy(name))
     salts.close()
     assert reason in reasons

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from wiped.model.breaker_and_clock import ClockMemory
+from wiped.model.clock import ClockMemory
 from wiped.model.policy import Policy, Safety, StorageRules
 from wiped.model.subscription import FeedStatus
 from wiped.ports.helpers import Eraser, Observer, Sheets

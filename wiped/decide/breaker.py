@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wiped.model.breaker_and_clock import BreakerRecord
+from wiped.model.breaker import BreakerRecord
 from wiped.model.canonical import digest
 from wiped.model.policy import Safety
 from wiped.model.subscription import Action, Decision, State

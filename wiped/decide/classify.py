@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wiped.decide.refusal import refusal_of_problem
+from wiped.model.images import PRIVATE
 from wiped.model.inventory import DiskSource, DomainFacts, DomainState, FoundArtefact, Inventory
 from wiped.model.plan import Refusal, RefusalCode
-from wiped.model.sightings import PRIVATE
 
 #: The UUID of no domain: what is surveyed under it has no owner but others.
 NOBODY = "00000000-0000-0000-0000-000000000000"

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from wiped.model.breaker_and_clock import ClockMemory, ClockReading
+from wiped.model.clock import ClockMemory, ClockReading
 from wiped.model.policy import Safety
 
 STEPPED, BEHIND, AWAY, LOST = "stepped", "behind", "away", "lost"

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wiped.decide.classify import found_at
+from wiped.model.images import GOLDEN
 from wiped.model.inventory import Inventory
 from wiped.model.plan import Plan, Refusal, RefusalCode
-from wiped.model.sightings import GOLDEN, RememberedFile
+from wiped.model.sightings import RememberedFile
 
 _WAYS = (
     "name it in the phone's persistent definition and it is erased with the phone, remove it yourself, or say that it is everybody's: wipectl images "

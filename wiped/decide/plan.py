@@ -9,11 +9,11 @@ from dataclasses import replace
 from wiped.decide import refusal
 from wiped.decide.verdict import expected_reasons
 from wiped.model.canonical import digest
+from wiped.model.images import GOLDEN, PRIVATE
 from wiped.model.inventory import ERASE_ORDER, ArtefactKind, FileIdentity, FoundArtefact, Inventory
 from wiped.model.outcome import Outcome, ReasonCode, ResidualCode
 from wiped.model.plan import Method, Plan, Refusal, RefusalCode, Retained, Step
 from wiped.model.policy import StorageRules
-from wiped.model.sightings import GOLDEN, PRIVATE
 
 #: The words of `wipectl images classify` (FoundArtefact.classified).
 

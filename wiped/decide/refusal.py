@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wiped.model.images import GOLDEN
 from wiped.model.inventory import DomainFacts, FoundArtefact, JobKind
 from wiped.model.plan import Refusal, RefusalCode
-from wiped.model.sightings import GOLDEN
 
 #: Words of the observer that are reason codes, and the refusal they mean before anything was begun.
 _PROBLEM_ALIASES = {

@@ -14,6 +14,7 @@ from wiped.decide import refusal
 from wiped.decide.classify import found_at
 from wiped.decide.plan import artefact_id, fingerprint, make_plan
 from wiped.decide.verdict import expected_reasons
+from wiped.model.images import GOLDEN
 from wiped.model.inventory import (
     ERASE_ORDER,
     ArtefactKind,
@@ -29,7 +30,7 @@ from wiped.model.inventory import (
 from wiped.model.outcome import Outcome, ReasonCode, ResidualCode
 from wiped.model.plan import Method, Plan, RefusalCode, Retained, Step
 from wiped.model.policy import StorageRules
-from wiped.model.sightings import GOLDEN, RememberedFile
+from wiped.model.sightings import RememberedFile
 
 #: Where a survey brought no extents: only their being there is asked for.
 _NO_EXTENTS = ExtentFacts(0, 0, (), "")

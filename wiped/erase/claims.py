@@ -20,10 +20,10 @@ from wiped.erase.bounds import Bound, Places, below, bound_of
 from wiped.erase.libvirt_files import Shelf, are_folders_current, is_current
 from wiped.erase.templated import Templated
 from wiped.errors import RefusedError
+from wiped.model.images import GOLDEN
 from wiped.model.inventory import BlockFacts, FileIdentity, LibvirtDirectories
 from wiped.model.plan import Refusal, RefusalCode
 from wiped.model.policy import StorageRules
-from wiped.model.sightings import GOLDEN
 from wiped.storage.classified import Classified, classified_as, read_classified
 from wiped.storage.mounts import real_path
 from wiped.virt.places import rotated_from

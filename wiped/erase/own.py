@@ -17,9 +17,9 @@ from wiped.erase.claims import Claims, Grant, Why
 from wiped.erase.libvirt_files import Document
 from wiped.erase.pools import one_location
 from wiped.erase.remembered import read_records
+from wiped.model.images import PRIVATE
 from wiped.model.inventory import DiskSource, FileIdentity
 from wiped.model.plan import RefusalCode
-from wiped.model.sightings import PRIVATE
 from wiped.storage.classified import classified_as
 from wiped.storage.image_chain import walk_chain
 from wiped.storage.kernel import identity_of

@@ -17,7 +17,7 @@ import hashlib
 import hmac
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
@@ -28,8 +28,6 @@ from wiped.keys.inplace import destroy_range
 from wiped.keys.slots import CHUNK_SLOTS, PSEUDONYM_BYTES, SLOT, Slot, binding_of, free_bytes, head_bytes, is_free, slot_of, used_bytes
 from wiped.machine import durable_file
 from wiped.model.subscription import AccountReference
-from wiped.record.sql.migrate import FILE_NAME as LEDGER_FILE
-from wiped.record.sql.migrate import refers_to_accounts
 
 FILE_NAME = "salts"
 KEY_NAME = "lookup-key"
@@ -70,16 +68,17 @@ class SaltFile:
         self.damaged = 0
 
     @classmethod
-    def open(cls, state_dir: str) -> Self:
+    def open(cls, state_dir: str, refers_to_accounts: Callable[[str], bool]) -> Self:
         """Open the salt file in `state_dir`, making it and the look-up key on the very first run. Synchronous.
 
-        Raises ConfigError when it is missing, foreign, cut off or damaged while the ledger refers to it, or its files are readable by others; LedgerError
-        when it cannot be read or written, or another process has it open.
+        `refers_to_accounts(state_dir)` tells whether the ledger there refers to any pseudonym; a missing file is made only where the ledger does not.
+        Raises ConfigError when the file is missing, foreign, cut off or damaged while the ledger refers to it, or readable by others; LedgerError when the
+        file cannot be read or written, or another process has it open.
         """
         path, key_path = os.path.join(state_dir, FILE_NAME), os.path.join(state_dir, KEY_NAME)
         try:
             os.makedirs(state_dir, mode=0o700, exist_ok=True)
-            key = cls._make_or_read_key(state_dir, path, key_path)
+            key = cls._make_or_read_key(state_dir, path, key_path, refers_to_accounts)
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
             raise LedgerError(f"the salt file in {state_dir} cannot be opened: {error.strerror}") from error
@@ -100,10 +99,10 @@ class SaltFile:
         return salts
 
     @staticmethod
-    def _make_or_read_key(state_dir: str, path: str, key_path: str) -> bytes:
+    def _make_or_read_key(state_dir: str, path: str, key_path: str, refers_to_accounts: Callable[[str], bool]) -> bytes:
         has_salts, has_key = os.path.exists(path), os.path.exists(key_path)
         if not (has_salts and has_key):
-            if refers_to_accounts(os.path.join(state_dir, LEDGER_FILE)):
+            if refers_to_accounts(state_dir):
                 missing = path if not has_salts else key_path
                 raise _unusable(f"{missing} is missing, but the ledger refers to accounts: restore it; it is never made anew")
             if has_salts:

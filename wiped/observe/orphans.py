@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from wiped.errors import RefusedError, StorageError
+from wiped.model.images import GOLDEN
 from wiped.model.instants import instant_text
 from wiped.model.inventory import DomainFacts, FileIdentity, ImageLayer, LibvirtDirectories
 from wiped.model.policy import StorageRules
-from wiped.model.sightings import GOLDEN
 from wiped.observe.reach import Reach
 from wiped.storage.classified import read_classified
 from wiped.storage.filesystems import filesystem_facts

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from wiped.model.images import ClassifiedImage
 from wiped.model.inventory import DomainFacts, FileIdentity, Inventory
 from wiped.model.outcome import EraseResult, Evidence
-from wiped.model.sightings import ClassifiedImage, Memory, RememberedFile
+from wiped.model.sightings import Memory, RememberedFile
 from wiped.wire.messages import Lock, Locked, OrphansFound, ReadBack, Trimmed
 
 

@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from wiped.model.approvals import Approval, Drain, Person
-from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory
+from wiped.model.breaker import BreakerRecord
+from wiped.model.clock import ClockMemory
+from wiped.model.images import ClassifiedImage, OrphanImage
 from wiped.model.plan import Plan
 from wiped.model.records import AuditEntry, CertificateRecord, PhoneRecord, WipeRecord
-from wiped.model.sightings import ClassifiedImage, OrphanImage
 from wiped.model.status import Explanation, HostStatus, RequestsAsked, WipeAsked, WipeNews
 from wiped.model.subscription import AccountReference, Hold, Subscription, SubscriptionRecord, WipeRequest
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, delete, func, select, text, update
 
 from wiped.decide import breaker as rules
 from wiped.errors import InputError, InvariantError, RefusedError
-from wiped.model.breaker_and_clock import BreakerRecord, CountedPhone, DueCount
+from wiped.model.breaker import BreakerRecord, CountedPhone, DueCount
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import Safety
 from wiped.model.subscription import State

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from wiped.model.breaker_and_clock import ClockMemory
+from wiped.model.clock import ClockMemory
 from wiped.record import audit, conditions
 from wiped.record.phones import touch_due
 from wiped.record.sql.database import Database

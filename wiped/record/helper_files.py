@@ -16,9 +16,10 @@ from typing import Any
 
 from wiped.errors import InputError, StorageError
 from wiped.machine import durable_file
+from wiped.model.images import ClassifiedImage
 from wiped.model.instants import instant_text
 from wiped.model.inventory import LibvirtDirectories
-from wiped.model.sightings import ClassifiedImage, Memory, RememberedFile
+from wiped.model.sightings import Memory, RememberedFile
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SUFFIX = ".json"

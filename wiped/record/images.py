@@ -10,8 +10,8 @@ import hashlib
 from sqlalchemy import Connection, select, update
 
 from wiped.errors import InvariantError
+from wiped.model.images import PRIVATE, ClassifiedImage
 from wiped.model.inventory import FileIdentity
-from wiped.model.sightings import PRIVATE, ClassifiedImage
 from wiped.record import audit
 from wiped.record.sql import schema as tables
 from wiped.record.sql.database import Database

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wiped.errors import RefusedError
+from wiped.model.images import GOLDEN, PRIVATE
 from wiped.model.inventory import FileIdentity
 from wiped.model.plan import RefusalCode
-from wiped.model.sightings import GOLDEN, PRIVATE
 from wiped.model.strict_json import read_json
 from wiped.storage.kernel import is_younger
 

@@ -17,9 +17,9 @@ from functools import cached_property
 from typing import Final
 
 from wiped.errors import RefusedError, StorageError
+from wiped.model.images import GOLDEN
 from wiped.model.inventory import FileIdentity, LibvirtDirectories
 from wiped.model.policy import StorageRules
-from wiped.model.sightings import GOLDEN
 from wiped.storage.classified import read_classified
 from wiped.storage.extents import ExtentMap, physical_at, read_extents
 from wiped.storage.kernel import identity_of, sync_filesystem

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from tests.fakes.ledger.state import BEYOND, Counted, Memo
 from wiped.decide import breaker as rules
 from wiped.errors import InputError, InvariantError, RefusedError
-from wiped.model.breaker_and_clock import BreakerRecord, CountedPhone, DueCount
+from wiped.model.breaker import BreakerRecord, CountedPhone, DueCount
 from wiped.model.policy import Safety
 
 

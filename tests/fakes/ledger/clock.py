@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.fakes.ledger.state import Memo
 from wiped.errors import InputError
-from wiped.model.breaker_and_clock import ClockMemory
+from wiped.model.clock import ClockMemory
 
 
 class FakeClockStore:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.fakes.ledger.state import Memo
 from wiped.errors import InvariantError
-from wiped.model.sightings import PRIVATE, ClassifiedImage
+from wiped.model.images import PRIVATE, ClassifiedImage
 
 
 class FakeImages:

@@ -12,12 +12,14 @@ from wiped.attest.audit_chain import GENESIS, entry_hash
 from wiped.decide import notices as rules
 from wiped.errors import LedgerError
 from wiped.model.approvals import Approval, Drain
-from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory
+from wiped.model.breaker import BreakerRecord
+from wiped.model.clock import ClockMemory
+from wiped.model.images import ClassifiedImage
 from wiped.model.instants import instant_text
 from wiped.model.inventory import FileIdentity
 from wiped.model.notices import Notice, NoticeKind, NoticeState
 from wiped.model.records import AuditEntry, CertificateRecord, PhoneRecord, WipeRecord
-from wiped.model.sightings import ClassifiedImage, Memory, RememberedFile
+from wiped.model.sightings import Memory, RememberedFile
 from wiped.model.subscription import Hold, State, Subscription, WipeRequest
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)

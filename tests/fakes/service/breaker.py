@@ -6,7 +6,7 @@ from tests.fakes.service.desk import Desk
 from tests.fakes.service.values import APPROVAL_ID
 from wiped.errors import RefusedError
 from wiped.model.approvals import Person
-from wiped.model.breaker_and_clock import BreakerRecord
+from wiped.model.breaker import BreakerRecord
 
 
 class FakeBreaker:

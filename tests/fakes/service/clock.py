@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.fakes.service.desk import Desk
-from wiped.model.breaker_and_clock import ClockMemory
+from wiped.model.clock import ClockMemory
 
 
 class FakeClock:

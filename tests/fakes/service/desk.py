@@ -10,7 +10,8 @@ from tests.fakes.service.values import APPROVAL, DRAIN, HOSTILE_NAME, NOW, STEPP
 from wiped.attest.signing import Ed25519Signer, generate_key
 from wiped.errors import NotFoundError
 from wiped.model.approvals import Approval, Drain
-from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory
+from wiped.model.breaker import BreakerRecord
+from wiped.model.clock import ClockMemory
 from wiped.model.records import AuditEntry, PhoneRecord, WipeRecord
 from wiped.model.status import HostStatus, WipeNews
 from wiped.model.subscription import Action, Decision, Flag, Reason, State, Subscription

@@ -6,8 +6,8 @@ from tests.fakes.service.desk import Desk
 from tests.fakes.service.values import APPROVAL_ID, NOW, UUID_ONE
 from wiped.errors import RefusedError
 from wiped.model.approvals import Person
+from wiped.model.images import ClassifiedImage, OrphanImage
 from wiped.model.inventory import FileIdentity
-from wiped.model.sightings import ClassifiedImage, OrphanImage
 
 
 class FakeImages:

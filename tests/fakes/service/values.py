@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from wiped.attest.audit_chain import GENESIS, entry_hash
 from wiped.model.approvals import Approval, Drain
-from wiped.model.breaker_and_clock import BreakerRecord, ClockMemory, CountedPhone
+from wiped.model.breaker import BreakerRecord, CountedPhone
+from wiped.model.clock import ClockMemory
 from wiped.model.inventory import ArtefactKind, ExtentFacts, FileIdentity, FilesystemFacts
 from wiped.model.outcome import EraseResult, Evidence, Outcome
 from wiped.model.plan import Method, Plan, Refusal, RefusalCode, Retained, Step

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.conduct.rig import Rig
 from wiped.errors import RefusedError
 from wiped.model.approvals import Approval, Person
-from wiped.model.sightings import ClassifiedImage
+from wiped.model.images import ClassifiedImage
 
 BASE = "/phones/base.qcow2"
 

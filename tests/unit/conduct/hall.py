@@ -7,7 +7,7 @@ import pytest
 from tests.unit.conduct.rig import Rig
 from wiped.errors import RefusedError
 from wiped.model.approvals import Person
-from wiped.model.breaker_and_clock import BreakerRecord
+from wiped.model.breaker import BreakerRecord
 
 MANY = 50
 

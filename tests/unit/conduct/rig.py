@@ -36,6 +36,7 @@ from wiped.model.records import FINAL_STEPS, WipeRecord, WipeStep
 from wiped.model.subscription import AccountReference, Action, SubscriptionRecord
 from wiped.ports.ledger import Ledger
 from wiped.record.ledger import SqlLedger
+from wiped.record.sql.migrate import refers_to_accounts
 
 _SIGNER = Ed25519Signer(generate_key())
 GRACE = 3600
@@ -167,7 +168,7 @@ class Rig:
         """A rig over the real SQLite ledger and salt file."""
         rig = Rig()
         with ExitStack() as files:
-            salts = files.enter_context(closing(SaltFile.open(state_dir)))
+            salts = files.enter_context(closing(SaltFile.open(state_dir, refers_to_accounts)))
             rig.ledger = await SqlLedger.open(state_dir, salts, rig.clock)
             try:
                 rig.boot()

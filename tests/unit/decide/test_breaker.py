@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wiped.decide import breaker
-from wiped.model.breaker_and_clock import BreakerRecord
+from wiped.model.breaker import BreakerRecord
 from wiped.model.policy import Safety
 from wiped.model.subscription import Action, Decision, State
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wiped.decide import clock
-from wiped.model.breaker_and_clock import ClockMemory, ClockReading
+from wiped.model.clock import ClockMemory, ClockReading
 from wiped.model.policy import Safety
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

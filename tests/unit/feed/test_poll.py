@@ -31,6 +31,7 @@ from wiped.model.instants import instant_text
 from wiped.model.policy import Safety
 from wiped.model.subscription import FeedStatus
 from wiped.record.ledger import SqlLedger
+from wiped.record.sql.migrate import refers_to_accounts
 
 PHONES = [f"00000000-0000-4000-8000-{number:012d}" for number in range(1, 9)]
 POLICIES = frozenset({"default"})
@@ -81,7 +82,7 @@ async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """Each source over a ledger of its own."""
     clock = FakeClock()
     async with AsyncExitStack() as stack:
-        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path))))
+        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path), refers_to_accounts)))
         ledger = await stack.enter_async_context(await SqlLedger.open(str(tmp_path), salts, clock))
         failed: list[str] = []
         if request.param == "file":
@@ -200,7 +201,7 @@ def test_what_is_no_answer_is_not_taken(tmp_path: Path) -> None:
     }  # fmt: skip
 
     async def all_of_it() -> None:
-        with closing(SaltFile.open(str(tmp_path))) as salts:
+        with closing(SaltFile.open(str(tmp_path), refers_to_accounts)) as salts:
             async with await SqlLedger.open(str(tmp_path), salts, FakeClock()) as ledger:
                 for text, reason in cases.items():
                     path.write_text(text)
@@ -244,7 +245,7 @@ async def test_a_billing_server_in_trouble_ends_nothing(tmp_path: Path, trouble:
     token.write_text(TOKEN)
     token.chmod(0o600)
     async with AsyncExitStack() as stack:
-        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path))))
+        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path), refers_to_accounts)))
         ledger = await stack.enter_async_context(await SqlLedger.open(str(tmp_path), salts, clock))
         billing = await stack.enter_async_context(Billing(page=page))
         source = await stack.enter_async_context(HttpSource(billing.url, timeout=0.3, agent="test", token_file=str(token)))
@@ -274,7 +275,7 @@ async def test_an_unchanged_set_is_confirmed_by_its_etag(tmp_path: Path) -> None
         token = tmp_path / "token"
         token.write_text(TOKEN)
         token.chmod(0o600)
-        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path))))
+        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path), refers_to_accounts)))
         ledger = await stack.enter_async_context(await SqlLedger.open(str(tmp_path), salts, clock))
         billing = await stack.enter_async_context(Billing(page=2))
         source = await stack.enter_async_context(HttpSource(billing.url, timeout=0.5, agent="test", token_file=str(token)))
@@ -289,7 +290,7 @@ async def test_an_unchanged_set_is_confirmed_by_its_etag(tmp_path: Path) -> None
 async def test_a_file_that_nobody_writes_any_more_grows_old(tmp_path: Path) -> None:
     """Its age counts from when it says that it was made, not from when it was read."""
     clock = FakeClock()
-    with closing(SaltFile.open(str(tmp_path))) as salts:
+    with closing(SaltFile.open(str(tmp_path), refers_to_accounts)) as salts:
         async with await SqlLedger.open(str(tmp_path), salts, clock) as ledger:
             path = tmp_path / "feed"
             write(path, [row(0)], 1, clock)

@@ -21,12 +21,13 @@ from wiped.errors import ConfigError, InputError, LedgerError, NotFoundError
 from wiped.keys.salts import SaltFile
 from wiped.keys.slots import CHUNK_SLOTS, SLOT, Slot, is_free, slot_of, used_bytes
 from wiped.model.subscription import AccountReference, WipeRequest
+from wiped.record.sql.migrate import refers_to_accounts
 
 
 @pytest.fixture
 def salts(folder: Path) -> Iterator[SaltFile]:
     """A new salt file."""
-    opened = SaltFile.open(str(folder))
+    opened = SaltFile.open(str(folder), refers_to_accounts)
     yield opened
     opened.close()
 
@@ -53,12 +54,12 @@ async def test_find_makes_none(salts: SaltFile, folder: Path) -> None:
 
 async def test_it_is_there_after_a_restart(folder: Path) -> None:
     """Pseudonyms and sealed words."""
-    salts = SaltFile.open(str(folder))
+    salts = SaltFile.open(str(folder), refers_to_accounts)
     name = await salts.pseudonym(ALICE, 1)
     sealed = await salts.seal(name, "words")
     salts.close()
     salts.close()
-    salts = SaltFile.open(str(folder))
+    salts = SaltFile.open(str(folder), refers_to_accounts)
     assert await salts.pseudonym(ALICE, 1) == name
     assert await salts.unseal(name, sealed) == "words"
     assert await salts.knows([name, "acct-x"]) == {name}
@@ -95,7 +96,7 @@ async def test_it_grows_by_whole_chunks(salts: SaltFile, folder: Path) -> None:
     assert len(set(names)) == len(names)
     assert (folder / "salts").stat().st_size == 2 * CHUNK_SLOTS * SLOT
     salts.close()
-    again = SaltFile.open(str(folder))
+    again = SaltFile.open(str(folder), refers_to_accounts)
     assert await again.find(ALICE, range(len(names))) == tuple(names)
     again.close()
 
@@ -155,79 +156,79 @@ def test_one_process_at_a_time(salts: SaltFile, folder: Path) -> None:
     """A second would give two accounts one slot."""
     assert salts.damaged == 0
     with pytest.raises(LedgerError, match="in use"):
-        SaltFile.open(str(folder))
+        SaltFile.open(str(folder), refers_to_accounts)
 
 
 @pytest.mark.parametrize("name", ["salts", "lookup-key"])
 def test_files_that_others_can_read_are_refused(folder: Path, name: str) -> None:
     """Then its accounts may be known: an error that says so."""
-    SaltFile.open(str(folder)).close()
+    SaltFile.open(str(folder), refers_to_accounts).close()
     (folder / name).chmod(0o640)
     with pytest.raises(ConfigError, match="read by others"):
-        SaltFile.open(str(folder))
+        SaltFile.open(str(folder), refers_to_accounts)
 
 
 @pytest.mark.parametrize("name", ["salts", "lookup-key"])
 def test_a_symbolic_link_is_refused(folder: Path, name: str) -> None:
     """Never through a link."""
-    SaltFile.open(str(folder)).close()
+    SaltFile.open(str(folder), refers_to_accounts).close()
     (folder / name).rename(folder / "elsewhere")
     (folder / name).symlink_to(folder / "elsewhere")
     with pytest.raises(LedgerError):
-        SaltFile.open(str(folder))
+        SaltFile.open(str(folder), refers_to_accounts)
 
 
 def test_files_that_do_not_belong_together_are_refused(folder: Path, tmp_path: Path) -> None:
     """A look-up key of another salt file; a damaged head; a cut-off key; a missing key."""
-    SaltFile.open(str(folder)).close()
-    SaltFile.open(str(tmp_path)).close()
+    SaltFile.open(str(folder), refers_to_accounts).close()
+    SaltFile.open(str(tmp_path), refers_to_accounts).close()
     key = (folder / "lookup-key").read_bytes()
     (folder / "lookup-key").write_bytes((tmp_path / "lookup-key").read_bytes())
     with pytest.raises(ConfigError, match="belong together"):
-        SaltFile.open(str(folder))
+        SaltFile.open(str(folder), refers_to_accounts)
     (folder / "lookup-key").write_bytes(key[:31])
     with pytest.raises(ConfigError, match="damaged"):
-        SaltFile.open(str(folder))
+        SaltFile.open(str(folder), refers_to_accounts)
     (folder / "lookup-key").unlink()
     with pytest.raises(ConfigError, match="missing"):
-        SaltFile.open(str(folder))
+        SaltFile.open(str(folder), refers_to_accounts)
     (folder / "lookup-key").write_bytes(key)
     (folder / "lookup-key").chmod(0o600)
     with (folder / "salts").open("r+b") as file:
         file.write(b"x")
     with pytest.raises(ConfigError, match="damaged"):
-        SaltFile.open(str(folder))
+        SaltFile.open(str(folder), refers_to_accounts)
     (folder / "salts").write_bytes(b"")
     with pytest.raises(ConfigError, match="damaged"):
-        SaltFile.open(str(folder))
+        SaltFile.open(str(folder), refers_to_accounts)
 
 
 def test_a_first_run_that_was_interrupted_is_finished(folder: Path) -> None:
     """The key without the file, and a file that was never whole: nothing refers to them yet."""
-    SaltFile.open(str(folder)).close()
+    SaltFile.open(str(folder), refers_to_accounts).close()
     (folder / "salts").unlink()
     (folder / "salts.new").write_bytes(b"torn")
     key = (folder / "lookup-key").read_bytes()
-    SaltFile.open(str(folder)).close()
+    SaltFile.open(str(folder), refers_to_accounts).close()
     assert (folder / "lookup-key").read_bytes() == key
 
 
 async def test_torn_writes_cost_a_slot_and_nothing_else(folder: Path) -> None:
     """Half a slot written, half a chunk appended: everything that was handed out is there."""
-    salts = SaltFile.open(str(folder))
+    salts = SaltFile.open(str(folder), refers_to_accounts)
     name = await salts.pseudonym(ALICE, 1)
     salts.close()
     data = bytearray((folder / "salts").read_bytes())
     torn = next(at for at in range(SLOT, len(data), SLOT) if is_free(bytes(data[at : at + SLOT])))
     data[torn : torn + 512] = used_bytes(Slot(bytes(32), bytes(20), bytes(32), bytes(32)))[:512]
     (folder / "salts").write_bytes(data + bytes(3 * SLOT) + b"x" * 100)
-    again = SaltFile.open(str(folder))
+    again = SaltFile.open(str(folder), refers_to_accounts)
     assert again.damaged == 4
     assert await again.find(ALICE, (1,)) == (name,)
     for number in range(2, CHUNK_SLOTS + 2):
         await again.pseudonym(ALICE, number)
     again.close()
-    last = SaltFile.open(str(folder))
+    last = SaltFile.open(str(folder), refers_to_accounts)
     assert len(await last.find(ALICE, range(1, CHUNK_SLOTS + 2))) == CHUNK_SLOTS + 1
     last.close()
 
@@ -258,13 +259,13 @@ import asyncio, os, signal
 from wiped.model.subscription import AccountReference
 from wiped.keys.salts import SaltFile
 async def main():
-    salts = SaltFile.open({str(folder)!r})
+    salts = SaltFile.open({str(folder)!r}, refers_to_accounts)
     print(await salts.pseudonym(AccountReference("alice@customers.example"), 1), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == -9
-    salts = SaltFile.open(str(folder))
+    salts = SaltFile.open(str(folder), refers_to_accounts)
     assert asyncio.run(salts.find(ALICE, (1,))) == (done.stdout.strip(),)
     salts.close()

@@ -9,9 +9,9 @@ import pytest
 
 from tests.fakes.clock import START
 from tests.lab.libvirtfiles import LibvirtFiles
+from wiped.model.images import ClassifiedImage
 from wiped.model.inventory import DiskSource, DomainFacts, FileIdentity
 from wiped.model.policy import StorageRules
-from wiped.model.sightings import ClassifiedImage
 from wiped.observe.orphans import find_orphans
 from wiped.record.helper_files import SheetFiles
 from wiped.wire.messages import OrphansFound

@@ -16,6 +16,7 @@ from wiped.model.plan import Plan
 from wiped.model.records import ArtefactRecord, CertificateRecord, Secret, Trigger, WipeStep
 from wiped.model.subscription import AccountReference, Action, Decision, LifecycleFacts, State, SubscriptionRecord
 from wiped.record.ledger import SqlLedger
+from wiped.record.sql.migrate import refers_to_accounts
 
 DAY = timedelta(days=1)
 ALICE, BOB = AccountReference("alice@customers.example"), AccountReference("bob@customers.example")
@@ -137,7 +138,7 @@ class Rig:
 async def rig_in(folder: Path, clock: FakeClock | None = None) -> AsyncIterator[Rig]:
     """Open what is in `folder` (again)."""
     clock = clock or FakeClock()
-    salts = SaltFile.open(str(folder))
+    salts = SaltFile.open(str(folder), refers_to_accounts)
     try:
         async with await SqlLedger.open(str(folder), salts, clock) as ledger:
             yield Rig(folder, clock, salts, ledger)

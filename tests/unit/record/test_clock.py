@@ -10,7 +10,7 @@ from tests.contract.ledger import bound
 from tests.fakes.clock import START
 from tests.unit.record.rig import PHONE, decision
 from wiped.errors import InputError
-from wiped.model.breaker_and_clock import ClockMemory
+from wiped.model.clock import ClockMemory
 from wiped.model.subscription import State
 from wiped.ports.ledger import Ledger
 

@@ -13,8 +13,9 @@ import pytest
 
 from tests.fakes.clock import START
 from wiped.errors import InputError, StorageError
+from wiped.model.images import ClassifiedImage
 from wiped.model.inventory import ArtefactKind, FileIdentity, LibvirtDirectories
-from wiped.model.sightings import ClassifiedImage, Memory, RememberedFile
+from wiped.model.sightings import Memory, RememberedFile
 from wiped.record.helper_files import SheetFiles
 from wiped.storage.classified import classified_as, read_classified
 

@@ -11,7 +11,7 @@ from wiped.api.http.bodies import CALLER, MAX_BODY, as_json, bytes_of, parsed, p
 from wiped.api.http.idempotency import Idempotency
 from wiped.api.v1.fields import Instant, ReasonText, StrictIn
 from wiped.decide import breaker as rules
-from wiped.model.breaker_and_clock import BreakerRecord
+from wiped.model.breaker import BreakerRecord
 from wiped.ports.service import BreakerService
 
 

@@ -9,7 +9,7 @@ from wiped.api.http.bodies import CALLER, MAX_BODY, as_json, bytes_of, parsed
 from wiped.api.http.idempotency import Idempotency
 from wiped.api.v1.fields import Instant, ReasonText, StrictIn
 from wiped.decide import clock as rules
-from wiped.model.breaker_and_clock import ClockMemory
+from wiped.model.clock import ClockMemory
 from wiped.ports.service import ClockService
 
 

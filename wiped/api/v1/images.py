@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wiped.api.http.bodies import CALLER, MAX_BODY, as_items, as_json, bytes_of, check_key, parsed, person_of
 from wiped.api.v1.fields import Instant, ReasonText, StrictIn
-from wiped.model.sightings import ClassifiedImage, OrphanImage
+from wiped.model.images import ClassifiedImage, OrphanImage
 from wiped.ports.service import ImagesService
 
 

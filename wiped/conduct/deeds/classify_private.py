@@ -11,9 +11,9 @@ from wiped.conduct.world import World
 from wiped.decide import classify
 from wiped.model.approvals import Approval, Person
 from wiped.model.canonical import digest
+from wiped.model.images import PRIVATE, ClassifiedImage
 from wiped.model.inventory import FileIdentity
 from wiped.model.plan import RefusalCode
-from wiped.model.sightings import PRIVATE, ClassifiedImage
 
 
 async def judged(world: World, path: str, meaning: str, operator: str) -> FileIdentity:

@@ -7,7 +7,7 @@ from wiped.conduct.deeds import breaker_release
 from wiped.conduct.world import World
 from wiped.errors import InputError, RefusedError
 from wiped.model.approvals import Person
-from wiped.model.breaker_and_clock import BreakerRecord
+from wiped.model.breaker import BreakerRecord
 from wiped.model.plan import RefusalCode
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from wiped.conduct.sweep import clock
 from wiped.conduct.world import World
 from wiped.errors import InputError
-from wiped.model.breaker_and_clock import ClockMemory
+from wiped.model.clock import ClockMemory
 
 
 class Clock:

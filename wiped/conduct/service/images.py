@@ -11,7 +11,7 @@ from wiped.conduct.sweep import orphans
 from wiped.conduct.world import World
 from wiped.errors import InputError
 from wiped.model.approvals import Person
-from wiped.model.sightings import GOLDEN, MEANINGS, PRIVATE, ClassifiedImage, OrphanImage
+from wiped.model.images import GOLDEN, MEANINGS, PRIVATE, ClassifiedImage, OrphanImage
 
 
 def _check(path: str, meaning: str, reason: str) -> None:

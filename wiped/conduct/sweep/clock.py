@@ -6,7 +6,7 @@ import structlog
 
 from wiped.conduct.world import World
 from wiped.decide import clock
-from wiped.model.breaker_and_clock import ClockMemory, ClockReading
+from wiped.model.clock import ClockMemory, ClockReading
 
 _log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wiped.conduct.world import World
-from wiped.model.sightings import OrphanImage
+from wiped.model.images import OrphanImage
 from wiped.wire.messages import OrphansFound
 
 #: How often the orphans are counted by themselves, seconds: the roots are walked for it.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from wiped.model.images import GOLDEN, PRIVATE
 from wiped.model.inventory import ArtefactKind, DiskSource, DomainState, FoundArtefact, ImageLayer
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
-from wiped.model.sightings import GOLDEN, PRIVATE
 from wiped.observe.places.look import Look, plain
 
 _LOCAL = ("file", "block", "volume")

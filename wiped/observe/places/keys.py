@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from wiped.errors import InputError, RefusedError, StorageError
+from wiped.model.images import PRIVATE
 from wiped.model.inventory import ArtefactKind
 from wiped.model.plan import RefusalCode
-from wiped.model.sightings import PRIVATE
 from wiped.observe.host_files import list_names, read_small
 from wiped.observe.places.look import Look, plain
 from wiped.storage.templates import walk_directory

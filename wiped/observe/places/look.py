@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from wiped.errors import RefusedError, StorageError
+from wiped.model.images import PRIVATE
 from wiped.model.inventory import ArtefactKind, DomainFacts, DomainState, FileIdentity, FoundArtefact, ImageLayer, LibvirtDirectories
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
-from wiped.model.sightings import PRIVATE
 from wiped.observe.bounds import Bound, bound_for
 from wiped.observe.host_files import why_doubtful, why_unlisted
 from wiped.observe.pools import Pools

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from wiped.model.breaker_and_clock import BreakerRecord, DueCount
+from wiped.model.breaker import BreakerRecord, DueCount
 from wiped.model.policy import Safety
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Protocol
 
-from wiped.model.breaker_and_clock import ClockMemory
+from wiped.model.clock import ClockMemory
 
 
 class ClockStore(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from wiped.model.sightings import ClassifiedImage
+from wiped.model.images import ClassifiedImage
 
 
 class ImageStore(Protocol):

@@ -43,7 +43,7 @@ classifications = Table(
     Column("sealed", LargeBinary),
 )
 
-#: What is so for the whole host and must outlive the daemon: `clock` holds a `model.breaker_and_clock.ClockMemory`.
+#: What is so for the whole host and must outlive the daemon: `clock` holds a `model.clock.ClockMemory`.
 host_conditions = Table(
     "host_conditions",
     metadata,

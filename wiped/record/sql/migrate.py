@@ -85,8 +85,9 @@ def _upgrade(path: str) -> None:
         engine.dispose()
 
 
-def refers_to_accounts(path: str) -> bool:
-    """Whether the ledger in file `path` refers to any pseudonym: then a salt file must exist. Raises LedgerError when it cannot be read."""
+def refers_to_accounts(state_dir: str) -> bool:
+    """Whether the ledger in `state_dir` refers to any pseudonym: then a salt file must exist. Raises LedgerError when it cannot be read."""
+    path = os.path.join(state_dir, FILE_NAME)
     if version_of(path) == "":
         return False
     try:
