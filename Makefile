@@ -5,31 +5,43 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
-PIP := $(PYTHON) -m pip --disable-pip-version-check -qq
-ENVIRONMENT := .venv/.complete
+# Each holds the lock that .venv was made from.
+RUN := .venv/.run
+DEV := .venv/.dev
 WHERE := tests
 
-.PHONY: help deps venv demo test test-long test-vm quick lint bench clean
+.PHONY: help deps venv demo test test-long test-vm test-fresh quick lint docs bench clean
 
-help: ## say what there is
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
+help: ## say what each target does
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | sed "s/^/make /" | column -t -s "$$(printf '\t')"
 
-deps: ## install the Debian packages that are missing
+deps: ## install the Debian packages that tests, demo and benchmark need and this machine lacks
+	@echo "deps: looking for missing Debian packages"
 	@bash .ci/bootstrap
 
-venv: deps $(ENVIRONMENT) ## make the virtual environment .venv from the lock
+venv: deps $(DEV) ## make the virtual environment .venv of the locks
 
-$(ENVIRONMENT): .lock/dev.txt pyproject.toml
-	@echo "venv: installing the locked dependencies into .venv"
-	@$(PYTHON) -c "" 2>/dev/null || { rm -rf .venv; /usr/bin/python3 -m venv .venv; }
-	@$(PIP) install --root-user-action=ignore --no-deps --require-hashes -r .lock/dev.txt
-	@$(PIP) install --root-user-action=ignore --no-deps --no-build-isolation -e .
-	@touch $@
+# A lock that has changed makes .venv anew, so that nothing stays of what it no longer names; other changes only install the program again.
+$(RUN): .lock/install .lock/build.txt .lock/run.txt pyproject.toml
+	@echo "venv: installing the program and what it needs (.lock/run.txt) into .venv"
+	@cmp -s .lock/run.txt $@ || { rm -rf .venv; /usr/bin/python3 -m venv .venv; }
+	@.lock/install $(PYTHON) run -e .
+	@cp .lock/run.txt $@
 
-demo: venv ## show the main job on a real guest, proven on the raw devices
+$(DEV): $(RUN) .lock/dev.txt
+	@echo "venv: installing what the tests need (.lock/dev.txt) into .venv"
+	@[ ! -e $@ ] || cmp -s .lock/dev.txt $@ || { rm -rf .venv; $(MAKE) $(RUN); }
+	@.lock/install $(PYTHON) dev
+	@cp .lock/dev.txt $@
+
+demo: ## show the main job on a real guest, proven on the raw devices (needs no package of the tests)
+	@echo "demo: looking for missing Debian packages"
+	@bash .ci/bootstrap demo
+	@$(MAKE) $(RUN)
+	@echo "demo: a phone's term ends, and its data is wiped, searched for and certified"
 	@$(PYTHON) -m tests.lab.demo
 
-test: venv lint ## lint, quick tests and host tests (under 10 minutes); CI runs it, then test-long and test-vm
+test: venv lint ## lint, quick tests and host tests (under 10 minutes)
 	@echo "test: quick and host suites"
 	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 4 --dist worksteal -m "not long and not vm" --cov --cov-report=term:skip-covered $(WHERE)
 
@@ -41,22 +53,29 @@ test-vm: venv ## a whole virtualization host in a virtual machine: the systemd u
 	@echo "test-vm: the host in a virtual machine"
 	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -m vm tests/vm
 
+test-fresh: ## the README's first command in a bare Debian 12 of its own (about 4 minutes), or the reason why this machine cannot
+	@echo "test-fresh: the README's first command in a bare Debian"
+	@bash .ci/bootstrap fresh
+	@/usr/bin/python3 -m tests.lab.fresh
+
 quick: venv ## the tests that need neither root nor libvirt
+	@echo "quick: the tests that need neither root nor libvirt"
 	@$(PYTHON) -m pytest -q -n 2 tests/unit
 
 lint: venv ## ruff, mypy and the import contracts
 	@echo "lint: ruff, mypy, import contracts"
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --check --quiet . || { echo "lint: run .venv/bin/ruff format ." >&2; exit 1; }
-	@.venv/bin/mypy --no-error-summary wiped tests/lab
+	@.venv/bin/mypy --no-error-summary wiped tests/lab tests/documents
 	@.venv/bin/lint-imports > .lint-imports.log || { cat .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
 
-.PHONY: docs
 docs: venv ## write the generated parts of docs/ from the code
+	@echo "docs: writing the generated parts of docs/"
 	@$(PYTHON) -m tests.documents
 
 bench: venv ## measure the proven wipe against its peers (10 GiB of disk, a few minutes)
+	@echo "bench: the proven wipe beside its peers"
 	@$(PYTHON) -m tests.bench.run
 
 clean: ## remove what was built, and what killed labs left behind

@@ -75,7 +75,7 @@ ATTACKS: dict[str, tuple[str, ...]] = {
         "host/test_attack_xml.py::test_shareable_disks_and_two_phones_that_had_one_name",
         "host/test_review_wrong_file.py::test_former_names",
         "host/test_eraser_guards.py::test_a_forged_plan_is_refused[another_phones_name]",
-        "unit/cli/test_wipectl.py::test_an_ambiguous_name_lists_the_candidates",
+        "unit/cli/test_wipes.py::test_an_ambiguous_name_lists_the_candidates",
     ),
     "one UUID re-used with another generation": ("host/test_wipe_neighbours.py::test_another_account_on_an_unwiped_phone_is_refused_and_fenced",),
     "renamed or redefined between plan and erase": (
@@ -119,7 +119,7 @@ ATTACKS: dict[str, tuple[str, ...]] = {
     ),
     "names with newlines, quotes, ANSI escapes, 255 bytes of UTF-8, in logs and tables": (
         "host/test_attack_xml.py::test_names_that_a_terminal_would_obey[csi]",
-        "unit/cli/test_wipectl.py::test_no_name_reaches_the_terminal_alive",
+        "unit/cli/test_render.py::test_no_name_reaches_the_terminal_alive",
         "unit/config/test_logs.py::test_a_terminal_gets_readable_lines_without_foreign_escapes",
         "host/test_hook.py::test_newline_in_a_path_is_recognised_by_inode",
         "host/test_eraser_guards.py::test_a_rename_target_is_a_plain_name",

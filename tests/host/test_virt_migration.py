@@ -12,7 +12,6 @@ import pytest
 from tests.lab.phones import BarePhone
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
 from wiped.virt.connection import LibvirtHypervisor
-from wiped.virt.places import last_shutdown
 
 
 @pytest.fixture
@@ -44,10 +43,6 @@ async def test_a_phone_that_migrated_is_told_apart(two_hosts: tuple[PrivateLibvi
         assert door.migrated_away() == {leaving.uuid}
         assert {facts.uuid for facts in await other.domains()} == {leaving.uuid}
         assert other.migrated_away() == frozenset()
-        # What a daemon that was down at that moment can still find: QEMU's own log, which stays.
-        log = here.path("/var/log/libvirt/qemu/leaving.log").read_text()
-        assert last_shutdown(log) == "migrated"
-        assert last_shutdown(here.path("/var/log/libvirt/qemu/undefined.log").read_text()) == "destroyed"
         await asyncio.to_thread(migrate, leaving, there, here)
         await asyncio.to_thread(wait_for, lambda: there.state(leaving.uuid) == "undefined", "its way back")
         async with asyncio.timeout(10):

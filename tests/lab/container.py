@@ -2,7 +2,7 @@
 
 Its root filesystem is a copy of `hostimage.debian_image`, ext4 on a loop device: once the container has stopped, what that file holds is what a thief of
 the disk would find. Kernel, clock and network are this machine's; LVM, power cuts and the kernel's own features are for `HostVM`. Everything inside runs in
-a process namespace that ends with the process that made it, even by SIGKILL. Source: docs/lab.md, "A whole systemd host at native speed".
+a process namespace that ends with the process that made it, even by SIGKILL. Source: docs/lab.md, "A whole systemd host in a container".
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab import guest
-from tests.lab.hostimage import apt_options, copy_project, debian_image
+from tests.lab.debian import apt_options
+from tests.lab.hostimage import copy_project, debian_image
 from tests.lab.mounts import make_scratch, remove_scratch
 from tests.lab.privatelibvirt import LabError, children, wait_for
 from tests.lab.rawdevice import RawFilesystem

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
-import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import guest
-from tests.lab.privatelibvirt import LabError
+from tests.lab.debian import apt_options, apt_sources, codename, run
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
+LOCKS = REPOSITORY / ".lock"
 PACKAGES = (
     "systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "python3", "jq", "openssl",
     "lvm2", "thin-provisioning-tools", "mdadm", "cryptsetup-bin", "e2fsprogs", "xfsprogs", "btrfs-progs",
@@ -78,7 +76,7 @@ def host_image() -> HostImage:
     with _alone():
         boot = guest.boot_files(HERE / "host-init", MODULES)
         tree = boot.kernel.parents[1]
-        key = _key(Path(__file__), HERE / "host-agent", REPOSITORY / ".lock/run.txt", words=f"{tree.name} {_codename()}")
+        key = _key(Path(__file__), HERE / "host-agent", *(LOCKS / name for name in ("install", "build.txt", "run.txt")), words=f"{tree.name} {codename()}")
         system = guest.CACHE / f"host-{key}.ext4"
         if not system.exists():
             _forget("host-*.ext4")
@@ -91,20 +89,20 @@ def host_image() -> HostImage:
 
 
 def _debian() -> Path:
-    target = guest.CACHE / f"debian-{_key(Path(__file__), words=_codename())}.ext4"
+    target = guest.CACHE / f"debian-{_key(Path(__file__), words=codename())}.ext4"
     if target.exists():
         return target
     _forget("debian-*.ext4")
     with tempfile.TemporaryDirectory(prefix="building-", dir=guest.CACHE) as directory:
         work, root = Path(directory), Path(directory) / "root"
         options = [f"--aptopt={line}" for line in apt_options()] + [f"--dpkgopt=path-exclude={path}" for path in NO_DOCUMENTS]
-        _run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}", *options,
-             _codename(), str(root), *_apt_sources())  # fmt: skip
+        run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", f"--include={','.join(PACKAGES)}", *options,
+             codename(), str(root), *apt_sources())  # fmt: skip
         (root / "etc/hostname").write_text("lab-host\n")
         (root / "etc/hosts").write_text("127.0.0.1 localhost lab-host\n")
         (root / "etc/libvirt/qemu/networks/autostart/default.xml").unlink(missing_ok=True)
-        _run("systemctl", f"--root={root}", "-q", "mask", *MASKED)
-        _run("mkfs.ext4", "-q", "-F", "-b", "4096", "-L", "host", "-d", str(root), str(work / "image"), str(SIZE // 1024) + "k")
+        run("systemctl", f"--root={root}", "-q", "mask", *MASKED)
+        run("mkfs.ext4", "-q", "-F", "-b", "4096", "-L", "host", "-d", str(root), str(work / "image"), str(SIZE // 1024) + "k")
         (work / "image").rename(target)
     return target
 
@@ -112,7 +110,7 @@ def _debian() -> Path:
 def _build_system(tree: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="building-", dir=guest.CACHE) as directory:
         image = Path(directory) / "image"
-        _run("cp", "--sparse=always", str(_debian()), str(image))
+        run("cp", "--sparse=always", str(_debian()), str(image))
         _within(image, "make_bootable", str(tree), hashlib.md5(target.name.encode(), usedforsecurity=False).hexdigest())
         image.rename(target)
 
@@ -121,16 +119,16 @@ def make_bootable(mount: Path, tree: str, machine: str) -> None:
     """Give the system mounted at `mount` a kernel's modules, the lab's hand, this machine id, and the program's locked environment in /opt/wiped."""
     modules = next(Path(tree).glob("lib/modules/*"))
     shutil.copytree(modules, mount / "lib/modules" / modules.name, symlinks=True)
-    _run("chroot", str(mount), "depmod", modules.name)
+    run("chroot", str(mount), "depmod", modules.name)
     (mount / "etc/machine-id").write_text(machine + "\n")
     (mount / "etc/fstab").write_text("/dev/vda / ext4 rw 0 0\n")
     shutil.copy(HERE / "host-agent", mount / "usr/local/lib/lab-agent")
     (mount / "usr/local/lib/lab-agent").chmod(0o755)
     (mount / "etc/systemd/system/lab-agent.service").write_text(AGENT_UNIT)
-    _run("systemctl", f"--root={mount}", "-q", "enable", "lab-agent.service")
+    run("systemctl", f"--root={mount}", "-q", "enable", "lab-agent.service")
     # The program's environment, as the README makes it, from this machine's package index.
-    _run("/usr/bin/python3", "-m", "venv", "--without-pip", str(mount / "opt/wiped"))
-    _pip("--python", str(mount / "opt/wiped/bin/python"), "install", "--no-deps", "--require-hashes", "--no-compile", "-r", str(REPOSITORY / ".lock/run.txt"))
+    run("/usr/bin/python3", "-m", "venv", str(mount / "opt/wiped"))
+    run("env", "PIP_NO_COMPILE=1", str(LOCKS / "install"), str(mount / "opt/wiped/bin/python"), "run")
     _settle(mount, mount / "opt/wiped")
 
 
@@ -143,7 +141,7 @@ def _add_project(system: Path, target: Path) -> None:
         wheel = next(work.glob("wiped-*.whl"))
         for left in ("build", "wiped.egg-info"):
             shutil.rmtree(source / left, ignore_errors=True)
-        _run("cp", "--sparse=always", str(system), str(work / "image"))
+        run("cp", "--sparse=always", str(system), str(work / "image"))
         _within(work / "image", "install", str(wheel), str(source))
         (work / "image").rename(target)
 
@@ -171,7 +169,7 @@ def _within(image: Path, function: str, *words: str) -> None:
     mount = image.with_name("mnt")
     mount.mkdir()
     call = f"import sys; from pathlib import Path; from tests.lab.hostimage import {function}; {function}(Path(sys.argv[1]), *sys.argv[2:])"
-    _run("unshare", "--mount", "--propagation=private", "sh", "-ec", 'mount -o loop "$1" "$2"; shift 2; "$@"', "sh", str(image), str(mount),
+    run("unshare", "--mount", "--propagation=private", "sh", "-ec", 'mount -o loop "$1" "$2"; shift 2; "$@"', "sh", str(image), str(mount),
          str(_python()), "-c", call, str(mount), *words, cwd=REPOSITORY)  # fmt: skip
 
 
@@ -183,7 +181,7 @@ def _settle(root: Path, environment: Path) -> None:
         content = script.read_bytes()
         if str(root).encode() in content:
             script.write_bytes(content.replace(str(root).encode(), b""))
-    _run("/usr/bin/python3", "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", "/",
+    run("/usr/bin/python3", "-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", "/",
          str(environment / "lib"))  # fmt: skip
 
 
@@ -205,32 +203,6 @@ def _project_key() -> str:
     return digest.hexdigest()[:12]
 
 
-def _apt_sources() -> list[str]:
-    """This machine's own Debian sources, as lines of a sources.list; raises LabError where there are none."""
-    words = "deb $(SITE) $(RELEASE) $(COMPONENT)"
-    done = _run("apt-get", "indextargets", "--format", f"$(ORIGIN)|$(CODENAME)|{words}", "Created-By: Packages")
-    found = dict.fromkeys(
-        line.split("|", 2)[2] for line in done.splitlines() if line.startswith("Debian|" + _codename()) and "backports" not in line.split("|")[1]
-    )
-    if not found:
-        raise LabError("apt has no Debian source with known packages here; apt-get update may help (apt-get indextargets tells)")
-    return list(found)
-
-
-def apt_options() -> list[str]:
-    """How this machine's apt reaches its sources: proxies, certificates, retries, checks of dates."""
-    done = _run("apt-config", "dump", "--no-empty", "--format", '%F "%v";%n')
-    wanted = re.compile(r"Acquire::(https?::|ftp::|Retries|Check-|ForceIPv|Languages)", re.IGNORECASE)
-    return [line for line in done.splitlines() if wanted.match(line)]
-
-
-def _codename() -> str:
-    found = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
-    if found is None:
-        raise LabError("/etc/os-release names no release")
-    return found[1]
-
-
 def _python() -> Path:
     return REPOSITORY / ".venv/bin/python"
 
@@ -238,7 +210,7 @@ def _python() -> Path:
 def _pip(*words: str) -> None:
     options = ["--root-user-action=ignore"] if "install" in words else []
     at = next(n for n, word in enumerate(words) if word in ("install", "wheel"))
-    _run(str(_python()), "-m", "pip", "--disable-pip-version-check", "-qq", *words[: at + 1], *options, *words[at + 1 :])
+    run(str(_python()), "-m", "pip", "--disable-pip-version-check", "-qq", *words[: at + 1], *options, *words[at + 1 :])
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -260,10 +232,3 @@ def _alone() -> Iterator[None]:
     with (guest.CACHE / "host.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _run(*argv: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, cwd=cwd, check=False, stdin=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C.UTF-8"})
-    if done.returncode != 0:
-        raise LabError(f"{' '.join(argv[:4])}...: exit {done.returncode}\n{(done.stdout + done.stderr)[-4000:]}")
-    return done.stdout

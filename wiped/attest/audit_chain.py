@@ -59,11 +59,6 @@ def follow(head: Head, entries: Iterable[AuditEntry]) -> Head:
     return head
 
 
-def verify_entries(entries: Iterable[AuditEntry]) -> None:
-    """Verify a whole log from its first entry. Raises VerificationError naming the first entry that does not fit."""
-    follow(Head(), entries)
-
-
 def entry_line(entry: AuditEntry) -> bytes:
     """One line of `audit.jsonl`: the entry in canonical JSON, newline included."""
     return canonical_bytes({"seq": entry.seq, "at": entry.at, "kind": entry.kind, "body": entry.body, "previous": entry.previous, "hash": entry.hash}) + b"\n"

@@ -1,4 +1,4 @@
-"""HTTP over the daemon's Unix socket, with errors of ours on both ends: a problem document becomes the error whose code it bears."""
+"""HTTP over the daemon's Unix socket; a problem document of the API becomes an error with the same code, exit code and hint."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from wiped.errors import UnreachableError, WipedError
 DEFAULT_SOCKET = "/run/wiped/wiped.sock"
 #: A survey of a host with hundreds of phones may take a while; connecting may not.
 _TIMEOUT = aiohttp.ClientTimeout(total=300, connect=5)
+_UNREACHABLE = "check that the daemon runs (systemctl status wiped) and that your groups may use its socket; --socket or WIPED_SOCKET names another socket"
 _STREAM = aiohttp.ClientTimeout(total=None, connect=5, sock_read=60)
 
-#: Codes of the API that are no class of ours: what went wrong lies with the caller.
+#: Codes of the API without an error class of ours; each is a mistake of the caller.
 _USAGE = frozenset({"malformed", "no-such-route", "method-not-allowed", "too-large", "unsupported-media-type"})
 
 
 class DaemonError(WipedError):
-    """An error that the daemon answered with. `document` is its problem document; code and exit code are those of the class it stands for."""
+    """An error that the daemon answered with. `document` is its problem document; code and exit code are those of the error class with that code."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        super().__init__(str(document.get("detail", "")))
+        super().__init__(str(document.get("detail", "")), hint=str(document.get("hint", "")))
         self.document = dict(document)
-        # Instance values over class values: one class stands for every code.
+        # Instance values over class values: this one class carries every code.
         self.code = str(document.get("code", "unexpected"))  # type: ignore[misc]
         self.exit_code = exit_code_of(self.code)  # type: ignore[misc]
 
@@ -44,7 +45,7 @@ def exit_code_of(code: str) -> int:
 
 
 class Client:
-    """One connection pool to one daemon. Raises UnreachableError when nobody answers, DaemonError for what the daemon refuses."""
+    """One connection pool to one daemon. Raises UnreachableError when no daemon answers, DaemonError when the daemon answers with an error."""
 
     def __init__(self, socket_path: str) -> None:
         self._path = socket_path
@@ -68,10 +69,10 @@ class Client:
     def _unreachable(self, error: Exception) -> UnreachableError:
         cause = getattr(error, "os_error", None)
         why = getattr(cause, "strerror", "") or (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
-        return UnreachableError(f"no daemon answers on {self._path}: {why}")
+        return UnreachableError(f"no daemon answers on {self._path}: {why}", hint=_UNREACHABLE)
 
     async def bytes(self, method: str, path: str, **more: Any) -> bytes:
-        """The answer's bytes."""
+        """Send a request; the bytes of the answer."""
         try:
             async with self._request(method, path, **more) as response:
                 data: bytes = await response.read()
@@ -84,21 +85,21 @@ class Client:
             raise self._unreachable(error) from error
 
     async def get(self, path: str, **query: str | int | list[str]) -> Any:
-        """A JSON answer. Lists in the query are repeated."""
+        """Get a JSON document. A list in the query becomes several parameters of one name."""
         pairs = [(name, str(item)) for name, value in query.items() for item in (value if isinstance(value, list) else [value])]
         return json.loads(await self.bytes("GET", path, params=pairs))
 
     async def send(self, method: str, path: str, document: Any) -> Any:
-        """A JSON answer to a JSON body."""
+        """Send a JSON document; the JSON document of the answer."""
         return json.loads(await self.bytes(method, path, json=document))
 
     async def phone(self, name: str) -> dict[str, Any]:
-        """The phone that an operator named, by UUID or name."""
+        """Find the phone that an operator named by UUID or name."""
         found = await self.get("/v1/phones", name=name)
         return dict(found["items"][0])
 
     async def events(self, wipe_id: str) -> AsyncIterator[dict[str, Any]]:
-        """The news of a wipe until its end; ends early without an error when the daemon goes away."""
+        """Follow the events of a wipe until its end; stops early, without an error, when the connection to the daemon is lost."""
         try:
             async with self._request("GET", f"/v1/wipes/{part(wipe_id)}/events", timeout=_STREAM) as response:
                 if response.status >= 400:
@@ -113,5 +114,5 @@ class Client:
 
 
 def part(text: str) -> str:
-    """`text` as one segment of a path."""
+    """Quote `text` as one segment of a path."""
     return quote(text, safe="")

@@ -15,12 +15,13 @@ from wiped.config import DEFAULT_PATH, load, load_storage_rules
 from wiped.errors import InputError, WipedError
 
 _COMMANDS = {
-    "run": "the daemon; Type=notify under systemd",
-    "check-config": "every fault of the configuration at once, with key and reason; exit 0 or 78",
-    "eraser": "the helper that erases (started by the daemon, not by people)",
-    "observer": "the helper that looks (started by the daemon, not by people)",
-    "migrate": "bring the ledger's schema to the current version (run also does it)",
+    "run": "run the daemon (Type=notify under systemd)",
+    "check-config": "check the configuration and list every fault with its key and reason; exit code 0 or 78",
+    "eraser": "run the helper that erases (the daemon starts it, people do not)",
+    "observer": "run the helper that reads and measures (the daemon starts it, people do not)",
+    "migrate": "migrate the schema of the ledger to the current version (`run` does this too)",
 }
+_NOT_BY_HAND = "the daemon or systemd starts this program, people do not"
 _EXIT_CODES = "exit codes: 0 done; 1 unexpected error; 2 usage; 75 I/O or hypervisor failure; 78 configuration"
 
 
@@ -37,16 +38,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _line() -> socket.socket:
-    """The line to the daemon: the stream socket that stands on descriptor 0. Raises InputError where there is none."""
+    """The connection to the daemon: the stream socket on descriptor 0. Raises InputError where there is none."""
     facts = os.fstat(0)
     if not stat.S_ISSOCK(facts.st_mode):
-        raise InputError("standard input is no socket; the daemon or systemd starts this program, people do not")
+        raise InputError("standard input is no socket", hint=_NOT_BY_HAND)
     # A duplicate, so that nothing that reads standard input can take bytes of the wire.
     line = socket.socket(fileno=os.dup(0))
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     if line.type != socket.SOCK_STREAM:
-        raise InputError("standard input is a socket, but not a stream")
+        raise InputError("standard input is a socket, but not a stream", hint=_NOT_BY_HAND)
     return line
 
 
@@ -59,7 +60,7 @@ def _helper(program: str, config: str) -> int:
         # A peer that is neither root nor user `wiped` is turned away by the greeting, before any record is read.
         directories = LibvirtDirectories(records_uid=peer_uid(line))
         if program == "eraser":
-            from wiped.erase import eraser  # noqa: PLC0415 - the eraser's process never loads the eyes, nor the observer's the hands
+            from wiped.erase import eraser  # noqa: PLC0415 - the eraser's process never loads the observer's room, nor the observer's the eraser's
 
             return eraser.serve(line, rules, directories)
         from wiped.observe import observer  # noqa: PLC0415 - as above
@@ -92,7 +93,7 @@ def _run(config: str) -> int:
     except WipedError:
         raise
     except Exception:
-        # The one place where what nobody expected is told: redacted, in the log, never as a bare traceback.
+        # The one place where an unexpected error is reported: redacted, in the log, never as a bare traceback.
         logs.get("daemon").critical("the daemon ended unexpectedly", exc_info=True)
         return 1
 
@@ -125,7 +126,7 @@ def run(argv: Sequence[str]) -> int:
             case program:
                 return _helper(program, arguments.config)
     except WipedError as error:
-        print(f"wiped {arguments.command}: {error}", file=sys.stderr)
+        print(f"wiped {arguments.command}: {error}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -1,21 +1,58 @@
-"""`wipectl images` and `wipectl quarantine dispose`: what they ask, and how it is shown."""
+"""`wipectl images`: images that no domain references, and images that are golden or private because an operator said so."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Literal
 
+from cyclopts import Parameter
 from rich.console import RenderableType
 from rich.text import Text
 
-from wiped.cli import tables
-from wiped.cli.commands import Context
-from wiped.cli.render import clock, facts, grid, moment, plain, size, stack
+from wiped.cli.options import Commands, Ctx, group
+from wiped.cli.render import Document, clock, facts, grid, moment, plain, size, stack
 
-Document = dict[str, Any]
+GROUP = group("images", "Images that no domain references, and images that are golden or private.")
+
+
+@GROUP.command(name="orphans")
+async def images_orphans(*, ctx: Ctx) -> int:
+    """List files under the roots that no domain references, with size and last owner; changes nothing."""
+    async with ctx.daemon() as client:
+        document = await client.get("/v1/images/orphans")
+    ctx.screen.show(document, orphans_table(document))
+    return 0
+
+
+@GROUP.command(name="classify")
+async def images_classify(
+    path: Annotated[str, Parameter(help="absolute path of the image, as libvirt names it")],
+    meaning: Annotated[Literal["golden", "private"], Parameter(name="AS", help="golden: shared, kept, never wiped; private: the base of one phone alone")],
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="how you know this; stored encrypted in the ledger, never written to a log")],
+    ctx: Ctx,
+) -> int:
+    """Record that an image is golden or private, where nothing else shows it. `private` needs approval by two different people."""
+    async with ctx.daemon() as client:
+        document = await client.send("POST", "/v1/images:classify", {"path": path, "as": meaning, "reason": reason})
+    pairs = (("image", document["path"]), ("is", document["as"]), ("file", f"device {document['device']}, inode {document['inode']}"),
+             ("since", moment(document["at"])), ("by", document["operator"]))  # fmt: skip
+    ctx.screen.show(document, facts(pairs))
+    return 0
+
+
+@GROUP.command(name="classified")
+async def images_classified(*, ctx: Ctx) -> int:
+    """List the images that were classified, by whom and when."""
+    async with ctx.daemon() as client:
+        document = await client.get("/v1/images/classified")
+    rows = ((item["path"], item["as"], f"{item['device']}:{item['inode']}", clock(item["at"]), item["operator"]) for item in document["items"])
+    ctx.screen.show(document, grid(("path", "as", "device:inode", "at", "operator"), rows, empty="no image is classified"))
+    return 0
 
 
 def orphans_table(document: Document) -> RenderableType:
-    """Largest first, with whose it was."""
+    """Largest first, each with its last owner."""
     items = document["items"]
     rows = ((item["location"], size(item["allocated_bytes"]), size(item["size_bytes"]), clock(item["modified"]), item["owner_name"] or item["owner"] or "-")
             for item in items)  # fmt: skip
@@ -26,38 +63,4 @@ def orphans_table(document: Document) -> RenderableType:
     return stack(listed, total, more, *unseen)
 
 
-async def orphans(ctx: Context) -> int:
-    """`wipectl images orphans`."""
-    async with ctx.daemon() as client:
-        document = await client.get("/v1/images/orphans")
-    ctx.screen.show(document, orphans_table(document))
-    return 0
-
-
-async def classify(ctx: Context, path: str, meaning: str, reason: str) -> int:
-    """`wipectl images classify`."""
-    async with ctx.daemon() as client:
-        document = await client.send("POST", "/v1/images:classify", {"path": path, "as": meaning, "reason": reason})
-    pairs = (("image", document["path"]), ("is", document["as"]), ("file", f"device {document['device']}, inode {document['inode']}"),
-             ("since", moment(document["at"])), ("by", document["operator"]))  # fmt: skip
-    ctx.screen.show(document, facts(pairs))
-    return 0
-
-
-async def classified(ctx: Context) -> int:
-    """`wipectl images classified`."""
-    async with ctx.daemon() as client:
-        document = await client.get("/v1/images/classified")
-    rows = ((item["path"], item["as"], f"{item['device']}:{item['inode']}", clock(item["at"]), item["operator"]) for item in document["items"])
-    ctx.screen.show(document, grid(("path", "as", "device:inode", "at", "operator"), rows, empty="no image is classified"))
-    return 0
-
-
-async def dispose(ctx: Context, name: str, *, reason: str, reference: str, confirm: str) -> int:
-    """`wipectl quarantine dispose`."""
-    async with ctx.daemon() as client:
-        phone = await client.phone(name)
-        body = {"phone": phone["uuid"], "reason": reason, "reference": reference, "confirm": confirm}
-        document = await client.send("POST", "/v1/quarantine:dispose", body)
-    ctx.screen.show(document, tables.wipe(document))
-    return 0
+COMMANDS: Commands = (GROUP,)

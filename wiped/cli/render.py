@@ -15,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 FORMATS = ("table", "json", "yaml")
+#: A JSON object as the daemon sent it.
+Document = dict[str, Any]
 #: Where no terminal says how wide it is, nothing is cut or folded.
 _WIDE = 500
 
@@ -110,6 +112,27 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> RenderableType:
 def stack(*parts: RenderableType | None) -> RenderableType:
     """One below the other."""
     return Group(*(part for part in parts if part is not None))
+
+
+def yes(value: bool) -> str:
+    """`yes` or `no`."""
+    return "yes" if value else "no"
+
+
+def phone_line(phone: Document) -> str:
+    """A phone in one line: name, UUID, generation."""
+    return f"{phone['name'] or '(no name)'} ({phone['uuid']}), generation {phone['generation']}"
+
+
+def change(document: Document) -> str:
+    """The next change of a phone's state, and when it comes."""
+    upcoming = document.get("next")
+    return f"{plain(upcoming['state'] or 'looked at again')}, {moment(upcoming['at'])}" if upcoming else "nothing by time alone"
+
+
+def reasons_table(items: list[Document]) -> RenderableType:
+    """One line a reason."""
+    return grid(("why", "", "since"), ((item["code"], item["detail"], moment(item["at"])) for item in items), empty="no reasons")
 
 
 class Screen:

@@ -18,7 +18,6 @@ from wiped.model.breaker_and_clock import ClockMemory, ClockReading
 from wiped.model.policy import Safety
 
 STEPPED, BEHIND, AWAY, LOST = "stepped", "behind", "away", "lost"
-SUSPICIONS = frozenset({STEPPED, BEHIND, AWAY, LOST})
 
 #: An unsynchronised host that was off longer than this (seconds) asks an operator once: an ordinary reboot is far shorter.
 LONGEST_OFF = 86_400

@@ -231,25 +231,8 @@ class ImageLayer:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """Something a phone may leave on the host, before looking at the file: from its XML (daemon) or from libvirt's directories (observer).
-
-    `role`: `top` for a disk's own image, `chain` for what lies beneath, `other` for the rest. `retain_reason` non-empty: never the phone's own
-    (read-only media, shareable): it is retained whatever else is found.
-    """
-
-    kind: ArtefactKind
-    location: str
-    format: str = "raw"
-    target: str = ""
-    retain_reason: str = ""
-    problem: str = ""
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class FoundArtefact:
-    """A candidate with the layer that was found there, who reaches it (UUIDs, this phone's included), and its place in a chain (0 = top).
+    """A place where the phone may leave something, with the layer found there, who reaches it (UUIDs, this phone's included), and its depth in a chain (0 = top).
 
     `snapshot_made`: libvirt's own snapshot metadata of this domain names the file as a former disk source, so it is private (issue of ambiguous bases).
     """

@@ -1,4 +1,4 @@
-"""The audit log: append-only, hash-chained (attest.chain), written in the very transaction of what it tells.
+"""The audit log: append-only, hash-chained (attest.audit_chain), written in the very transaction of what it tells.
 
 Kinds: `subscription` (begun, renewed, corrected), `refused`, `generation-occupied`, `occupied-settled`, `phone-seen`, `phone-renamed`, `phone-back`,
 `vanished`, `decision`, `marked`, `request`, `request-closed`, `hold`, `hold-released`, `wipe-begun`, `intent`, `step`, `last-word`, `erased`,
@@ -10,16 +10,14 @@ Bodies hold codes, ids, pseudonyms and digests. Keys that could hold a person's 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from wiped.attest.audit_chain import GENESIS, HEAD_TYPE, Head, entry_hash, entry_line, follow, parse_entry_line
-from wiped.attest.signing import Signs, open_envelope, seal
-from wiped.errors import InputError, LedgerError, VerificationError
+from wiped.attest.audit_chain import GENESIS, Head, entry_hash, follow
+from wiped.errors import LedgerError
 from wiped.model.canonical import canonical_bytes
 from wiped.model.instants import instant_text
 from wiped.model.records import AuditEntry
@@ -27,13 +25,11 @@ from wiped.ports.machine import Clock
 from wiped.ports.proofs import Signer
 from wiped.record.sql import schema as tables
 from wiped.record.sql.database import Database
+from wiped.verify.export import write_export
 
 #: Never in a body: free text, references, names, and paths (they hold names).
 WITHHELD = frozenset({"reference", "reason", "name", "account_reference", "location", "path", "detail", "ticket", "title", "description"})
 
-ENTRIES_FILE = "audit.jsonl"
-KEY_FILE = "public-key.pem"
-HEAD_FILE = "head.dsse.json"
 _BATCH = 1_000
 
 
@@ -75,57 +71,6 @@ def verify(connection: Connection) -> Head:
     head = Head()
     while batch := entries(connection, after=head.seq, limit=_BATCH):
         head = follow(head, batch)
-    return head
-
-
-def write_export(directory: str, read: Callable[[int], tuple[AuditEntry, ...]], signer: Signs, public_pem: bytes, now: datetime) -> Head:
-    """Write `audit.jsonl`, the public key, and a signed head into `directory` (made if missing, files replaced). `read(after)` gives the next entries.
-
-    The log is verified on the way. Raises VerificationError, and LedgerError when the directory cannot be written.
-    """
-    head = Head()
-    try:
-        os.makedirs(directory, mode=0o750, exist_ok=True)
-        with open(os.path.join(directory, ENTRIES_FILE), "wb") as file:
-            while batch := read(head.seq):
-                head = follow(head, batch)
-                file.writelines(entry_line(entry) for entry in batch)
-            file.flush()
-            os.fsync(file.fileno())
-        told = {"seq": head.seq, "hash": head.hash, "at": head.at, "exported_at": instant_text(now)}
-        for name, data in ((KEY_FILE, public_pem), (HEAD_FILE, seal(told, signer, payload_type=HEAD_TYPE))):
-            with open(os.path.join(directory, name), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-    except OSError as error:
-        raise LedgerError(f"the audit log cannot be exported: {error.strerror}") from error
-    return head
-
-
-def _lines(directory: str) -> Iterator[AuditEntry]:
-    with open(os.path.join(directory, ENTRIES_FILE), "rb") as file:
-        for number, line in enumerate(file, start=1):
-            yield parse_entry_line(line, number=number)
-
-
-def verify_directory(directory: str, public_pem: bytes | None = None) -> Head:
-    """Verify an exported directory offline. `public_pem`: the key to trust; None takes the one in the directory, which then proves consistency only.
-
-    Raises VerificationError (a changed, missing, added or cut-off entry, a head that is not this log's), InputError when a file is not there.
-    """
-    try:
-        head = follow(Head(), _lines(directory))
-        with open(os.path.join(directory, HEAD_FILE), "rb") as file:
-            envelope = file.read()
-        if public_pem is None:
-            with open(os.path.join(directory, KEY_FILE), "rb") as file:
-                public_pem = file.read()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
-    told = open_envelope(envelope, public_pem, payload_type=HEAD_TYPE)
-    if (told.get("seq"), told.get("hash"), told.get("at")) != (head.seq, head.hash, head.at):
-        raise VerificationError(f"the signed head tells of {told.get('seq')} entries, the log ends at {head.seq}: it was cut off or changed")
     return head
 
 

@@ -242,6 +242,9 @@ def _read_header(fd: int, layer: ImageLayer, problems: list[tuple[str, str]]) ->
         return layer
     if header.external_data:
         problems.append((RefusalCode.EXTERNAL_DATA_FILE.value, "the image keeps its data in another file"))
+    if header.corrupt:
+        detail = "the image is marked corrupt: what its tables say cannot be trusted (qemu-img check -r all repairs it)"
+        problems.append((RefusalCode.UNTRUSTED_FORMAT.value, detail))
     if header.unknown_features:
         problems.append((RefusalCode.UNTRUSTED_FORMAT.value, f"features that this version does not know ({header.unknown_features:#x})"))
     backing = ""

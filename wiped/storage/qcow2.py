@@ -29,7 +29,7 @@ _KNOWN: Final = _DIRTY | _CORRUPT | _DATA_FILE | _COMPRESSION | _EXTENDED_L2
 
 @dataclass(frozen=True, slots=True)
 class Qcow2Header:
-    """What a qcow2 header says. Sizes in bytes; `crypt_method` 0 none, 1 AES, 2 LUKS; `luks_offset`/`luks_length` place the LUKS header within the file.
+    """What a qcow2 header says. Sizes in bytes; `crypt_method` 0 none, 1 AES, 2 LUKS; `luks_length`: of the LUKS header.
 
     `unknown_features`: incompatible feature bits that this program does not know. `data_file`: "" when none is named though `external_data` may hold.
     """
@@ -43,9 +43,7 @@ class Qcow2Header:
     backing_format: str = ""
     external_data: bool = False
     data_file: str = ""
-    luks_offset: int = 0
     luks_length: int = 0
-    dirty: bool = False
     corrupt: bool = False
     unknown_features: int = 0
 
@@ -96,9 +94,7 @@ def parse_qcow2_header(data: bytes) -> Qcow2Header:
         backing_format=found.backing_format,
         external_data=bool(features & _DATA_FILE) or found.has_data_file,
         data_file=found.data_file,
-        luks_offset=found.luks_offset,
         luks_length=found.luks_length,
-        dirty=bool(features & _DIRTY),
         corrupt=bool(features & _CORRUPT),
         unknown_features=features & ~_KNOWN,
     )
@@ -109,7 +105,6 @@ class _Extensions:
     backing_format: str = ""
     has_data_file: bool = False
     data_file: str = ""
-    luks_offset: int = 0
     luks_length: int = 0
 
 
@@ -135,7 +130,7 @@ def _extensions(data: bytes, start: int, end: int) -> _Extensions:
         elif kind == _EXT_CRYPTO:
             if length != 16 or at + 16 > len(data):
                 raise _bad("place of the encryption header")
-            found.luks_offset, found.luks_length = struct.unpack_from(">QQ", data, at)
+            found.luks_length = struct.unpack_from(">QQ", data, at)[1]
         at += (length + 7) & ~7
     return found
 

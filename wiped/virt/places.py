@@ -22,7 +22,6 @@ _DUMP_ENDINGS: Final = ("", ".core", ".dump", ".elf", ".kdump")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: virtlogd's `.0`, `.1`...; logrotate's (Debian and Fedora ship a rule for these logs) the same or `-DATE`, compressed or not.
 _ROTATED: Final = re.compile(r"(?:\.(?:0|[1-9][0-9]*)|-[0-9]{8}(?:-[0-9]{1,10})?)(?:\.(?:gz|bz2|xz|zst))?")
-_SHUTTING_DOWN: Final = re.compile(r"^[0-9]{4}-[0-9-]{5} [0-9:.]{12}\+0000: shutting down, reason=([a-z-]+)$", re.MULTILINE)
 _WHEN: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
@@ -75,15 +74,6 @@ def rotated_from(path: str) -> tuple[str, ...]:
     """Every log (path or name) from which a file of this name may have been rotated away: `is_log(path, each)`."""
     starts = (at for at, letter in enumerate(path) if letter in ".-" and at > path.rfind("/") + 1)
     return tuple(path[:at] for at in starts if _ROTATED.fullmatch(path, at))
-
-
-def last_shutdown(log: str) -> str:
-    """Why the emulator ended last, as libvirt wrote it at the end of QEMU's log: destroyed, shutdown, crashed, saved, migrated, failed...; "" if it did not.
-
-    `migrated`: the phone went to another host, and its disks with it. Found in the log also by a daemon that was down at that moment.
-    """
-    found = _SHUTTING_DOWN.findall(log)
-    return found[-1] if found else ""
 
 
 # -- qemu.conf

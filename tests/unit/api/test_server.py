@@ -94,3 +94,8 @@ async def test_a_client_that_speaks_nonsense_gets_400_and_no_echo(face: Face) ->
     await writer.wait_closed()
     assert b" 400 " in answer.split(b"\r\n")[0]
     assert "SECRET-4711" not in told.getvalue()
+
+
+def test_the_socket_is_for_its_group_alone(face: Face) -> None:
+    """Mode 0660."""
+    assert oct(Path(face.path).stat().st_mode & 0o7777) == "0o660"

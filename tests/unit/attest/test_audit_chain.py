@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.model.test_canonical import TEXT, VALUES
-from wiped.attest.audit_chain import GENESIS, Head, entry_hash, entry_line, follow, parse_entry_line, verify_entries
+from wiped.attest.audit_chain import GENESIS, Head, entry_hash, entry_line, follow, parse_entry_line
 from wiped.errors import VerificationError
 from wiped.model.records import AuditEntry
 
@@ -43,7 +43,7 @@ def test_the_hash_is_what_the_document_says() -> None:
 def test_good_logs_verify_and_lines_come_back(told: list[tuple[str, dict[str, Any]]]) -> None:
     """Any bodies with a canonical form; as a whole, in parts, and through `audit.jsonl`."""
     entries = chain(told)
-    verify_entries(entries)
+    follow(Head(), entries)
     head = Head()
     for entry in entries:
         head = follow(head, [entry])
@@ -60,14 +60,14 @@ def test_good_logs_verify_and_lines_come_back(told: list[tuple[str, dict[str, An
 def test_every_changed_field_is_found(at: int, changes: dict[str, Any]) -> None:
     """In every entry."""
     with pytest.raises(VerificationError):
-        verify_entries([*GOOD[:at], replace(GOOD[at], **changes), *GOOD[at + 1 :]])
+        follow(Head(), [*GOOD[:at], replace(GOOD[at], **changes), *GOOD[at + 1 :]])
 
 
 def test_a_changed_entry_with_a_new_hash_breaks_the_next() -> None:
     """Whoever recomputes one hash must recompute all that follow."""
     forged = replace(GOOD[1], body={"n": 7}, hash=entry_hash(GOOD[1].previous, 2, AT, "b", {"n": 7}))
     with pytest.raises(VerificationError, match="entry 3"):
-        verify_entries([GOOD[0], forged, *GOOD[2:]])
+        follow(Head(), [GOOD[0], forged, *GOOD[2:]])
 
 
 def test_dropped_inserted_and_swapped_entries_are_found() -> None:
@@ -76,16 +76,16 @@ def test_dropped_inserted_and_swapped_entries_are_found() -> None:
         for arrangement in itertools.permutations(GOOD, size):
             if list(arrangement) != GOOD[:size]:
                 with pytest.raises(VerificationError):
-                    verify_entries(arrangement)
+                    follow(Head(), arrangement)
     with pytest.raises(VerificationError):
-        verify_entries([*GOOD[:2], GOOD[1], *GOOD[2:]])
+        follow(Head(), [*GOOD[:2], GOOD[1], *GOOD[2:]])
 
 
 def test_an_instant_in_another_form_is_refused() -> None:
     """`at` has one form."""
     at = "2026-03-01T12:00:00Z"
     with pytest.raises(VerificationError, match="form"):
-        verify_entries([AuditEntry(1, at, "a", {}, GENESIS, entry_hash(GENESIS, 1, at, "a", {}))])
+        follow(Head(), [AuditEntry(1, at, "a", {}, GENESIS, entry_hash(GENESIS, 1, at, "a", {}))])
 
 
 def test_every_changed_byte_of_a_line_is_found() -> None:
@@ -96,7 +96,7 @@ def test_every_changed_byte_of_a_line_is_found() -> None:
             bad = bytearray(line)
             bad[at] ^= flip
             with pytest.raises(VerificationError):
-                verify_entries([parse_entry_line(bytes(bad), number=1)])
+                follow(Head(), [parse_entry_line(bytes(bad), number=1)])
     for bad_line in (line[:-1], line + b"\n", b"\n", b"", b"[]\n", b'{"seq":1}\n', line.replace(b'"seq":1', b'"seq":true')):
         with pytest.raises(VerificationError):
             parse_entry_line(bad_line, number=7)

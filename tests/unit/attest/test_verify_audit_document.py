@@ -16,7 +16,7 @@ import pytest
 
 from tests.unit.record.rig import rig_in
 from wiped.attest.signing import Ed25519Signer, generate_key
-from wiped.record.audit import ENTRIES_FILE, HEAD_FILE, KEY_FILE
+from wiped.verify.export import ENTRIES_FILE, HEAD_FILE, KEY_FILE
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "verify-audit.md").read_text(encoding="utf-8")
 SIGNER = Ed25519Signer(generate_key())

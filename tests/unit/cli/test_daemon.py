@@ -67,6 +67,7 @@ def test_a_helper_that_a_person_starts_says_so(tmp_path: Path, program: str) -> 
     """Standard input is no socket: code 2 and a sentence."""
     done = _helper(tmp_path, program, stdin=subprocess.DEVNULL)
     assert (done.returncode, "people do not" in done.stderr) == (2, True)
+    assert [line.partition(": ")[0] for line in done.stderr.splitlines()] == [f"wiped {program}", "hint"]
 
 
 @pytest.mark.parametrize("program", ["eraser", "observer"])

@@ -1,8 +1,8 @@
-"""`wipectl images` and `wipectl quarantine dispose`."""
+"""`wipectl images`."""
 
 from __future__ import annotations
 
-from tests.fakes.service import APPROVAL_ID, QUARANTINED, UUID_ONE
+from tests.fakes.service import APPROVAL_ID, UUID_ONE
 from tests.unit.cli.conftest import Operator
 
 
@@ -28,12 +28,3 @@ def test_an_image_is_classified_and_listed(operator: Operator) -> None:
     assert operator.run("images", "classify", "/srv/base.qcow2", "golden").code == 2
     listed = operator.run("images", "classified")
     assert (listed.code, "golden" in listed.out) == (0, True)
-
-
-def test_the_first_person_is_told_that_a_second_is_needed(operator: Operator) -> None:
-    """Exit code 3 with the code, and the command that another person types."""
-    words = ("quarantine", "dispose", "phone-one", "--reason", "burnt", "--reference", "CASE-1", "--confirm", "phone-one")
-    operator.service.made = [QUARANTINED]
-    ran = operator.run(*words)
-    assert (ran.code, "needs-approval" in ran.err, f"wipectl approvals approve {APPROVAL_ID}" in ran.err) == (3, True, True)
-    assert operator.service.asked[-1][1][:4] == (UUID_ONE, "burnt", "CASE-1", "phone-one")

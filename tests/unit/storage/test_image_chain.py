@@ -114,6 +114,15 @@ def test_truncated_or_corrupt(pool: Path, data: bytes) -> None:
     assert (layer.problem, layer.identity) == ("untrusted-format", identity(pool / "top"))
 
 
+def test_an_image_that_is_marked_corrupt_refuses_with_that_word(pool: Path) -> None:
+    """QEMU set the mark because the tables contradict each other: the plan says so, and what mends it. A dirty mark alone is no fault."""
+    (pool / "top").write_bytes(qcow2(features=2))
+    (layer,) = walk(pool / "top")
+    assert (layer.problem, "corrupt" in layer.detail, "qemu-img check" in layer.detail) == ("untrusted-format", True, True)
+    (pool / "top").write_bytes(qcow2(features=1))
+    assert problems(walk(pool / "top")) == [""]
+
+
 def test_missing_links(pool: Path) -> None:
     """A missing top, and a missing backing file."""
     assert problems(walk(pool / "none")) == ["missing"]

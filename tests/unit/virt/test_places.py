@@ -13,7 +13,6 @@ from wiped.virt.places import (
     auto_dump_matches,
     dump_names,
     is_log,
-    last_shutdown,
     matches_dump,
     matches_memory_dir,
     memory_backing_directory,
@@ -95,15 +94,6 @@ def test_logs_and_their_rotations(entry: str, expected: bool) -> None:
     assert (log in rotated_from(entry)) is (expected and entry != log)
     assert (f"/var/log/{log}" in rotated_from(f"/var/log/{entry}")) is (expected and entry != log)
     assert (qemu_log_names(""), swtpm_log("p")) == ((), "p-swtpm.log")
-
-
-def test_the_last_shutdown_counts() -> None:
-    """Of all that libvirt wrote; what others write into the log is no line of libvirt's."""
-    stamp = "2026-11-23 23:41:20.404+0000: "
-    lines = [f"{stamp}starting up libvirt version: 9.0.0", "reason=x", f"{stamp}shutting down, reason=destroyed", f"{stamp}shutting down, reason=migrated"]
-    assert last_shutdown("\n".join(lines)) == "migrated"
-    assert last_shutdown("\n".join(lines[:3]) + "\n") == "destroyed"
-    assert last_shutdown("\n".join(lines[:2])) == last_shutdown("") == last_shutdown("x " + lines[3]) == ""
 
 
 @pytest.mark.parametrize(("entry", "expected"), [("3-phone", True), ("3-phone-2", False), ("phone", False), ("-phone", False), ("3-phone\n", False)])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from wiped.conduct import checks
-from wiped.conduct.deeds import wipe
+from wiped.conduct.deeds import table, wipe
 from wiped.conduct.deeds.deed import Work
 from wiped.conduct.world import World
 from wiped.decide import refusal
@@ -55,7 +55,7 @@ class Requests:
         waiting = await self._waits(asked, now) if kind != RequestKind.LEAK else ()
         approval = None
         if waiting:
-            approval = await wipe.ask(self._world, person, request_id=base, uuids=waiting, reason=reason)
+            approval = table.shown(await wipe.ask(self._world, person, request_id=base, uuids=waiting, reason=reason))
         recorded = {request.id for _, request in asked}
         return RequestsAsked(tuple(item for item in await self._world.ledger.requests.find() if item[1].id in recorded), approval)
 

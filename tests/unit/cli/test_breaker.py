@@ -1,4 +1,4 @@
-"""`wipectl breaker` and `wipectl clock`."""
+"""`wipectl breaker`."""
 
 from __future__ import annotations
 
@@ -36,17 +36,6 @@ def test_another_set_is_refused(operator: Operator) -> None:
     assert (ran.code, "drift" in ran.err) == (3, True)
 
 
-def test_a_reason_is_required(operator: Operator) -> None:
-    """Usage."""
+def test_a_release_needs_a_reason(operator: Operator) -> None:
+    """Without one the usage is wrong."""
     assert operator.run("breaker", "release").code == 2
-    assert operator.run("clock", "trust").code == 2
-
-
-def test_the_clock_is_shown_and_trusted(operator: Operator) -> None:
-    """Suspect with its sentence; then trusted."""
-    ran = operator.run("clock", "status")
-    words = " ".join(ran.out.split())
-    assert (ran.code, "suspect: stepped" in words, "wipectl clock trust" in words, "the kernel does not tell" in words) == (0, True, True, True)
-    ran = operator.run("clock", "trust", "--reason", "looked at it")
-    assert (ran.code, "trusted" in ran.out) == (0, True)
-    assert "trusted" in operator.run("clock", "status").out

@@ -1,4 +1,4 @@
-"""Waiting for a wipe: its events as progress bars with ETA on a terminal, as lines else, through restarts of the daemon, until it ends."""
+"""The progress of a wipe, followed to its end: bars with ETA on a terminal, lines elsewhere, through restarts of the daemon."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class _Bars:
         self._progress.update(self._bars[key], completed=news["done"], total=news["total"])
 
 
-async def wait(client: Client, screen: Screen, wipe_id: str) -> dict[str, Any]:
-    """The wipe's document once it rests: released, cancelled or quarantined. With JSON the events are lines on standard error."""
+async def wait_until_rest(client: Client, screen: Screen, wipe_id: str) -> dict[str, Any]:
+    """Wait until a wipe has ended (released, cancelled, quarantined or disposed of); its document. With JSON the events are lines on standard error."""
     since = time.monotonic()
     with ExitStack() as stack:
         bars: _Bars | None = None
@@ -91,14 +91,14 @@ async def wait(client: Client, screen: Screen, wipe_id: str) -> dict[str, Any]:
 
 
 async def wait_for_begin(client: Client, screen: Screen, asked: dict[str, Any], uuid: str, before: set[str]) -> str:
-    """The id of the wipe that a request leads to: at once, or when the phone's time has come. `before`: wipes that the phone had already."""
-    told = ""
+    """Wait until the wipe that was asked for begins, at once or when the phone is due; its id. `before`: ids of the phone's older wipes."""
+    said = ""
     while not asked["id"]:
         upcoming = asked["next"] or {}
         words = f"accepted; waiting until {upcoming.get('at', 'its time')}"
-        if words != told:
+        if words != said:
             screen.people.print(Text(plain(words)))
-            told = words
+            said = words
         await asyncio.sleep(PAUSE)
         explained = await client.get(f"/v1/phones/{uuid}/explain")
         begun = [wipe for wipe in explained["wipes"] if wipe not in before]
