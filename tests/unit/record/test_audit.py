@@ -8,8 +8,20 @@ from contextlib import closing
 import pytest
 
 from tests.unit.record.rig import PHONE, Rig
+from wiped.attest.signing import Ed25519Signer, generate_key
 from wiped.errors import LedgerError, VerificationError
 from wiped.record.sql.migrate import FILE_NAME
+
+SIGNER = Ed25519Signer(generate_key())
+
+
+@pytest.fixture
+async def exported(rig: Rig, tmp_path: Path) -> Path:
+    """The log of a whole life, exported."""
+    await rig.released()
+    head = await rig.ledger.audit.export(str(tmp_path / "log"), SIGNER)
+    assert head == await rig.ledger.audit.verify()
+    return tmp_path / "log"
 
 
 async def test_the_audit_log_is_append_only_in_the_database_too(rig: Rig) -> None:
