@@ -17,7 +17,8 @@ from tests.lab.phones import BarePhone
 from tests.lab.privatelibvirt import PrivateLibvirt
 from wiped.errors import HypervisorError
 from wiped.model.inventory import DomainState, FileIdentity
-from wiped.virt.connection import Bounds, LibvirtHypervisor
+from wiped.virt.bounds import Bounds
+from wiped.virt.connection import LibvirtHypervisor
 from wiped.virt.fence import FenceFiles
 
 HOOK = Path(__file__).parents[2] / "config" / "libvirt-hook"
@@ -141,7 +142,8 @@ async def test_the_process_ends_while_libvirtd_is_frozen(private_libvirt: Privat
     program = f"""
 import asyncio, os, signal
 from wiped.errors import HypervisorError
-from wiped.virt.connection import Bounds, LibvirtHypervisor
+from wiped.virt.bounds import Bounds
+from wiped.virt.connection import LibvirtHypervisor
 async def main():
     async with LibvirtHypervisor({private_libvirt.connect_uri!r}, bounds=Bounds(call=0.3, sweep=0.3)) as door:
         assert door.connected, door.fault

@@ -16,7 +16,8 @@ from tests.contract.hypervisor import HypervisorContract
 from wiped.errors import HypervisorError, InputError
 from wiped.model.inventory import DiskSource
 from wiped.ports.libvirt import Hypervisor
-from wiped.virt.connection import Bounds, LibvirtHypervisor
+from wiped.virt.bounds import Bounds
+from wiped.virt.connection import LibvirtHypervisor
 
 PHONE = "6f1f7a5e-53b1-4c6a-9d3b-0123456789ab"
 HOST = f"""<node><domain type='test'><name>phone-1</name><uuid>{PHONE}</uuid><memory>8192</memory><os><type>hvm</type></os>
