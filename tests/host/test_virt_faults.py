@@ -9,12 +9,14 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.lab.phones import BarePhone
 from tests.lab.privatelibvirt import PrivateLibvirt
+from tests.patience import PATIENCE
 from wiped.errors import HypervisorError
 from wiped.model.inventory import DomainState, FileIdentity
 from wiped.virt.bounds import Bounds
@@ -25,9 +27,9 @@ HOOK = Path(__file__).parents[2] / "config" / "libvirt-hook"
 QUICK = Bounds(open=2, call=1, sweep=1.5, destroy=3, start=5, keepalive_interval=1, keepalive_count=2, backoff_first=0.1, backoff_most=0.5, stuck=2)
 
 
-async def heard(hints: object, wanted: str, seconds: float) -> None:
+async def heard(hints: object, wanted: str) -> None:
     """Wait for one hint among others."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE):
         while await anext(hints) != wanted:  # type: ignore[call-overload]
             pass
 
@@ -40,20 +42,18 @@ async def test_restart_of_libvirtd(private_libvirt: PrivateLibvirt) -> None:
     async with door:
         assert await anext(hints) == ""
         await asyncio.to_thread(private_libvirt.stop_libvirtd)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             while door.connected:
                 await asyncio.sleep(0.01)
-        began = time.monotonic()
-        with pytest.raises(HypervisorError):
+        with pytest.raises(HypervisorError, match="is not connected"):  # at once: nothing is tried
             await door.domains()
-        assert time.monotonic() - began < 0.2
         await asyncio.to_thread(private_libvirt.start_libvirtd)
-        await heard(hints, "", 5)
+        await heard(hints, "")
         facts = await door.domain(phone.uuid)
         assert facts is not None
         assert facts.state is DomainState.RUNNING
         await door.destroy(phone.uuid)
-        await heard(hints, phone.uuid, 2)
+        await heard(hints, phone.uuid)
 
 
 def own_threads() -> int:
@@ -75,7 +75,7 @@ async def test_kill_of_libvirtd(private_libvirt: PrivateLibvirt) -> None:
             if round_number == 0:
                 threads = own_threads()
         assert await anext(hints) == ""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while own_threads() > threads:
                 await asyncio.sleep(0.05)
 
@@ -87,14 +87,13 @@ async def test_frozen_libvirtd(private_libvirt: PrivateLibvirt) -> None:
     hints = door.hints()
     async with door:
         await anext(hints)
-        slowest = 0.0
+        turns = 0
 
         async def turn() -> None:
-            nonlocal slowest
+            nonlocal turns
             while True:
-                before = time.monotonic()
                 await asyncio.sleep(0.01)
-                slowest = max(slowest, time.monotonic() - before)
+                turns += 1
 
         turning = asyncio.create_task(turn())
         threads = threading.active_count()
@@ -102,24 +101,22 @@ async def test_frozen_libvirtd(private_libvirt: PrivateLibvirt) -> None:
         try:
             until = time.monotonic() + 6
             while time.monotonic() < until:
-                began = time.monotonic()
                 with pytest.raises(HypervisorError):
                     await door.domain(phone.uuid)
-                assert time.monotonic() - began < QUICK.call + 2
                 assert not door.connected
                 assert threading.active_count() <= threads + QUICK.stuck + 2  # and one opener, one closer
                 await asyncio.sleep(0.05)
-            assert slowest < 2  # a call on the loop would hold it for as long as libvirtd is frozen
+            assert turns > 20  # a call on the loop would hold it for as long as libvirtd is frozen
         finally:
             private_libvirt.sigcont()
-        await heard(hints, "", 10)
-        async with asyncio.timeout(5):
+        await heard(hints, "")
+        async with asyncio.timeout(PATIENCE):
             while not door.connected:  # calls are refused until the stuck ones have come back
                 with contextlib.suppress(HypervisorError):
                     assert await door.domain(phone.uuid) is not None
                 await asyncio.sleep(0.05)
         turning.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while threading.active_count() > threads + 1:
                 await asyncio.sleep(0.05)
 
@@ -127,12 +124,11 @@ async def test_frozen_libvirtd(private_libvirt: PrivateLibvirt) -> None:
 async def test_leaving_while_libvirtd_is_frozen(private_libvirt: PrivateLibvirt) -> None:
     """The daemon's shutdown is not delayed by a hung libvirtd."""
     try:
-        async with LibvirtHypervisor(private_libvirt.connect_uri, bounds=QUICK) as door:
+        async with LibvirtHypervisor(private_libvirt.connect_uri, bounds=replace(QUICK, keepalive_interval=3_600)) as door:
             private_libvirt.sigstop()
             with pytest.raises(HypervisorError, match="no answer within"):
                 await door.domains()
-            began = time.monotonic()
-        assert time.monotonic() - began < 0.5
+        assert "libvirt close" in [thread.name for thread in threading.enumerate()]  # it waits for libvirtd, and nobody waits for it
     finally:
         private_libvirt.sigcont()
 
@@ -156,7 +152,7 @@ asyncio.run(main())
 """
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             out, err = await child.communicate()
     finally:
         private_libvirt.sigcont()
@@ -174,7 +170,7 @@ async def test_down_at_the_start(private_libvirt: PrivateLibvirt) -> None:
         with pytest.raises(HypervisorError, match="not connected"):
             await door.domains()
         await asyncio.to_thread(private_libvirt.start_libvirtd)
-        await heard(hints, "", 5)
+        await heard(hints, "")
         assert await door.domains() == ()
 
 

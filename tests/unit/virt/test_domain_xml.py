@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import Work
 from wiped.errors import InputError
 from wiped.model.inventory import DiskSource, DomainState, JobKind
 from wiped.virt.domain_xml import merge, parse_domain, paths_mentioned
@@ -322,13 +322,13 @@ HUGE = {
 
 
 @pytest.mark.parametrize("body", HUGE.values(), ids=HUGE.keys())
-def test_huge_documents_are_read_in_seconds(body: str) -> None:
+def test_huge_documents_are_little_work(body: str) -> None:
     """No document within the limit makes a helper think for minutes, in whichever way it is large."""
-    started = time.process_time()
-    facts = parse_domain(domain(head=body), origin="inactive")
-    merge(facts, facts, facts)
-    assert paths_mentioned(domain(head=body))
-    assert time.process_time() - started < 5
+    with Work() as work:
+        facts = parse_domain(domain(head=body), origin="inactive")
+        merge(facts, facts, facts)
+        assert paths_mentioned(domain(head=body))
+    assert work.units < 250
 
 
 NAMES = ["ü" * 127 + "x", "\U0001f4f1" * 63, "quo'te\"d", "two\nlines", "tab\there", "\x9b31mred", "\u202egnp", "*", "..", "a;b$(c)`d`", " x ", "&amp;", "%s{}"]
