@@ -120,14 +120,14 @@ ATTACKS: dict[str, tuple[str, ...]] = {
     "names with newlines, quotes, ANSI escapes, 255 bytes of UTF-8, in logs and tables": (
         "host/test_attack_xml.py::test_names_that_a_terminal_would_obey[csi]",
         "unit/cli/test_render.py::test_no_name_reaches_the_terminal_alive",
-        "unit/config/test_logs.py::test_a_terminal_gets_readable_lines_without_foreign_escapes",
+        "unit/test_logs.py::test_a_terminal_gets_readable_lines_without_foreign_escapes",
         "host/test_hook.py::test_newline_in_a_path_is_recognised_by_inode",
         "host/test_eraser_guards.py::test_a_rename_target_is_a_plain_name",
     ),
     "an eraser given a plan that the daemon should never have written": (
         "host/test_eraser_guards.py::test_a_forged_plan_is_refused[neighbours_disk]",
         "host/test_eraser_kinds.py::test_a_forged_plan_is_refused",
-        "host/test_eraser_protocol.py::test_nothing_is_removed_before_it_was_erased",
+        "host/test_helpers_eraser.py::test_nothing_is_removed_before_it_was_erased",
     ),
 }
 
