@@ -16,6 +16,7 @@ import asyncio
 
 import pytest
 
+from tests.patience import PATIENCE
 from wiped.errors import HypervisorError
 from wiped.model.inventory import DomainState
 from wiped.ports.libvirt import Hypervisor
@@ -121,7 +122,7 @@ class HypervisorContract:
         listener = asyncio.ensure_future(anext(hints))
         await asyncio.sleep(0)
         await hypervisor.destroy(phone)
-        assert await asyncio.wait_for(listener, 5) in (phone, "")
+        assert await asyncio.wait_for(listener, PATIENCE) in (phone, "")
 
     async def test_a_stop_is_no_migration(self, hypervisor: Hypervisor, phone: str) -> None:
         """Stopped and undefined here, a phone has not left for another host."""

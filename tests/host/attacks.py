@@ -64,7 +64,7 @@ def wait_seen(product: Product, phones: Iterable[StagedPhone | str]) -> list[str
         there = {item["uuid"] for item in product.get("/v1/phones")["items"] if item["present"]}
         return there >= set(wanted)
 
-    wait_for(seen, "the phones to be seen", 40)
+    wait_for(seen, "the phones to be seen")
     return wanted
 
 
@@ -97,11 +97,11 @@ def refusals(product: Product, phone: StagedPhone | str) -> set[str]:
     return {item["code"] for item in product.get(f"/v1/phones/{phone if isinstance(phone, str) else phone.uuid}/plan")["refusals"]}
 
 
-def wait_refused(product: Product, phone: StagedPhone | str, codes: Sequence[str] | set[str], seconds: float = 60) -> None:
+def wait_refused(product: Product, phone: StagedPhone | str, codes: Sequence[str] | set[str]) -> None:
     """Until the daemon itself says that the due phone is refused with one of `codes`; no byte of it may have been overwritten."""
     wanted, uuid = set(codes), phone if isinstance(phone, str) else phone.uuid
     try:
-        wait_for(lambda: reasons(product, uuid) & wanted, f"{uuid} to be refused with one of {sorted(wanted)}", seconds, 0.2)
+        wait_for(lambda: reasons(product, uuid) & wanted, f"{uuid} to be refused with one of {sorted(wanted)}")
     except BaseException:
         print(product.explain(uuid), product.log.read_text()[-4000:], sep="\n")
         raise

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.lab.libvirtfiles import LibvirtFiles
+from tests.patience import PATIENCE
 from wiped.errors import RefusedError
 from wiped.helpers.eraser import EraserProcess, Session
 from wiped.model.inventory import ArtefactKind, FileIdentity
@@ -47,7 +48,7 @@ class Stage:
         """The port, over a child with this stage's rules and directories."""
         settings = {"rules": asdict(self.rules) | rules, "directories": asdict(self.files.directories)}
         child = str(Path(__file__).with_name("eraser_child.py"))
-        return EraserProcess(config="", command=(sys.executable, "-I", child, json.dumps(settings)), silence=60, farewell=30)
+        return EraserProcess(config="", command=(sys.executable, "-I", child, json.dumps(settings)), silence=PATIENCE, farewell=PATIENCE)
 
     def request(self, uuid: str, name: str, paths: Sequence[Path | str], **fields: object) -> Lock:
         """A plan over these files, as they are now."""

@@ -11,7 +11,6 @@ import itertools
 import os
 import random
 import subprocess
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,12 +110,13 @@ class Arena:
                     aside.rename(home)
 
 
-async def race(stage: Stage, where: Path, seconds: float, seed: int = 0) -> Tally:
-    """Wipe and exchange for `seconds`. Raises AssertionError as soon as a victim is harmed."""
+async def race(stage: Stage, where: Path, wipes: int, exchanges: int, seed: int = 0, *, wiped: int = 0) -> Tally:
+    """Race at least so many wipes, until so many exchanges were done and so many phones `wiped`, however long that takes; ten times as many wipes at most.
+
+    Raises AssertionError as soon as a victim is harmed."""
     chance, tally = random.Random(seed), Tally()
     exchanger, arena = build_exchanger(where), Arena(stage)
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    while tally.attempts < wipes or (tally.attempts < 10 * wipes and (tally.exchanged <= exchanges or tally.wiped <= wiped)):
         request, only, disk = arena.phone()
         # Two pairs at once share no name; directories take what is in them along, so they race alone.
         chosen = chance.choice([*([name] for name in PAIRS), ["rename-target", "symlink"], ["rename-target", "golden"], ["golden-at-rename-target", "theirs"]])

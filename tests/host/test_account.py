@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from tests.host.test_review_data import gone
+from tests.host.marked import gone
 from tests.lab.privatelibvirt import wait_for
 from tests.lab.rawdevice import Markers
 from tests.lab.stage import ACCOUNT, APPROVER, OPERATOR, OTHER_APPROVER, STAFF, Product, phone_with_disk
@@ -35,7 +35,7 @@ def test_an_account_of_three_active_phones_is_cancelled(private_libvirt, raw_fs)
     for phone in phones:
         libvirt.virsh("start", phone.uuid)
     with Product(libvirt, [directory], stop_timeout="1s", api=STAFF) as product:
-        wait_for(lambda: len(product.get("/v1/phones")["items"]) == 3, "the phones to be seen", 30)
+        wait_for(lambda: len(product.get("/v1/phones")["items"]) == 3, "the phones to be seen")
         for phone in phones:
             product.bind(phone.uuid, ends_in=86_400)
         held = json.loads(
@@ -43,7 +43,7 @@ def test_an_account_of_three_active_phones_is_cancelled(private_libvirt, raw_fs)
                      "--ground", "litigation").stdout
         )  # fmt: skip
         asked = json.loads(wiped_by(product, OPERATOR, "--output", "json", *CANCEL, stdin=ACCOUNT).stdout)
-        wait_for(lambda: all(phone.state == "shut off" for phone in phones), "all three to be stopped", 60)
+        wait_for(lambda: all(phone.state == "shut off" for phone in phones), "all three to be stopped")
         assert {phone.uuid for phone in phones} <= {path.name for path in (product.state_dir / "fence").iterdir()}
         (waiting,) = json.loads(product.ctl("--output", "json", "approvals", "list").stdout)["items"]
         assert waiting["id"] == asked["approval"]["id"]
@@ -52,7 +52,7 @@ def test_an_account_of_three_active_phones_is_cancelled(private_libvirt, raw_fs)
         assert not any(product.wipes(phone.uuid) for phone in phones)
         # It was asked for while they ran: once they stand still it names the plans that whoever approves will see.
         plans = combined({phone.uuid: product.get(f"/v1/phones/{phone.uuid}/plan")["fingerprint"] for phone in phones})
-        wait_for(lambda: product.get(f"/v1/approvals/{waiting['id']}")["fingerprint"] == plans, "the approval to name the plans of phones at rest", 30)
+        wait_for(lambda: product.get(f"/v1/approvals/{waiting['id']}")["fingerprint"] == plans, "the approval to name the plans of phones at rest")
         wiped_by(product, APPROVER, "approvals", "approve", waiting["id"])
         for phone in phones[:2]:
             wipe = product.wait_for_wipe(phone.uuid)
@@ -88,7 +88,7 @@ def active(private_libvirt, raw_fs):
     phone = phone_with_disk(libvirt, directory)
     libvirt.virsh("start", phone.uuid)
     with Product(libvirt, [directory], stop_timeout="1s", grace="1s", api=STAFF) as product:
-        wait_for(lambda: product.get("/v1/phones")["items"], "the phone to be seen", 30)
+        wait_for(lambda: product.get("/v1/phones")["items"], "the phone to be seen")
         product.bind(phone.uuid, ends_in=86_400, subscription="sub-1")
         yield product, phone
 
@@ -116,7 +116,7 @@ def test_one_person_alone_cannot_wipe_an_active_phone(active):
             head = f"POST /v1/approvals/{waiting['id']} HTTP/1.0\r\nHost: w\r\nContent-Type: application/json\r\nIdempotency-Key: {uuid.uuid4()}\r\n"
             line.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
             assert b" 403 " in line.recv(200)
-    wait_for(lambda: phone.state == "shut off", "the phone to be stopped by the request", 60)
+    wait_for(lambda: phone.state == "shut off", "the phone to be stopped by the request")
     assert phone.exists()
     assert not [wipe for wipe in product.wipes(phone.uuid) if wipe["state"] not in ("cancelled",)]
     explained = product.ctl("explain", phone.uuid).stdout

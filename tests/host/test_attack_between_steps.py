@@ -115,7 +115,7 @@ def test_nothing_is_erased_that_changed_since_the_plan(private_libvirt: PrivateL
                 return (reasons(product, attack.phone) | ended) & attack.codes
 
             try:
-                wait_for(told, f"{attack.phone.name} to be refused with one of {sorted(attack.codes)}", 60, 0.2)
+                wait_for(told, f"{attack.phone.name} to be refused with one of {sorted(attack.codes)}")
             except BaseException:
                 print(product.explain(attack.phone.uuid), product.wipes(attack.phone.uuid), product.log.read_text()[-3000:], sep="\n")
                 raise

@@ -18,6 +18,7 @@ from tests.host.eraser_stage import Stage, digest, new_uuid, random_file
 from tests.lab.libvirtfiles import Disk, domain_xml, saved_state
 from tests.lab.privatelibvirt import PrivateLibvirt
 from tests.lab.stage import REPOSITORY, SOCKET, StagedPhone
+from tests.patience import PATIENCE
 
 TEN_MB = 10 * 1024 * 1024
 ENTITIES = '<!DOCTYPE domain [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY path "/etc/shadow">]>'
@@ -145,7 +146,7 @@ def on_a_terminal(libvirt: PrivateLibvirt, *words: str) -> bytes:
     reader.start()
     try:
         environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "200"}
-        subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, check=False, timeout=60, env=environment)
+        subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, check=False, timeout=PATIENCE, env=environment)
     finally:
         os.close(follower)
         reader.join()

@@ -4,11 +4,11 @@
 |---|---|---|
 | forged qcow2, vmdk, LUKS, qed header in a raw disk | test_attack_headers | test_attack_headers, test_eraser_guards |
 | json: and nbd: paths, external data file, no backing format | test_attack_headers | test_attack_headers |
-| symlink and rename races for a minute | tests/long/test_race | tests/long/test_race, test_attack_race (3 s) |
+| symlink and rename races | tests/long/test_race | tests/long/test_race, test_attack_race |
 | hard link from outside, bind mounts, FIFO, socket, device node | test_attack_files | test_eraser_guards, test_attack_files |
-| two domains with one name | test_attack_xml, test_review_wrong_file | test_eraser_guards |
+| two domains with one name | test_attack_xml, test_wipe_wrong_file | test_eraser_guards |
 | one UUID, another generation | test_wipe_neighbours | (the eraser knows no generation) |
-| renamed or redefined between plan and erase | test_attack_between_steps, test_review_wrong_file | test_eraser_guards |
+| renamed or redefined between plan and erase | test_attack_between_steps, test_wipe_wrong_file | test_eraser_guards |
 | opened by another QEMU, qemu-nbd, loop device, backup job | test_attack_holders, test_wipe_fence | test_eraser_in_use |
 | a root that contains another's protected root | test_attack_files | test_attack_files |
 | a root or golden directory that becomes a link after the start | test_attack_files | test_attack_files |
@@ -32,7 +32,7 @@ ATTACKS: dict[str, tuple[str, ...]] = {
     "forged qcow2 header inside a raw disk": (
         "host/test_attack_headers.py::test_headers_inside_raw_disks_lead_nowhere[qcow2-backing]",
         "host/test_attack_headers.py::test_the_eraser_takes_nothing_that_a_header_names[qcow2-data-file]",
-        "unit/storage/test_chain.py::test_raw_is_never_parsed",
+        "unit/storage/test_image_chain.py::test_raw_is_never_parsed",
     ),
     "forged vmdk header": (
         "host/test_attack_headers.py::test_headers_inside_raw_disks_lead_nowhere[vmdk-sparse]",
@@ -43,14 +43,14 @@ ATTACKS: dict[str, tuple[str, ...]] = {
     "json: and nbd: paths": (
         "host/test_attack_headers.py::test_headers_of_disks_that_libvirt_calls_by_that_format[qcow2-json]",
         "host/test_attack_headers.py::test_headers_of_disks_that_libvirt_calls_by_that_format[qcow2-nbd]",
-        "unit/storage/test_chain.py::test_pseudo_paths",
+        "unit/storage/test_image_chain.py::test_pseudo_paths",
     ),
     "qcow2 with external data file": ("host/test_attack_headers.py::test_headers_of_disks_that_libvirt_calls_by_that_format[qcow2-data-file]",),
     "qcow2 without backing format": ("host/test_attack_headers.py::test_headers_of_disks_that_libvirt_calls_by_that_format[no-format]",),
     "symlink and rename races": (
-        "long/test_race.py::test_a_minute_against_the_eraser",
-        "long/test_race.py::test_a_minute_against_the_whole_product",
-        "host/test_attack_race.py::test_three_seconds_of_exchanging",
+        "long/test_race.py::test_two_hundred_wipes_against_the_eraser",
+        "long/test_race.py::test_the_whole_product",
+        "host/test_attack_race.py::test_a_dozen_wipes_race_an_exchanger",
         "host/test_eraser_guards.py::test_a_swap_after_the_lock_stops_the_erasing",
     ),
     "hard link from outside the roots": (
@@ -62,7 +62,7 @@ ATTACKS: dict[str, tuple[str, ...]] = {
         "host/test_attack_files.py::test_the_eraser_with_a_mount_over_the_root",
         "host/test_eraser_guards.py::test_a_forged_plan_is_refused[bind_mount_beneath_the_root]",
         "host/test_eraser_guards.py::test_a_forged_plan_is_refused[bind_mount_of_the_golden_images]",
-        "host/test_review_wrong_file.py::test_a_protected_image_behind_links_and_mounts",
+        "host/test_wipe_wrong_file.py::test_a_protected_image_behind_links_and_mounts",
     ),
     "FIFO, socket or device node": (
         "host/test_attack_files.py::test_everything_that_is_no_plain_file_of_the_phone[fifo]",
@@ -73,14 +73,14 @@ ATTACKS: dict[str, tuple[str, ...]] = {
     ),
     "two domains with one name": (
         "host/test_attack_xml.py::test_shareable_disks_and_two_phones_that_had_one_name",
-        "host/test_review_wrong_file.py::test_former_names",
+        "host/test_wipe_wrong_file.py::test_former_names",
         "host/test_eraser_guards.py::test_a_forged_plan_is_refused[another_phones_name]",
         "unit/cli/test_wipes.py::test_an_ambiguous_name_lists_the_candidates",
     ),
     "one UUID re-used with another generation": ("host/test_wipe_neighbours.py::test_another_account_on_an_unwiped_phone_is_refused_and_fenced",),
     "renamed or redefined between plan and erase": (
         "host/test_attack_between_steps.py::test_nothing_is_erased_that_changed_since_the_plan",
-        "host/test_review_wrong_file.py::test_redefined_between_plan_and_erase",
+        "host/test_wipe_wrong_file.py::test_redefined_between_plan_and_erase",
         "host/test_eraser_guards.py::test_a_neighbour_defined_after_the_lock_stops_the_erasing",
     ),
     "opened by another QEMU": (
@@ -120,14 +120,14 @@ ATTACKS: dict[str, tuple[str, ...]] = {
     "names with newlines, quotes, ANSI escapes, 255 bytes of UTF-8, in logs and tables": (
         "host/test_attack_xml.py::test_names_that_a_terminal_would_obey[csi]",
         "unit/cli/test_render.py::test_no_name_reaches_the_terminal_alive",
-        "unit/config/test_logs.py::test_a_terminal_gets_readable_lines_without_foreign_escapes",
+        "unit/test_logs.py::test_a_terminal_gets_readable_lines_without_foreign_escapes",
         "host/test_hook.py::test_newline_in_a_path_is_recognised_by_inode",
         "host/test_eraser_guards.py::test_a_rename_target_is_a_plain_name",
     ),
     "an eraser given a plan that the daemon should never have written": (
         "host/test_eraser_guards.py::test_a_forged_plan_is_refused[neighbours_disk]",
         "host/test_eraser_kinds.py::test_a_forged_plan_is_refused",
-        "host/test_eraser_protocol.py::test_nothing_is_removed_before_it_was_erased",
+        "host/test_helpers_eraser.py::test_nothing_is_removed_before_it_was_erased",
     ),
 }
 

@@ -57,7 +57,7 @@ def broken_phones(libvirt: PrivateLibvirt, where: Path) -> dict[str, tuple[Stage
 
 def known(product: Product, phone: StagedPhone) -> None:
     """The daemon has seen the domain."""
-    wait_for(lambda: phone.uuid in {item["uuid"] for item in product.get("/v1/phones")["items"] if item["present"]}, f"{phone.name} to be seen", 40)
+    wait_for(lambda: phone.uuid in {item["uuid"] for item in product.get("/v1/phones")["items"] if item["present"]}, f"{phone.name} to be seen")
 
 
 def test_images_and_domains_in_every_bad_state(private_libvirt, raw_fs):
@@ -77,7 +77,7 @@ def test_images_and_domains_in_every_bad_state(private_libvirt, raw_fs):
             known(product, phone)
             product.bind(phone.uuid)
         for name, (phone, code) in broken.items():
-            wait_for(lambda p=phone, c=code: c in {reason["code"] for reason in product.explain(p.uuid)["reasons"]}, f"{name}: {code}", 20)
+            wait_for(lambda p=phone, c=code: c in {reason["code"] for reason in product.explain(p.uuid)["reasons"]}, f"{name}: {code}")
             assert code in {item["code"] for item in product.get(f"/v1/phones/{phone.uuid}/plan")["refusals"]}, name
             told = [json.loads(line) for line in product.log.read_text().splitlines() if phone.uuid in line and "wipe refused" in line]
             assert any(code in line["codes"] for line in told), name
@@ -87,7 +87,7 @@ def test_images_and_domains_in_every_bad_state(private_libvirt, raw_fs):
         for phone in (paused, crashed):
             product.bind(phone.uuid)
             # Neither waits for the power button's patience: nobody is there to hear it.
-            assert product.wait_for_wipe(phone.uuid, seconds=25)["outcome"] == "clear", phone.name
+            assert product.wait_for_wipe(phone.uuid)["outcome"] == "clear", phone.name
 
 
 def faults(product: Product, *words: str, code: int) -> str:

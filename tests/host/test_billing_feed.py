@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.fakes.billing_server import TOKEN, Billing
 from tests.fakes.receiver import SECRET, Receiver, verified
-from tests.host.test_review_data import gone
+from tests.host.marked import gone
 from tests.lab.privatelibvirt import wait_for
 from tests.lab.rawdevice import Markers
 from tests.lab.stage import ACCOUNT, OPERATOR, STAFF, Product, instant, phone_with_disk
@@ -93,7 +93,7 @@ def test_a_billing_server_in_trouble_and_a_receiver_that_is_away(stage):
         billing.publish([record(first, 86_400), record(second, 86_400)])
         try:
             with Product(libvirt, [directory], stop_timeout="1s", feed=feed, more=hooks) as product:
-                wait_for(lambda: product.get("/v1/status")["phones"].get("active") == 2, "both terms to be taken", 40)
+                wait_for(lambda: product.get("/v1/status")["phones"].get("active") == 2, "both terms to be taken")
                 _trouble(product, billing, first, second)
                 assert [product.wipes(phone.uuid) for phone in (first, second)] == [[], []]
                 assert (first.state, second.state) == ("running", "running")
@@ -106,7 +106,7 @@ def test_a_billing_server_in_trouble_and_a_receiver_that_is_away(stage):
                 moods = iter((503, "lost"))
                 receiver.mood = lambda _: next(moods, 204)
                 run(receiver.up())
-                wait_for(lambda: _kinds(receiver, first)[-1:] == ["phone.wiped"], "every event to arrive", 90)
+                wait_for(lambda: _kinds(receiver, first)[-1:] == ["phone.wiped"], "every event to arrive")
                 assert (second.state, product.wipes(second.uuid)) == ("running", [])
         finally:
             run(receiver.down())
@@ -143,13 +143,13 @@ def _trouble(product, billing, first, second):
         assert failed(reason) == 0, (trouble, reason)
         billing.trouble = trouble
         billing.publish(over)
-        wait_for(lambda reason=reason: failed(reason) >= 2, f"{trouble} to be told as {reason}", 30)
+        wait_for(lambda reason=reason: failed(reason) >= 2, f"{trouble} to be told as {reason}")
         assert f'"{reason}"' in product.log.read_text()
     billing.trouble = ""
     for records, revision, reason in (([], billing.revision + 1, "empty"), (over, good - 1, "older-revision")):
         assert failed(reason) == 0, reason
         billing.records, billing.revision = records, revision
-        wait_for(lambda reason=reason: failed(reason) >= 2, f"{reason} to be told", 30)
+        wait_for(lambda reason=reason: failed(reason) >= 2, f"{reason} to be told")
         assert f'"{reason}"' in product.log.read_text()
     billing.revision = good + 20
 
@@ -181,7 +181,7 @@ def test_a_feed_file_needs_billings_key_to_end_a_running_term(stage):
     put(*active)
     feed = f'kind = "file"\npath = "{path}"\ninterval = "1s"\nverify_key_file = "{key}"'
     with Product(libvirt, [directory], stop_timeout="1s", feed=feed, api=STAFF) as product:
-        wait_for(lambda: product.get("/v1/status")["phones"].get("active") == 2, "both terms to be taken", 40)
+        wait_for(lambda: product.get("/v1/status")["phones"].get("active") == 2, "both terms to be taken")
         over = record(first, -3_600)
 
         def refused():
@@ -198,10 +198,10 @@ def test_a_feed_file_needs_billings_key_to_end_a_running_term(stage):
         for what, bad in forged.items():
             before = refused()
             put(bad, active[1])
-            wait_for(lambda before=before: refused() > before, f"the record to be refused: {what}", 30)
+            wait_for(lambda before=before: refused() > before, f"the record to be refused: {what}")
         for data in (b"", path.read_bytes()[:-20]):
             path.write_bytes(data)
-            wait_for(lambda: product.metrics().get('wiped_feed_errors_total{reason="malformed"}', 0) >= 1, "the file to be refused", 30)
+            wait_for(lambda: product.metrics().get('wiped_feed_errors_total{reason="malformed"}', 0) >= 1, "the file to be refused")
         expires = ("--starts", over["starts"], "--expires", over["expires"])
         done = product.ctl(
             "subscriptions", "set", first.uuid, "--account", ACCOUNT, "--subscription", over["subscription"], *expires, person=OPERATOR, check=False

@@ -32,7 +32,7 @@ def stage(private_libvirt, raw_fs):
 
 def seen(product, phone) -> None:
     """The daemon has found the domain by itself."""
-    wait_for(lambda: [item for item in product.get("/v1/phones")["items"] if item["uuid"] == phone.uuid], "the phone to be seen", 40)
+    wait_for(lambda: [item for item in product.get("/v1/phones")["items"] if item["uuid"] == phone.uuid], "the phone to be seen")
 
 
 def gone(filesystem, markers) -> None:
@@ -54,7 +54,7 @@ def test_a_stop_in_the_middle_is_clean_and_the_next_start_finishes(stage, step):
     assert process.wait(60) == 0
     product.process = None
     assert (product.state_dir / "fence" / phone.uuid).exists()
-    wait_for(lambda: not [pid for pid in libvirt.pids() if alive(pid) and {b"eraser", b"observer"} & set(_command(pid).split(b"\0"))], "helpers to be gone", 20)
+    wait_for(lambda: not [pid for pid in libvirt.pids() if alive(pid) and {b"eraser", b"observer"} & set(_command(pid).split(b"\0"))], "helpers to be gone")
     product.start()
     wipe = product.wait_for_wipe(phone.uuid)
     assert (wipe["state"], wipe["outcome"]) == ("released", "clear")
@@ -86,7 +86,7 @@ def test_a_libvirtd_that_hangs_while_a_guest_is_stopped_only_costs_time(stage):
     libvirt.sigstop()
     time.sleep(8)
     libvirt.sigcont()
-    wipe = product.wait_for_wipe(phone.uuid, seconds=150)
+    wipe = product.wait_for_wipe(phone.uuid)
     assert (wipe["state"], wipe["outcome"]) == ("released", "clear")
     assert not phone.exists()
     gone(filesystem, markers)
@@ -100,7 +100,7 @@ def test_a_transient_domain_is_refused_and_left_running(stage):
     product.start()
     seen(product, phone)
     product.bind(phone.uuid)
-    wait_for(lambda: "unsupported-artefact" in [reason["code"] for reason in product.explain(phone.uuid)["reasons"]], "the refusal to be shown", 40)
+    wait_for(lambda: "unsupported-artefact" in [reason["code"] for reason in product.explain(phone.uuid)["reasons"]], "the refusal to be shown")
     assert phone.state == "running"
     assert phone.disks["vda"][0].exists()
     assert product.metrics()['wiped_refusals_total{code="unsupported-artefact"}'] >= 1

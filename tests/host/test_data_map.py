@@ -473,7 +473,7 @@ def story(host: Host) -> None:
 
     ends: dict[str, Any] = {}
     with Product(host.libvirt, [host.phones, host.clones, Path(host.loops[0])], [host.golden], storage=storage, safety="breaker_max = 1000") as product:
-        wait_for(lambda: len(product.get("/v1/phones")["items"]) >= len(phones), "the phones to be seen", 60)
+        wait_for(lambda: len(product.get("/v1/phones")["items"]) >= len(phones), "the phones to be seen")
         for phone in phones.values():
             phone.plan = product.ask("plan", phone.uuid)
         for phone in phones.values():
@@ -502,7 +502,7 @@ def end_of(product: Product, line: Row, phone: Phone) -> Any:
     """The phone's wipe once it stands, or what `explain` says of its refusal."""
     if line.end == "clear":
         try:
-            return product.wait_for_wipe(phone.uuid, seconds=60)
+            return product.wait_for_wipe(phone.uuid)
         except LabError:
             return product.explain(phone.uuid)
 
@@ -511,7 +511,7 @@ def end_of(product: Product, line: Row, phone: Phone) -> Any:
         return found if line.end in {reason["code"] for reason in found["reasons"]} else None
 
     try:
-        return wait_for(refused, f"{line.name} to be refused with {line.end}", 60, 0.2)
+        return wait_for(refused, f"{line.name} to be refused with {line.end}")
     except LabError:
         return product.explain(phone.uuid)
 

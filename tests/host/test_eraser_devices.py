@@ -16,6 +16,7 @@ import pytest
 from tests.host.eraser_stage import Stage, digest, erase, prove, random_file, run, step
 from tests.lab.libvirtfiles import Disk
 from tests.lab.rawdevice import BLOCK, MIB, Markers, marked_blocks
+from tests.patience import PATIENCE
 from wiped.errors import HelperError, RefusedError
 from wiped.model.inventory import ArtefactKind
 from wiped.model.outcome import Evidence
@@ -73,7 +74,7 @@ class Loops:
             Path(node).unlink(missing_ok=True)
         for device, image in reversed(self.made):
             shown = Path(f"/sys/block/{os.path.basename(device)}/loop/backing_file")
-            until = time.monotonic() + 10
+            until = time.monotonic() + PATIENCE
             while shown.exists() and shown.read_text().strip() == str(image) and time.monotonic() < until:
                 subprocess.run(["losetup", "--detach", device], check=False, capture_output=True)
                 time.sleep(0.02)

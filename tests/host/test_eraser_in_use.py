@@ -15,6 +15,7 @@ import pytest
 
 from tests.host.eraser_stage import Stage, digest, erase, map_digest, random_file, run
 from tests.lab.libvirtfiles import Disk
+from tests.patience import PATIENCE
 
 Holder = Callable[[Path, Path], contextlib.AbstractContextManager[None]]
 
@@ -54,7 +55,7 @@ def process(*argv: str, ready: Path | None = None) -> Iterator[None]:
                 child.stdin.flush()
                 assert b"read 512" in child.stdout.readline()
             else:
-                until = time.monotonic() + 20
+                until = time.monotonic() + PATIENCE
                 while not ready.exists() and time.monotonic() < until and child.poll() is None:
                     time.sleep(0.01)
                 assert ready.exists()

@@ -7,7 +7,6 @@ import os
 import shutil
 import stat
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
+from tests.patience import Work
 
 HOOK = Path(__file__).parents[2] / "config" / "libvirt-hook"
 SEEN = "/run/wiped-hook-seen"
@@ -439,10 +439,8 @@ def test_a_chain_that_hangs_is_given_up(bench):
     bench.fence(f"path {bench.image}")
     for sources, expected in (([f"file='{fifo}'"], 0), ([f"file='{fifo}'", f"file='{bench.image}'"], 1)):
         xml = domain("guest", str(uuid.uuid4()), sources).replace("type='raw'", "type='qcow2'")
-        started = time.monotonic()
-        done = bench.libvirt.run([hook, "guest", "prepare", "begin", "-"], stdin_text=xml, check=False)
+        done = bench.libvirt.run([hook, "guest", "prepare", "begin", "-"], stdin_text=xml, check=False)  # one that waits for the FIFO never ends
         assert (done.returncode, done.stdout) == (expected, "")
-        assert time.monotonic() - started < 8
 
 
 def test_without_qemu_img_the_disk_itself_is_still_checked(bench):
@@ -507,10 +505,10 @@ def test_huge_xml_is_read_in_time(bench, kind):
     bench.fence(f"path {bench.image}")
     xml = domain("guest", str(uuid.uuid4()), [f"file='{bench.image}'"]).replace("<disk", f"{filler}<disk", 1)
     for text, expected in ((xml, 1), (xml.replace(str(bench.image), "/other"), 0)):
-        started = time.monotonic()
-        done = run_hook(bench.libvirt, "prepare", text)
+        with Work() as work:
+            done = run_hook(bench.libvirt, "prepare", text)
         assert (done.returncode, done.stdout) == (expected, "")
-        assert time.monotonic() - started < 10
+        assert work.units < 500
 
 
 def test_comment_and_character_data_hide_nothing_and_invent_nothing(bench):

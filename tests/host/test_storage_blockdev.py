@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.rawdevice import BLOCK, MIB, Markers, RawFilesystem, marked_blocks
+from tests.patience import PATIENCE
 from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import FileIdentity, LibvirtDirectories
 from wiped.model.policy import StorageRules
@@ -64,7 +65,7 @@ def loop(scratch: Path) -> Iterator[MakeLoop]:
 def detach(device: str, path: Path | str) -> None:
     """Detach the device if it still shows this file (its number may be another test's by now), and wait until it does not."""
     backing = Path(f"/sys/block/{os.path.basename(device)}/loop/backing_file")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while backing.exists() and backing.read_text().startswith(f"{path}\n".rstrip()) and time.monotonic() < deadline:
         subprocess.run(["losetup", "--detach", device], check=False, capture_output=True)
         time.sleep(0.02)

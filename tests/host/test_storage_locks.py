@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.rawdevice import RawFilesystem
+from tests.patience import PATIENCE
 from wiped.errors import RefusedError
 from wiped.storage.image_chain import look_at_layer
 from wiped.storage.locks import is_locked, lock_image, take_and_drop_write_lease
@@ -120,12 +121,12 @@ def test_lease_sees_a_read_only_nbd_server(path: Path, scratch: Path) -> None:
 
 def greeted(address: Path) -> None:
     """Wait until the NBD server greets: it listens before it opens the image (and a SIGTERM in between is forgotten, so it is killed)."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not address.exists():
         assert time.monotonic() < deadline, "qemu-nbd does not listen"
         time.sleep(0.02)
     with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(20)
+        line.settimeout(PATIENCE)
         line.connect(str(address))
         assert line.recv(8) == b"NBDMAGIC"
 
@@ -136,8 +137,7 @@ def test_opening_under_a_lease_is_harmless(path: Path) -> None:
         try:
             granted = refusals = 0
             with opened(path) as image:
-                deadline = time.monotonic() + 1
-                while time.monotonic() < deadline:
+                while granted == 0 or granted + refusals <= 100:
                     try:
                         take_and_drop_write_lease(image.fd)
                         granted += 1
@@ -145,6 +145,4 @@ def test_opening_under_a_lease_is_harmless(path: Path) -> None:
                         refusals += 1
         finally:
             reader.kill()
-            reader.wait(20)
-    assert granted > 0
-    assert granted + refusals > 100
+            reader.wait(PATIENCE)

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from tests.host.test_review_data import directory, gone
+from tests.host.marked import directory, gone
 from tests.lab import images
 from tests.lab.privatelibvirt import wait_for
 from tests.lab.stage import APPROVER, OPERATOR, OTHER_APPROVER, STAFF, Product, StagedPhone, phone_with_disk, settle
@@ -17,7 +17,7 @@ from tests.lab.stage import APPROVER, OPERATOR, OTHER_APPROVER, STAFF, Product, 
 def remembered(product: Product, phone: StagedPhone) -> set[str]:
     """What the phone's record names, once there is one."""
     path = product.state_dir / "remembered" / f"{phone.uuid}.json"
-    wait_for(path.exists, "the phone to be remembered", 30)
+    wait_for(path.exists, "the phone to be remembered")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     return {file["path"] for file in json.loads(path.read_bytes())["files"]}
 
@@ -121,8 +121,8 @@ def test_an_ambiguous_base_is_settled_by_a_person(private_libvirt, raw_fs, marke
     private_libvirt.virsh("start", phone.uuid)
     with Product(private_libvirt, [phones], stop_timeout="1s", api=STAFF) as product:
         product.bind(phone.uuid)
-        wait_for(lambda: "ambiguous-base" in product.explain(phone.uuid)["refusals"], "the refusal", 60)
-        wait_for(lambda: phone.state == "shut off", "the refused phone to be stopped", 30)
+        wait_for(lambda: "ambiguous-base" in product.explain(phone.uuid)["refusals"], "the refusal")
+        wait_for(lambda: phone.state == "shut off", "the refused phone to be stopped")
         assert (product.state_dir / "fence" / phone.uuid).exists()
         assert str(base) not in (product.state_dir / "fence" / phone.uuid).read_text()
         assert product.ctl("images", "classify", "/etc/hostname", meaning, "--reason", "x", check=False).returncode == 3

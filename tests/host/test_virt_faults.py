@@ -9,24 +9,29 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.lab.phones import BarePhone
 from tests.lab.privatelibvirt import PrivateLibvirt
+from tests.patience import PATIENCE
 from wiped.errors import HypervisorError
 from wiped.model.inventory import DomainState, FileIdentity
-from wiped.virt.connection import Bounds, LibvirtHypervisor
+from wiped.virt.bounds import Bounds
+from wiped.virt.connection import LibvirtHypervisor
 from wiped.virt.fence import FenceFiles
 
 HOOK = Path(__file__).parents[2] / "config" / "libvirt-hook"
 QUICK = Bounds(open=2, call=1, sweep=1.5, destroy=3, start=5, keepalive_interval=1, keepalive_count=2, backoff_first=0.1, backoff_most=0.5, stuck=2)
+#: Where libvirtd answers, however slow the machine is.
+PATIENT = replace(QUICK, open=PATIENCE, call=PATIENCE, sweep=PATIENCE, destroy=PATIENCE, start=PATIENCE)
 
 
-async def heard(hints: object, wanted: str, seconds: float) -> None:
+async def heard(hints: object, wanted: str) -> None:
     """Wait for one hint among others."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE):
         while await anext(hints) != wanted:  # type: ignore[call-overload]
             pass
 
@@ -34,25 +39,23 @@ async def heard(hints: object, wanted: str, seconds: float) -> None:
 async def test_restart_of_libvirtd(private_libvirt: PrivateLibvirt) -> None:
     """Lost, noticed, errors at once, back by itself with "look at everything"; the phone ran on all the while."""
     phone = BarePhone(private_libvirt, "phone").define(start=True)
-    door = LibvirtHypervisor(private_libvirt.connect_uri, bounds=QUICK)
+    door = LibvirtHypervisor(private_libvirt.connect_uri, bounds=PATIENT)
     hints = door.hints()
     async with door:
         assert await anext(hints) == ""
         await asyncio.to_thread(private_libvirt.stop_libvirtd)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             while door.connected:
                 await asyncio.sleep(0.01)
-        began = time.monotonic()
-        with pytest.raises(HypervisorError):
+        with pytest.raises(HypervisorError, match="is not connected"):  # at once: nothing is tried
             await door.domains()
-        assert time.monotonic() - began < 0.2
         await asyncio.to_thread(private_libvirt.start_libvirtd)
-        await heard(hints, "", 5)
+        await heard(hints, "")
         facts = await door.domain(phone.uuid)
         assert facts is not None
         assert facts.state is DomainState.RUNNING
         await door.destroy(phone.uuid)
-        await heard(hints, phone.uuid, 2)
+        await heard(hints, phone.uuid)
 
 
 def own_threads() -> int:
@@ -62,7 +65,7 @@ def own_threads() -> int:
 
 async def test_kill_of_libvirtd(private_libvirt: PrivateLibvirt) -> None:
     """The same after SIGKILL, again and again, with no thread left over."""
-    door = LibvirtHypervisor(private_libvirt.connect_uri, bounds=QUICK)
+    door = LibvirtHypervisor(private_libvirt.connect_uri, bounds=PATIENT)
     hints = door.hints()
     async with door:
         threads = 0
@@ -74,7 +77,7 @@ async def test_kill_of_libvirtd(private_libvirt: PrivateLibvirt) -> None:
             if round_number == 0:
                 threads = own_threads()
         assert await anext(hints) == ""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while own_threads() > threads:
                 await asyncio.sleep(0.05)
 
@@ -86,14 +89,13 @@ async def test_frozen_libvirtd(private_libvirt: PrivateLibvirt) -> None:
     hints = door.hints()
     async with door:
         await anext(hints)
-        slowest = 0.0
+        turns = 0
 
         async def turn() -> None:
-            nonlocal slowest
+            nonlocal turns
             while True:
-                before = time.monotonic()
                 await asyncio.sleep(0.01)
-                slowest = max(slowest, time.monotonic() - before)
+                turns += 1
 
         turning = asyncio.create_task(turn())
         threads = threading.active_count()
@@ -101,24 +103,22 @@ async def test_frozen_libvirtd(private_libvirt: PrivateLibvirt) -> None:
         try:
             until = time.monotonic() + 6
             while time.monotonic() < until:
-                began = time.monotonic()
                 with pytest.raises(HypervisorError):
                     await door.domain(phone.uuid)
-                assert time.monotonic() - began < QUICK.call + 2
                 assert not door.connected
                 assert threading.active_count() <= threads + QUICK.stuck + 2  # and one opener, one closer
                 await asyncio.sleep(0.05)
-            assert slowest < 2  # a call on the loop would hold it for as long as libvirtd is frozen
+            assert turns > 20  # a call on the loop would hold it for as long as libvirtd is frozen
         finally:
             private_libvirt.sigcont()
-        await heard(hints, "", 10)
-        async with asyncio.timeout(5):
+        await heard(hints, "")
+        async with asyncio.timeout(PATIENCE):
             while not door.connected:  # calls are refused until the stuck ones have come back
                 with contextlib.suppress(HypervisorError):
                     assert await door.domain(phone.uuid) is not None
                 await asyncio.sleep(0.05)
         turning.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while threading.active_count() > threads + 1:
                 await asyncio.sleep(0.05)
 
@@ -126,12 +126,11 @@ async def test_frozen_libvirtd(private_libvirt: PrivateLibvirt) -> None:
 async def test_leaving_while_libvirtd_is_frozen(private_libvirt: PrivateLibvirt) -> None:
     """The daemon's shutdown is not delayed by a hung libvirtd."""
     try:
-        async with LibvirtHypervisor(private_libvirt.connect_uri, bounds=QUICK) as door:
+        async with LibvirtHypervisor(private_libvirt.connect_uri, bounds=replace(QUICK, keepalive_interval=3_600)) as door:
             private_libvirt.sigstop()
             with pytest.raises(HypervisorError, match="no answer within"):
                 await door.domains()
-            began = time.monotonic()
-        assert time.monotonic() - began < 0.5
+        assert "libvirt close" in [thread.name for thread in threading.enumerate()]  # it waits for libvirtd, and nobody waits for it
     finally:
         private_libvirt.sigcont()
 
@@ -141,7 +140,8 @@ async def test_the_process_ends_while_libvirtd_is_frozen(private_libvirt: Privat
     program = f"""
 import asyncio, os, signal
 from wiped.errors import HypervisorError
-from wiped.virt.connection import Bounds, LibvirtHypervisor
+from wiped.virt.bounds import Bounds
+from wiped.virt.connection import LibvirtHypervisor
 async def main():
     async with LibvirtHypervisor({private_libvirt.connect_uri!r}, bounds=Bounds(call=0.3, sweep=0.3)) as door:
         assert door.connected, door.fault
@@ -154,7 +154,7 @@ asyncio.run(main())
 """
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             out, err = await child.communicate()
     finally:
         private_libvirt.sigcont()
@@ -166,13 +166,13 @@ asyncio.run(main())
 async def test_down_at_the_start(private_libvirt: PrivateLibvirt) -> None:
     """The door opens by itself when libvirtd comes up later."""
     private_libvirt.stop_libvirtd()
-    door = LibvirtHypervisor(private_libvirt.connect_uri, bounds=QUICK)
+    door = LibvirtHypervisor(private_libvirt.connect_uri, bounds=PATIENT)
     hints = door.hints()
     async with door:
         with pytest.raises(HypervisorError, match="not connected"):
             await door.domains()
         await asyncio.to_thread(private_libvirt.start_libvirtd)
-        await heard(hints, "", 5)
+        await heard(hints, "")
         assert await door.domains() == ()
 
 
@@ -190,7 +190,7 @@ async def test_undefine_with_everything_gone(private_libvirt: PrivateLibvirt) ->
     libvirt.virsh("start", phone.uuid)
     libvirt.virsh("managedsave", phone.uuid)
     save = libvirt.path("/var/lib/libvirt/qemu/save/phone.save")
-    async with LibvirtHypervisor(libvirt.connect_uri, bounds=QUICK) as door:
+    async with LibvirtHypervisor(libvirt.connect_uri, bounds=PATIENT) as door:
         facts = await door.domain(phone.uuid)
         assert facts is not None
         assert (facts.has_managed_save, facts.nvram, facts.snapshots) == (True, inside, ("outside",))
@@ -216,7 +216,7 @@ async def test_undefine_keeps_every_file(private_libvirt: PrivateLibvirt) -> Non
     state = libvirt.path(f"/var/lib/libvirt/swtpm/{phone.uuid}") / "tpm2" / "tpm2-00.permall"
     state.parent.mkdir(parents=True)
     state.write_bytes(b"state")
-    async with LibvirtHypervisor(libvirt.connect_uri, bounds=QUICK) as door:
+    async with LibvirtHypervisor(libvirt.connect_uri, bounds=PATIENT) as door:
         await door.undefine(phone.uuid)
         assert await door.domains() == ()
     assert [path.exists() for path in (nvram, state, phone.disk, phone.directory / "o")] == [True] * 4
@@ -230,7 +230,7 @@ async def test_undefine_after_libvirtd_forgot(private_libvirt: PrivateLibvirt) -
     private_libvirt.path("/var/lib/libvirt/qemu/save/phone.save").unlink()
     phone.disk.unlink()
     private_libvirt.restart()
-    async with LibvirtHypervisor(private_libvirt.connect_uri, bounds=QUICK) as door:
+    async with LibvirtHypervisor(private_libvirt.connect_uri, bounds=PATIENT) as door:
         await door.undefine(phone.uuid)
         assert await door.domains() == ()
 
@@ -251,16 +251,17 @@ async def test_a_fence_stops_a_start_and_its_lifting_allows_it(private_libvirt: 
     thief.disk = phone.disk
     thief.define()
     stat = phone.disk.stat()
-    async with LibvirtHypervisor(libvirt.connect_uri, bounds=QUICK) as door:
+    async with LibvirtHypervisor(libvirt.connect_uri, bounds=PATIENT) as door:
         await fences.put(phone.uuid, [str(phone.disk)], [FileIdentity(stat.st_dev, stat.st_ino)], [])
         for uuid in (phone.uuid, thief.uuid):
             with pytest.raises(HypervisorError, match="fenced"):
                 await door.start(uuid)
         libvirt.restart()
-        assert await door.wait_connected(5)
+        assert await door.wait_connected(PATIENCE)
         hints = door.hints()
-        with contextlib.suppress(TimeoutError):
-            await heard(hints, "", 1)
+        with contextlib.suppress(TimeoutError):  # the connection may have been back before anybody listened
+            async with asyncio.timeout(1):
+                await heard(hints, "")
         with pytest.raises(HypervisorError, match="fenced"):
             await door.start(phone.uuid)
         await fences.lift(phone.uuid)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.lab.phones import BarePhone
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
+from tests.patience import PATIENCE
 from wiped.virt.connection import LibvirtHypervisor
 
 
@@ -25,7 +26,7 @@ def two_hosts() -> Iterator[tuple[PrivateLibvirt, PrivateLibvirt]]:
 def migrate(phone: BarePhone, source: PrivateLibvirt, target: PrivateLibvirt) -> None:
     """Live, with the definition, over a Unix socket; the disk stays where it is, as on shared storage."""
     words = ["--live", "--persistent", "--undefinesource", "--unsafe", "--migrateuri", f"unix://{target.workdir}/migration.sock"]
-    subprocess.run(["virsh", "-q", "-c", source.connect_uri, "migrate", phone.uuid, *words, "--desturi", target.connect_uri], check=True, timeout=60)
+    subprocess.run(["virsh", "-q", "-c", source.connect_uri, "migrate", phone.uuid, *words, "--desturi", target.connect_uri], check=True, timeout=PATIENCE)
 
 
 async def test_a_phone_that_migrated_is_told_apart(two_hosts: tuple[PrivateLibvirt, PrivateLibvirt]) -> None:
@@ -36,7 +37,7 @@ async def test_a_phone_that_migrated_is_told_apart(two_hosts: tuple[PrivateLibvi
         hints = door.hints()
         undefined.forget()
         await asyncio.to_thread(migrate, leaving, here, there)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while await anext(hints) != leaving.uuid or await door.domain(leaving.uuid) is not None:
                 pass
         assert {facts.uuid for facts in await door.domains()} == set()
@@ -45,7 +46,7 @@ async def test_a_phone_that_migrated_is_told_apart(two_hosts: tuple[PrivateLibvi
         assert other.migrated_away() == frozenset()
         await asyncio.to_thread(migrate, leaving, there, here)
         await asyncio.to_thread(wait_for, lambda: there.state(leaving.uuid) == "undefined", "its way back")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not other.migrated_away():
                 await asyncio.sleep(0.02)
         assert await door.domain(leaving.uuid) is not None

@@ -177,7 +177,7 @@ def luks(image: Path) -> None:
     """A qcow2 encrypted with that value. `qemu-img` fails at random here (docs/physics.md 6): tried again."""
     command = ["qemu-img", "create", "-q", "--object", "secret,id=s,data=correct horse", "-f", "qcow2",
                "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", str(image), "4M"]  # fmt: skip
-    wait_for(lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0, "an encrypted image", interval=0)
+    wait_for(lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0, "an encrypted image")
 
 
 def read_head(path: Path) -> DomainFacts:

@@ -93,13 +93,13 @@ def test_killed_at_a_step(module_libvirt, golden, raw_fs, step, target, request)
         product.start(sys.executable, "-m", "tests.lab.killing_daemon", step, target, "3" if slow else "1")
         product.bind(phone.uuid)
         if step == "erase-progress":
-            wait_for(lambda: f"killing {target} [" in product.log.read_text(), "the kill", 60)
+            wait_for(lambda: f"killing {target} [" in product.log.read_text(), "the kill")
             assert 0 < marked_blocks(phone.disks["vda"][0], markers.prefix) < BLOCKS * 8
         if target == "daemon":
-            wait_for(lambda: product.process is not None and product.process.poll() is not None, f"the daemon to be killed at {step}", 60)
+            wait_for(lambda: product.process is not None and product.process.poll() is not None, f"the daemon to be killed at {step}")
             product.process = None
             product.start()
-        wipe = product.wait_for_wipe(phone.uuid, ("released",), 120)
+        wipe = product.wait_for_wipe(phone.uuid, ("released",))
         assert f"killing {target} [" in product.log.read_text()
         assert f"killing {target} [] " not in product.log.read_text()
         assert (wipe["outcome"], wipe["reasons"]) == ("clear", [])

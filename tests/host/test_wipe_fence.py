@@ -80,7 +80,7 @@ def test_an_image_in_use_is_never_half_wiped(private_libvirt, raw_fs):
             assert images.digest(disk) == digest
             assert product.wipes(phone.uuid)[0]["state"] in ("stopped", "fenced", "intent")
             assert all(item["bytes_overwritten"] == 0 for item in wipe["artefacts"])
-            wait_for(lambda: "in-use" in [reason["code"] for reason in product.explain(phone.uuid)["reasons"]], "the refusal to be told", 60)
+            wait_for(lambda: "in-use" in [reason["code"] for reason in product.explain(phone.uuid)["reasons"]], "the refusal to be told")
             assert images.digest(disk) == digest
         finally:
             let_go()

@@ -24,7 +24,7 @@ def test_what_the_guest_trimmed_is_gone_too_where_the_device_can_show_it(private
     assert device.before() >= BLOCKS // 2
     with Product(private_libvirt, [device.phones], [device.golden], storage="" if trim else "trim = false") as product:
         product.bind(phone.uuid)
-        wipe = product.wait_for_wipe(phone.uuid, seconds=150)
+        wipe = product.wait_for_wipe(phone.uuid)
         assert (wipe["state"], wipe["outcome"]) == ("released", "clear")
         certificate = product.get(f"/v1/certificates/{wipe['certificate_id']}")
         assert certificate["payload"]

@@ -129,7 +129,7 @@ def test_a_manual_wipe_in_grace(private_libvirt, raw_fs):
     with Product(private_libvirt, [private_libvirt.workdir / "phones"], [golden.parent], grace="24h") as product:
         product.bind(first.uuid)
         product.wait_for_state(first.uuid, "grace")
-        done = product.ctl("wipe", "phone-1", "--reason", "customer asked", "--ticket", "T-1", "--confirm", "phone-1", "--wait", timeout=90)
+        done = product.ctl("wipe", "phone-1", "--reason", "customer asked", "--ticket", "T-1", "--confirm", "phone-1", "--wait")
         assert done.returncode == 0
         wipe = product.wipes(first.uuid)[0]
         assert (wipe["outcome"], wipe["trigger"]["kind"]) == ("clear", "manual")
@@ -160,7 +160,7 @@ def test_the_account_reference_is_nowhere(private_libvirt, raw_fs):
     with Product(private_libvirt, [private_libvirt.workdir / "phones"], [golden.parent], grace="24h") as product:
         product.bind(first.uuid)
         product.wait_for_state(first.uuid, "grace")
-        product.ctl("wipe", "phone-1", "--reason", secret, "--confirm", "phone-1", "--wait", timeout=90)
+        product.ctl("wipe", "phone-1", "--reason", secret, "--confirm", "phone-1", "--wait")
         certificate = product.ctl("certificates", "get", product.wipes(first.uuid)[0]["certificate_id"]).stdout
         metrics = str(product.metrics())
         product.stop()

@@ -20,6 +20,7 @@ from xml.sax.saxutils import quoteattr
 
 from tests.lab.privatelibvirt import LabError, PrivateLibvirt, wait_for
 from tests.lab.rawdevice import Markers
+from tests.patience import PATIENCE
 
 CACHE = Path(os.environ.get("WIPED_LAB_CACHE", "/var/cache/wiped-lab"))
 INIT = Path(__file__).with_name("guest-init")
@@ -144,7 +145,7 @@ def domain_xml(
     )
 
 
-def wait_ready(libvirt: PrivateLibvirt, console: Path | str, seconds: float = 60) -> str:
+def wait_ready(libvirt: PrivateLibvirt, console: Path | str, seconds: float = PATIENCE) -> str:
     """Wait until the guest that writes to this console log (a path inside) is ready; returns the log."""
     path = libvirt.path(console)
 

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from tests.lab.mounts import make_scratch, mount_points, remove_scratch, unmount_beneath
 from tests.lab.namespace_init import PRIVATE
+from tests.patience import PATIENCE
 
 INIT = Path(__file__).with_name("namespace_init.py")
 LIBVIRTD_CONF = """\
@@ -52,13 +53,17 @@ class LabError(RuntimeError):
     """Something of the lab did not start, stop or answer; the text holds the output of what failed."""
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0, interval: float = 0.05) -> Any:
-    """Poll ``condition`` until it returns something true, and return that; raises LabError after ``seconds``."""
+def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIENCE, interval: float = 0.02, slowest: float = 0.3) -> Any:
+    """Poll ``condition`` until it returns something true, and return that; raises LabError after ``seconds``.
+
+    The first pause takes ``interval`` seconds, and each further one a quarter more, up to ``slowest``: asking costs the processor time that the answer needs.
+    """
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         if time.monotonic() > deadline:
             raise LabError(f"not within {seconds:g} s: {what}")
         time.sleep(interval)
+        interval = max(interval, min(interval * 1.25, slowest))
     return answer
 
 
@@ -86,13 +91,13 @@ class LabProcess:
         def child() -> int | None:
             return next(iter(children(popen.pid)), None) or (-1 if popen.poll() is not None else None)
 
-        self.pid: int = wait_for(child, "nsenter's child", 10, 0.005)
+        self.pid: int = wait_for(child, "nsenter's child")
 
     def poll(self) -> int | None:
         """Exit status (negative: the signal) or None while it runs."""
         return self.popen.poll()
 
-    def wait(self, timeout: float | None = 20) -> int:
+    def wait(self, timeout: float | None = PATIENCE) -> int:
         """Wait for the end (seconds); raises subprocess.TimeoutExpired."""
         return self.popen.wait(timeout)
 
@@ -106,7 +111,7 @@ class LabProcess:
         self.send_signal(signal.SIGKILL)
         self.wait()
 
-    def terminate(self, timeout: float = 20) -> int:
+    def terminate(self, timeout: float = PATIENCE) -> int:
         """SIGTERM, then SIGKILL after ``timeout`` seconds; returns the exit status."""
         self.send_signal(signal.SIGTERM)
         try:
@@ -175,10 +180,10 @@ class PrivateLibvirt:
             self._started.clear()
             self._init.stdin.close()  # process 1 ends, and the kernel ends the others before it is reaped
             try:
-                self._init.wait(20)
+                self._init.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 os.kill(self.holder_pid, signal.SIGKILL)
-                self._init.wait(20)
+                self._init.wait(PATIENCE)
             if self._init.stdout is not None:
                 self._init.stdout.close()
             for daemon in (self._libvirtd, self._virtlogd):
@@ -233,7 +238,7 @@ class PrivateLibvirt:
         Its ``nsenter`` stops itself with it, and would never reap it if it stayed stopped: `sigcont` must follow.
         """
         os.kill(self.libvirtd_pid, signal.SIGSTOP)
-        wait_for(lambda: self._nsenter_state() == "T", "nsenter stopped with its child", 5)
+        wait_for(lambda: self._nsenter_state() == "T", "nsenter stopped with its child")
 
     def sigcont(self) -> None:
         """Thaw libvirtd."""
@@ -280,7 +285,7 @@ class PrivateLibvirt:
         command: Sequence[str | Path],
         *,
         check: bool = True,
-        timeout: float | None = 60,
+        timeout: float | None = PATIENCE,
         stdin_text: str | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | Path | None = None,
@@ -301,7 +306,7 @@ class PrivateLibvirt:
         self._started.append(process)
         return process
 
-    def virsh(self, *words: str | Path, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def virsh(self, *words: str | Path, check: bool = True, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         """Run virsh inside against the private libvirtd."""
         return self.run(["virsh", "-q", "-c", self.uri, *words], check=check, timeout=timeout)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from typing import Any
 from tests.lab import images
 from tests.lab.privatelibvirt import LabProcess, PrivateLibvirt, wait_for
 from tests.lab.rawdevice import Markers
+from tests.patience import PATIENCE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOCKET = "/run/wiped/api.sock"
@@ -83,6 +85,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def unmeasured() -> dict[str, str]:
+    """This process's environment without coverage's: measured, a daemon takes twice the processor time, and what it runs is measured in this process by the
+    unit tests, and in the helpers by the tests of `eraser_stage` and `observer_stage`."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 class Product:
     """The daemon with its configuration; a context manager that stops it. `hook` installs the libvirt hook first.
 
@@ -127,9 +135,9 @@ class Product:
         """Start the daemon (or `command` in its stead) and wait until it answers on its socket."""
         argv = command or (sys.executable, "-m", "wiped", "run")
         with self.log.open("ab") as log:
-            self.process = self.libvirt.popen(argv, cwd=REPOSITORY, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = self.libvirt.popen(argv, cwd=REPOSITORY, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=unmeasured())
         if ready:
-            wait_for(self._answers, f"the daemon to answer; its log ends:\n{self.log.read_text()[-3000:]}", 30)
+            wait_for(self._answers, f"the daemon to answer; its log ends:\n{self.log.read_text()[-3000:]}")
 
     def _answers(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
@@ -144,7 +152,7 @@ class Product:
         """SIGTERM, as systemd does; its exit status."""
         if self.process is None:
             return 0
-        status, self.process = self.process.terminate(60), None
+        status, self.process = self.process.terminate(), None
         return status
 
     def kill(self) -> None:
@@ -155,11 +163,11 @@ class Product:
 
     # -- its operator
     def ctl(
-        self, *words: str, check: bool = True, timeout: float = 120, stdin: str = "", person: tuple[str, ...] = ()
+        self, *words: str, check: bool = True, timeout: float = PATIENCE, stdin: str = "", person: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:  # fmt: skip
         """`wipectl WORDS`, inside the namespace; as `person` (one of `OPERATOR`, `APPROVER`...), root where none is given."""
         argv = [*person, str(Path(sys.executable).parent / "wipectl"), "--socket", SOCKET, *words]
-        done = self.libvirt.run(argv, check=False, cwd=REPOSITORY, timeout=timeout, stdin_text=stdin)
+        done = self.libvirt.run(argv, check=False, cwd=REPOSITORY, timeout=timeout, stdin_text=stdin, env=unmeasured())
         if check and done.returncode != 0:
             raise AssertionError(f"wipectl {' '.join(words)} -> {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log.read_text()[-3000:]}")
         return done
@@ -178,7 +186,7 @@ class Product:
     def get(self, path: str) -> Any:
         """One look through the API's socket, without starting a program for it (the waiting loops)."""
         with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(30)
+            line.settimeout(PATIENCE)
             line.connect(str(self.libvirt.path(SOCKET)))
             line.sendall(f"GET {path} HTTP/1.0\r\nHost: wiped\r\n\r\n".encode())
             answer = b"".join(iter(lambda: line.recv(1 << 16), b""))
@@ -203,7 +211,7 @@ class Product:
         """The wipes of a phone, newest first."""
         return list(self.get(f"/v1/wipes?phone={phone}")["items"])
 
-    def wait_for_wipe(self, phone: str, steps: Sequence[str] = ENDS, seconds: float = 90) -> Any:
+    def wait_for_wipe(self, phone: str, steps: Sequence[str] = ENDS, seconds: float = PATIENCE) -> Any:
         """The phone's newest wipe, once it stands at one of `steps`."""
 
         def there() -> Any:
@@ -211,25 +219,25 @@ class Product:
             return found[0] if found and found[0]["state"] in steps else None
 
         try:
-            return wait_for(there, f"a wipe of {phone} to be {steps}", seconds, 0.1)
+            return wait_for(there, f"a wipe of {phone} to be {steps}", seconds, slowest=0.3 if tuple(steps) == ENDS else 0.1)
         except BaseException:
             print(self.log.read_text()[-6000:])
             with contextlib.suppress(Exception):
                 print(json.dumps({"explain": self.explain(phone), "status": self.get("/v1/status"), "wipes": self.wipes(phone)}, indent=1))
             raise
 
-    def wait_for_state(self, phone: str, *states: str, seconds: float = 60) -> Any:
+    def wait_for_state(self, phone: str, *states: str) -> Any:
         """`explain` of the phone, once its state is one of `states`."""
 
         def there() -> Any:
             found = self.explain(phone)
             return found if found["state"] in states else None
 
-        return wait_for(there, f"{phone} to be {states}", seconds, 0.1)
+        return wait_for(there, f"{phone} to be {states}")
 
     def metrics(self) -> dict[str, float]:
         """All samples of /metrics by name with labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=PATIENCE) as answer:
             lines = answer.read().decode().splitlines()
         return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line and not line.startswith("#")}
 

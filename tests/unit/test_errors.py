@@ -1,46 +1,39 @@
-"""The tree of errors: one code each, and room for what to do next."""
+"""The tree of errors: one code each, an exit code, whether a retry helps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pytest
+from wiped import errors
+from wiped.errors import InputError, RefusedError, StorageError, TransientError, WipedError
 
-from wiped.errors import ConfigError, InputError, InvariantError, NotSanitizedError, RefusedError, StorageError, TransientError, WipedError
 
-
-def _kinds(kind: type[WipedError]) -> Iterator[type[WipedError]]:
+def tree(kind: type[WipedError] = WipedError) -> Iterator[type[WipedError]]:
+    """A class and everything below it."""
     yield kind
-    for below in kind.__subclasses__():
-        yield from _kinds(below)
+    for child in kind.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from tree(child)
 
 
-OURS = [kind for kind in _kinds(WipedError) if kind.__module__ == "wiped.errors"]
+def test_the_drawing_names_every_error() -> None:
+    """The docstring draws the whole tree, and nothing that is not there."""
+    drawn = {word for line in (errors.__doc__ or "").splitlines() for word in line.split() if word.endswith("Error")}
+    assert drawn == {kind.__name__ for kind in tree()}
 
 
-def test_no_two_errors_have_one_code() -> None:
-    """Scripts tell them apart by it."""
-    assert len({kind.code for kind in OURS}) == len(OURS)
+def test_codes_are_stable_words_and_only_transient_errors_are_retried() -> None:
+    """Lower case with dashes; exit code 75 is what `wipectl` says of what is retried."""
+    for kind in tree():
+        assert kind.code == kind.code.lower()
+        assert kind.code.replace("-", "").isalnum()
+        assert (kind.exit_code == 75) is issubclass(kind, TransientError), kind
+        assert kind.retry or not issubclass(kind, TransientError), kind
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        WipedError("wrong", hint="do this"),
-        InputError("wrong", where="key", hint="do this"),
-        RefusedError("wrong", codes=("legal-hold",), hint="do this"),
-        NotSanitizedError("wrong", reasons=("io-error",), hint="do this"),
-        TransientError("wrong", hint="do this"),
-        StorageError("wrong", hint="do this"),
-        ConfigError("wrong", hint="do this"),
-    ],
-)
-def test_a_hint_stands_apart_from_the_message(error: WipedError) -> None:
-    """It is no part of the text."""
-    assert error.hint == "do this"
-    assert str(error) in ("wrong", "key: wrong")
-
-
-def test_without_a_hint_there_is_none() -> None:
-    """An empty text, never None."""
-    assert (WipedError("wrong").hint, InvariantError("I1", "wrong").hint, InputError("wrong").hint) == ("", "", "")
+def test_an_error_carries_what_to_do_next() -> None:
+    """A hint apart from the message; the place of bad input; codes and reasons as data."""
+    refused = RefusedError("no", codes=["mounted"], hint="unmount it")
+    assert (str(refused), refused.hint, refused.codes) == ("no", "unmount it", ("mounted",))
+    assert InputError("bad", where="line 3").where == "line 3"
+    assert StorageError("failed", reason="vanished").reason == "vanished"

@@ -19,8 +19,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from wiped.decide import approval, window
+from wiped.decide.holds import active_holds, with_holds
 from wiped.decide.triggers import Term, Trigger, asked_at, binding, binds, of_request, term
 from wiped.model.approvals import FENCING, RequestKind
+from wiped.model.instants import second_text
 from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import (
     Action,
@@ -51,21 +53,6 @@ _DISPOSED = (
 )
 
 
-def _text(at: datetime) -> str:
-    """RFC 3339, whole seconds, UTC."""
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def active_holds(holds: tuple[Hold, ...], now: datetime) -> tuple[Hold, ...]:
-    """The holds in force at `now`."""
-    return tuple(hold for hold in holds if hold.until is None or now < hold.until)
-
-
-def ending_holds(holds: tuple[Hold, ...], safety: Safety, now: datetime) -> tuple[Hold, ...]:
-    """Those of `holds` that lift by themselves soon: told before they do (R9)."""
-    return tuple(hold for hold in holds if hold.until is not None and hold.until - timedelta(seconds=safety.hold_warning) <= now < hold.until)
-
-
 def _flags(facts: LifecycleFacts, held: bool, *extra: Flag) -> tuple[Flag, ...]:
     found = set(extra)
     if held:
@@ -93,7 +80,7 @@ _SUSPENDED = Reason("suspended", "an operator suspended it, or a leak was report
 
 
 def _asked(request: WipeRequest) -> Reason:
-    return Reason(f"{request.kind}-requested", f"{request.kind} ({request.ground}) was asked for at {_text(request.requested_at)}", asked_at(request))
+    return Reason(f"{request.kind}-requested", f"{request.kind} ({request.ground}) was asked for at {second_text(request.requested_at)}", asked_at(request))
 
 
 def _fencing(facts: LifecycleFacts) -> tuple[Reason, ...]:
@@ -126,7 +113,7 @@ def decide(facts: LifecycleFacts, policy: Policy, safety: Safety, now: datetime)
     retries are the conductor's, through `last_word`.
     """
     holds = active_holds(facts.holds, now)
-    return _with_holds(_decided(facts, holds, policy, safety, now), holds, safety, now)
+    return with_holds(_decided(facts, holds, policy, safety, now), holds, safety, now)
 
 
 def _decided(facts: LifecycleFacts, holds: tuple[Hold, ...], policy: Policy, safety: Safety, now: datetime) -> Decision:
@@ -158,18 +145,6 @@ def _decided(facts: LifecycleFacts, holds: tuple[Hold, ...], policy: Policy, saf
     return replace(decision, notices=reached, flags=_flags(facts, held, *decision.flags), overdue_at=decision.overdue_at or trigger.overdue_at)
 
 
-def _with_holds(decision: Decision, holds: tuple[Hold, ...], safety: Safety, now: datetime) -> Decision:
-    """A hold that lifts by itself is told before it does, and wakes the decision at both instants."""
-    ending = ending_holds(holds, safety, now)
-    told = tuple(Reason("hold-ends-soon", f"hold {hold.id} lifts by itself at {_text(hold.until)}", hold.until) for hold in ending if hold.until is not None)
-    instants = [at for hold in holds if hold.until is not None for at in (hold.until - timedelta(seconds=safety.hold_warning), hold.until) if at > now]
-    next_at = min([*instants, *([decision.next_at] if decision.next_at else [])], default=None)
-    if next_at == decision.next_at and not told:
-        return decision
-    moved = decision.next_at is None or (next_at is not None and next_at < decision.next_at)
-    return replace(decision, reasons=(*decision.reasons, *told), next_at=next_at, next_state=decision.state if moved else decision.next_state)
-
-
 _GONE = Reason("no-such-domain", "libvirt knows no domain with this UUID; vanishing never makes a phone due")
 
 
@@ -192,7 +167,7 @@ def _before_expiry(
     facts: LifecycleFacts, subscription: Subscription, instants: Term, trigger: Trigger, *, policy: Policy, safety: Safety, now: datetime
 ) -> Decision:  # fmt: skip
     """The term runs. Requests fence; they erase once a second person agreed."""
-    reasons = [Reason("subscription-active", f"the term ends at {_text(instants.expires_at)}", instants.expires_at)]
+    reasons = [Reason("subscription-active", f"the term ends at {second_text(instants.expires_at)}", instants.expires_at)]
     fencing = _fencing(facts)
     reasons.extend(fencing)
     reasons.extend(_other_requests(facts))
@@ -202,13 +177,13 @@ def _before_expiry(
     for request in facts.requests:
         found = of_request(request, subscription, policy, safety, now)
         if binds(request, subscription, now):
-            reasons.append(Reason("settling", f"agreed to; the phone is wiped from {_text(found.due_at)} on", found.due_at))
+            reasons.append(Reason("settling", f"agreed to; the phone is wiped from {second_text(found.due_at)} on", found.due_at))
             changes.append((found.due_at, State.DUE))
             if request.approved_until is not None and not request.signed:
                 changes.append((request.approved_until, State.ACTIVE))
         elif request.kind != RequestKind.LEAK:
             if request.effective_at is not None and now < asked_at(request):
-                reasons.append(Reason("draining", f"announced for {_text(asked_at(request))}", asked_at(request)))
+                reasons.append(Reason("draining", f"announced for {second_text(asked_at(request))}", asked_at(request)))
                 changes.append((asked_at(request), State.NOTICE))
                 continue
             extra.append(Flag.AWAITING_APPROVAL)
@@ -241,8 +216,8 @@ def _in_grace(facts: LifecycleFacts, instants: Term, trigger: Trigger) -> Decisi
         next_at=trigger.due_at,
         next_state=State.DUE,
         reasons=(
-            Reason("expired", f"the term ended at {_text(instants.expires_at)}", instants.expires_at),
-            Reason("in-grace", f"{offer} {_text(trigger.due_at)}, then the phone is wiped", trigger.due_at),
+            Reason("expired", f"the term ended at {second_text(instants.expires_at)}", instants.expires_at),
+            Reason("in-grace", f"{offer} {second_text(trigger.due_at)}, then the phone is wiped", trigger.due_at),
             *fencing,
             *_other_requests(facts),
         ),
@@ -259,7 +234,7 @@ def _confirmed(facts: LifecycleFacts, trigger: Trigger, safety: Safety, now: dat
     if complete_at > now + timedelta(seconds=safety.max_clock_step):
         return Reason("clock-suspect", "the feed's last complete answer lies in the future")
     if not fresh and complete_at < trigger.due_at:
-        return Reason("feed-stale", f"no complete answer since {_text(complete_at)}: a renewal may have been missed", complete_at)
+        return Reason("feed-stale", f"no complete answer since {second_text(complete_at)}: a renewal may have been missed", complete_at)
     if trigger.without_grace and facts.feed.complete_answers < ANSWERS_WITHOUT_GRACE:
         return Reason("not-settled", "a trigger without grace waits for two complete answers of the feed")
     return None
@@ -280,13 +255,13 @@ def _stopped(facts: LifecycleFacts, trigger: Trigger, holds: tuple[Hold, ...], *
         return (Reason("breaker-open", "too many phones fell due at once, which may be a mistake; see wipectl breaker status"),)
     if not (trigger.urgent or trigger.one_by_one or now >= trigger.overdue_at or window.is_open(policy.window, now)):
         opens = window.opens_at(policy.window, now) if policy.window else None
-        return (Reason("outside-window", "it waits for the maintenance window" + (f", which opens at {_text(opens)}" if opens else ""), opens),)
+        return (Reason("outside-window", "it waits for the maintenance window" + (f", which opens at {second_text(opens)}" if opens else ""), opens),)
     return ()
 
 
 def _due(facts: LifecycleFacts, trigger: Trigger, holds: tuple[Hold, ...], *, policy: Policy, safety: Safety, now: datetime) -> Decision:
     """Its time has come: wiped, unless a guard says no."""
-    reasons = [Reason("due", f"due since {_text(trigger.due_at)} by {trigger.kind} ({trigger.ground})", trigger.due_at)]
+    reasons = [Reason("due", f"due since {second_text(trigger.due_at)} by {trigger.kind} ({trigger.ground})", trigger.due_at)]
     reasons.extend(_asked(request) for request in facts.requests if request is not trigger.request)
     stopped = _stopped(facts, trigger, holds, policy=policy, safety=safety, now=now)
     reasons.extend(stopped)

@@ -1,5 +1,4 @@
-"""Instants as text: RFC 3339. In the ledger, in proofs and in the audit log one form only (`instant_text`: UTC, microseconds), so that texts sort as instants
-do; in the API a shorter form is written and every form with a zone is read."""
+"""Instants as text (RFC 3339, UTC): with microseconds in one form only, so that texts sort as instants do; in whole seconds for sentences."""
 
 from __future__ import annotations
 
@@ -17,6 +16,11 @@ def instant_text(instant: datetime) -> str:
     if instant.tzinfo is None:
         raise InputError("an instant without a time zone")
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def second_text(instant: datetime) -> str:
+    """An instant in UTC as `2026-01-31T23:59:59Z`: whole seconds, for sentences that people read."""
+    return instant.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def parse_instant(text: str) -> datetime:

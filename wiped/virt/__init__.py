@@ -2,8 +2,9 @@
 
 `domain_xml.py`, `pool_xml.py` and `saved_state.py` (through `safe_xml.py`) turn libvirt's text into the model, and `places.py` knows where libvirt
 leaves what: pure, and all of this room that `erase/` and `observe/` may import.
-`connection.py` is the port Hypervisor and the only `import libvirt`; `hints.py` turns libvirt's events into hints for the sweep; `domain.py` reads
-and moves one domain; `calls.py` keeps blocking calls off the event loop; `fence.py` is the port Fences: files beside libvirt that its hook obeys.
+`connection.py` is the port Hypervisor, with its limits of time in `bounds.py`; `listener.py` hears libvirt's events, and `hints.py` turns them into hints
+for the sweep. `connection.py` and `listener.py` alone `import libvirt`. `domain.py` reads and moves one domain; `calls.py` keeps blocking calls off the event
+loop; `fence.py` is the port Fences: files beside libvirt that its hook obeys.
 
 May: open connections to libvirt, stop, start and undefine domains, write files in the fence directory. May not: open an image, call a
 storage-removing or storage-wiping function of libvirt or hand it such a flag (a volume that libvirt deletes or wipes is evidence of nothing,

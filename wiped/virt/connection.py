@@ -1,4 +1,4 @@
-"""The connection to libvirt: the port Hypervisor, and the only `import libvirt` of the program.
+"""The connection to libvirt: the port Hypervisor. This file and `listener.py` hold the only `import libvirt` of the program.
 
 One process-wide thread runs libvirt's event loop; what it hears comes over by `call_soon_threadsafe` (not libvirtaio: docs/design.md, "Found by trying").
 `run()` keeps one connection that listens: keep-alive finds a hung libvirtd, the close callback a dead one; then it reconnects with back-off, and
@@ -12,10 +12,8 @@ import asyncio
 import contextlib
 import random
 import re
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -25,115 +23,14 @@ import libvirt
 from wiped.decide import backoff
 from wiped.errors import HypervisorError, InputError
 from wiped.model.inventory import DomainFacts
+from wiped.virt.bounds import Bounds
 from wiped.virt.calls import BoundedCalls, in_thread
 from wiped.virt.domain import Host, LateError, StillActiveError
 from wiped.virt.hints import Bell, Hints
+from wiped.virt.listener import Listener, connect, words
 
 T = TypeVar("T")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Every bound of the door, in seconds unless said otherwise. A hung libvirtd is dropped after `keepalive_interval * (keepalive_count + 1)`."""
-
-    open: float = 10.0
-    call: float = 15.0
-    sweep: float = 60.0
-    destroy: float = 45.0
-    start: float = 60.0
-    keepalive_interval: int = 5
-    keepalive_count: int = 3
-    backoff_first: float = 0.5
-    backoff_most: float = 30.0
-    #: A connection that lived this long was a good one: the back-off starts anew.
-    settled: float = 30.0
-    #: Threads, and how many of them may be stuck before calls are refused at once.
-    threads: int = 8
-    stuck: int = 4
-
-
-class _EventThread:
-    """libvirt's own event loop, started once a process, before the first connection. Never stopped: a daemon thread that sleeps in poll."""
-
-    _lock = threading.Lock()
-    _started = False
-
-    @classmethod
-    def start(cls) -> None:
-        with cls._lock:
-            if not cls._started:
-                libvirt.registerErrorHandler(_ignore, None)  # else libvirt prints every error to stderr
-                libvirt.virEventRegisterDefaultImpl()
-                threading.Thread(target=cls._run, name="libvirt events", daemon=True).start()
-                cls._started = True
-
-    @staticmethod
-    def _run() -> None:
-        while True:
-            try:
-                libvirt.virEventRunDefaultImpl()
-            except libvirt.libvirtError:
-                time.sleep(0.1)  # poll() itself failed; never spin
-
-
-def _ignore(_context: object, _error: object) -> None:
-    """libvirt's error handler: every error reaches us as an exception too."""
-
-
-class _Link:
-    """The connection that listens: lifecycle events, keep-alive, the close callback. No question is ever asked on it.
-
-    Made and closed in threads of their own, since both may hang.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[str], None], left: Callable[[str], None]) -> None:
-        self._loop, self._ring, self._left = loop, ring, left
-        self._events: int | None = None
-        self._conn: Any = None
-        self.lost = asyncio.Event()
-
-    def open(self, uri: str, bounds: Bounds) -> _Link:
-        """Connect (blocking). Raises HypervisorError."""
-        _EventThread.start()
-        try:
-            self._conn = _connect(uri, bounds)
-            with contextlib.suppress(libvirt.libvirtError):
-                self._conn.registerCloseCallback(self._closed, None)
-            self._events = self._conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._event, None)
-        except libvirt.libvirtError as error:
-            self._close()
-            raise HypervisorError(f"cannot connect to libvirt: {_words(error)}") from error
-        return self
-
-    def close(self) -> None:
-        """Close in a thread that nobody waits for."""
-        threading.Thread(target=self._close, name="libvirt close", daemon=True).start()
-
-    def _close(self) -> None:
-        """Blocking; may hang with a hung libvirtd until keep-alive gives up. Never raises."""
-        if self._conn is None:
-            return
-        steps = [self._conn.unregisterCloseCallback, self._conn.close]
-        if self._events is not None:
-            steps.insert(0, partial(self._conn.domainEventDeregisterAny, self._events))
-        for step in steps:
-            with contextlib.suppress(libvirt.libvirtError):
-                step()
-
-    def _closed(self, _conn: object, _reason: int, _opaque: object) -> None:
-        self._over(self.lost.set)
-
-    def _event(self, _conn: object, domain: Any, event: int, detail: int, _opaque: object) -> None:
-        uuid = domain.UUIDString()
-        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED and detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED:
-            self._over(partial(self._left, uuid))  # before the hint, so that whoever is woken by it can ask
-        self._over(partial(self._ring, uuid))
-
-    def _over(self, callback: Callable[[], None]) -> None:
-        """From libvirt's thread to ours; a closed loop listens no more."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(callback)
 
 
 class LibvirtHypervisor:
@@ -149,8 +46,8 @@ class LibvirtHypervisor:
         self._jitter = jitter
         self._bell = Bell()
         self._calls = BoundedCalls(threads=self._bounds.threads, stuck_limit=self._bounds.stuck)
-        self._link: _Link | None = None
-        self._opening: asyncio.Future[_Link] | None = None
+        self._link: Listener | None = None
+        self._opening: asyncio.Future[Listener] | None = None
         self._healthy = False
         self._fault = "not connected yet"
         self._up = asyncio.Event()
@@ -205,10 +102,10 @@ class LibvirtHypervisor:
         bounds = self._bounds
         return backoff.wait(attempt, first=bounds.backoff_first, longest=bounds.backoff_most, jitter=self._jitter())
 
-    async def _open(self) -> _Link:
+    async def _open(self) -> Listener:
         """A new connection. An attempt that hangs is waited for again, never doubled: a hung libvirtd costs one thread."""
         if self._opening is None:
-            link = _Link(asyncio.get_running_loop(), self._bell.ring, self._migrated.add)
+            link = Listener(asyncio.get_running_loop(), self._bell.ring, self._migrated.add)
             self._opening = in_thread(partial(link.open, self._uri, self._bounds), "libvirt open")
         await asyncio.wait({self._opening}, timeout=self._bounds.open)
         if not self._opening.done():
@@ -216,7 +113,7 @@ class LibvirtHypervisor:
         opened, self._opening = self._opening, None
         return opened.result()
 
-    def _adopt(self, link: _Link) -> None:
+    def _adopt(self, link: Listener) -> None:
         self._link, self._healthy, self._fault = link, True, ""
         self._up.set()
         self._bell.ring("")
@@ -251,18 +148,18 @@ class LibvirtHypervisor:
         link = self._link
         if link is None:
             raise HypervisorError(f"{what}: libvirt is not connected ({self._fault})")
-        words = f"{what} {uuid}".rstrip()
+        asked = f"{what} {uuid}".rstrip()
 
         def body() -> tuple[T | None, str, bool]:
             """The answer, or what went wrong in words, and whether libvirt answered. Translated here, so that no traceback leaves the thread."""
             try:
-                conn = _connect(self._uri, self._bounds)
+                conn = connect(self._uri, self._bounds)
             except libvirt.libvirtError as error:
-                return None, _words(error), False
+                return None, words(error), False
             try:
                 return function(Host(libvirt, conn)), "", True
             except libvirt.libvirtError as error:
-                return None, _words(error), _alive(conn)
+                return None, words(error), _alive(conn)
             except LateError:
                 return None, "it takes too long", True
             except StillActiveError:
@@ -274,7 +171,7 @@ class LibvirtHypervisor:
                     conn.close()
 
         try:
-            answer, failure, answered = await self._calls.run(body, seconds=seconds, what=words)
+            answer, failure, answered = await self._calls.run(body, seconds=seconds, what=asked)
         except HypervisorError as error:
             if link is self._link:
                 self._healthy, self._fault = False, str(error)
@@ -282,7 +179,7 @@ class LibvirtHypervisor:
         if link is self._link:
             self._healthy, self._fault = answered, failure
         if failure:
-            raise HypervisorError(f"{words}: {failure}")
+            raise HypervisorError(f"{asked}: {failure}")
         return answer  # type: ignore[return-value]  # None only where T allows it: a failure has raised
 
     async def domains(self) -> tuple[DomainFacts, ...]:
@@ -328,19 +225,6 @@ class LibvirtHypervisor:
         return self._bell.listen()
 
 
-def _connect(uri: str, bounds: Bounds) -> Any:
-    """Open a connection with keep-alive (blocking). Raises libvirtError."""
-    conn = libvirt.open(uri)
-    with contextlib.suppress(libvirt.libvirtError):  # drivers inside this process have no keep-alive and need none
-        conn.setKeepAlive(bounds.keepalive_interval, bounds.keepalive_count)
-    return conn
-
-
-def _words(error: Any) -> str:
-    """libvirt's error message."""
-    return error.get_error_message() or str(error)
-
-
 def _alive(conn: Any) -> bool:
     """Whether the connection is open, as far as libvirt's client library knows (no question is sent)."""
     try:
@@ -349,7 +233,7 @@ def _alive(conn: Any) -> bool:
         return False
 
 
-def _close_late(opening: asyncio.Future[_Link]) -> None:
+def _close_late(opening: asyncio.Future[Listener]) -> None:
     """Close a connection that came after nobody wanted it any more."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()

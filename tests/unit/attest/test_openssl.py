@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.unit.attest.samples import arguments
 from wiped.attest.certificate import statement
 from wiped.attest.signing import Ed25519Signer, generate_key, seal
@@ -28,7 +29,7 @@ def commands(document: Path = DOCUMENT) -> str:
 
 def run(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the documented commands in `folder`, as an auditor would."""
-    return subprocess.run(["sh", "-c", commands()], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(["sh", "-c", commands()], cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from wiped.config import load, load_storage_rules
-from wiped.config.units import parse_duration, parse_listen, parse_rate, parse_verify
 from wiped.errors import ConfigError
 from wiped.model.notices import NoticeKind
 from wiped.model.policy import Policy, Safety, StorageRules
@@ -334,26 +333,6 @@ def test_other_sections_do_not_keep_a_helper_from_starting(tmp_path: Path) -> No
     """The daemon reports them; a helper in the middle of a wipe need not die of them."""
     if os.geteuid() == 0:
         assert load_storage_rules(_write(tmp_path, GOOD + "[nonsense]\nx = 1\n")).roots == ("/srv/phones",)
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("15m", 900), ("24h", 86_400), ("7d", 604_800), ("2w", 1_209_600), ("1h30m", 5_400), ("0", 0)])
-def test_durations_are_read(text: str, seconds: int) -> None:
-    """docs/contract.md: strings with a unit."""
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("value", ["", "h", "1", "1.5h", "-1h", "1 h", "1y", "1H", 5, None, True, "९s"])
-def test_what_is_no_duration_is_refused(value: object) -> None:
-    """No unit, no sign, no fraction, no guess."""
-    with pytest.raises(ValueError, match=r"."):
-        parse_duration(value)
-
-
-def test_rates_shares_and_addresses_are_read() -> None:
-    """Decimal and binary units; IPv6 in brackets."""
-    assert [parse_rate(text) for text in ("0", "200MiB/s", "1GB", "5kB/s")] == [0, 209_715_200, 10**9, 5_000]
-    assert [parse_verify(text) for text in ("full", "sample:0.1")] == ["full", "sample:0.1"]
-    assert [parse_listen(text) for text in ("127.0.0.1:9477", "[::1]:1")] == [("127.0.0.1", 9477), ("::1", 1)]
 
 
 def test_a_faulty_host_section_hides_no_socket_that_is_too_long(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.fakes.clock import START
 from tests.lab.libvirtfiles import Disk, LibvirtFiles
+from tests.unit.erase.host import GONE_LONG_AGO
 from wiped.erase.locks import refusals_of
 from wiped.erase.ownership import claims_for
 from wiped.errors import RefusedError
@@ -181,3 +182,16 @@ async def test_a_secret_is_never_erased_from_memory(libvirt: LibvirtFiles, disk:
     """Whatever the plan calls it."""
     await remember(libvirt, disk)
     assert codes(libvirt, lock(disk, ArtefactKind.LIBVIRT_SECRET), disk.parent) == ["ambiguous-base"]
+
+
+async def test_a_file_made_after_a_phone_vanished_is_not_that_phones(tmp_path: Path) -> None:
+    """The next phone's disk, not defined yet, under the path and the inode number of the one that was deleted."""
+    libvirt = LibvirtFiles(tmp_path / "host")
+    (tmp_path / "root").mkdir()
+    disk = tmp_path / "root" / "slot-1.raw"
+    disk.write_bytes(b"\0" * 4096)
+    await remember(libvirt, disk)
+    assert codes(libvirt, lock(disk), disk.parent) == []
+    (record,) = Path(libvirt.directories.remembered).iterdir()
+    os.utime(record, (GONE_LONG_AGO, GONE_LONG_AGO))
+    assert codes(libvirt, lock(disk), disk.parent) == ["ambiguous-base"]

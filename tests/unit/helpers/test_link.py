@@ -8,12 +8,12 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from wiped.errors import HelperError, LedgerError, RefusedError, StorageError
 from wiped.helpers.link import HelperEnd, Link, connect, error_of, failure_of, peer_uid
 from wiped.wire.framing import decode, encode
@@ -55,21 +55,19 @@ async def test_messages_go_both_ways_and_the_child_ends_with_the_line() -> None:
     link = await start(ECHO)
     assert link.pid != os.getpid()
     await link.send(Leave(artefact_id="a1"))
-    assert await link.receive(10) == Left(artefact_id="a1")
+    assert await link.receive(PATIENCE) == Left(artefact_id="a1")
     await link.close()
     assert not is_there(link.pid)
 
 
 async def test_a_killed_helper_is_an_error_at_once() -> None:
-    """SIGKILL of the helper ends a waiting receive long before its timeout, and says how."""
+    """SIGKILL of the helper ends a waiting receive before its timeout (which would say "said nothing"), and says how."""
     link = await start(PROLOGUE + "time.sleep(600)")
-    waiting = asyncio.create_task(link.receive(300))
+    waiting = asyncio.create_task(link.receive(3_600))
     await asyncio.sleep(0.05)
-    began = time.monotonic()
     os.kill(link.pid, signal.SIGKILL)
     with pytest.raises(HelperError, match="killed by signal 9"):
         await waiting
-    assert time.monotonic() - began < 5
     await link.close()
 
 
@@ -115,9 +113,9 @@ async def test_a_helper_behind_a_socket_is_reached_and_watched(tmp_path: Path) -
         await asyncio.sleep(0.01)
     link = await connect("eraser", socket_path=path, config="")
     await link.send(Leave(artefact_id="b"))
-    assert await link.receive(10) == Left(artefact_id="b")
+    assert await link.receive(PATIENCE) == Left(artefact_id="b")
     await link.close()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         assert await process.wait() == 0
 
 
@@ -132,7 +130,7 @@ async def test_a_helper_does_not_inherit_the_services_environment(monkeypatch: p
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x")
     link = await start(PROLOGUE + "end.receive(); end.send(Left(artefact_id=','.join(sorted(os.environ))))")
     await link.send(Leave(artefact_id=""))
-    answer = await link.receive(10)
+    answer = await link.receive(PATIENCE)
     await link.close()
     assert isinstance(answer, Left)
     assert "PATH" in answer.artefact_id
@@ -144,7 +142,7 @@ async def test_sigterm_is_the_same_as_eof() -> None:
     link = await start(ECHO)
     os.kill(link.pid, signal.SIGTERM)
     with pytest.raises(HelperError, match="exit status 0"):
-        await link.receive(10)
+        await link.receive(PATIENCE)
     await link.close()
 
 
@@ -219,12 +217,10 @@ def test_hanging_up_is_seen_in_the_middle_of_work(ends: tuple[socket.socket, Hel
 
 
 def test_offered_progress_never_blocks(ends: tuple[socket.socket, HelperEnd]) -> None:
-    """A daemon that reads nothing does not hold up the helper's I/O."""
+    """A daemon that reads nothing does not hold up the helper's I/O: the first offer that blocked would never return."""
     _ours, end = ends
-    began = time.monotonic()
     for done in range(20_000):
         end.offer(Progress(artefact_id="a", done=done, total=20_000))
-    assert time.monotonic() - began < 20
 
 
 def test_threads_send_whole_lines(ends: tuple[socket.socket, HelperEnd]) -> None:

@@ -1,7 +1,17 @@
-"""Fixtures: a state directory, and a ledger over its salt file."""
+"""A state directory on a filesystem in memory where there is one (thousands of syncs cost nothing there)."""
 
 from __future__ import annotations
 
-from tests.unit.record.conftest import folder, rig
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["folder", "rig"]
+import pytest
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A state directory of its own."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as path:
+        yield Path(path)

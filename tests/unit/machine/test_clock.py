@@ -1,12 +1,21 @@
-"""The real clocks of this machine."""
+"""The real clocks of the machine."""
 
 from __future__ import annotations
 
-from wiped.machine.clock import SystemClock, boot_id, synchronised
+import re
+from datetime import UTC, datetime, timedelta
+
+from wiped.machine.clock import SystemClock
 
 
-def test_the_real_clocks_answer() -> None:
-    """A boot has one name; the kernel says yes or no, or does not say."""
-    assert boot_id() == SystemClock().boot_id()
-    assert synchronised() in {True, False, None}
-    assert SystemClock().synchronised() == synchronised()
+def test_the_clocks_are_the_kernels() -> None:
+    """Now is aware UTC, boottime goes forward, the boot has one name, synchronisation is known or said not to be."""
+    clock = SystemClock()
+    before, now, after = datetime.now(UTC), clock.now(), datetime.now(UTC)
+    assert before <= now <= after
+    assert now.utcoffset() == timedelta()
+    first = clock.boottime()
+    assert clock.boottime() >= first > 0
+    assert re.fullmatch(r"[0-9a-f-]{36}", clock.boot_id())
+    assert clock.boot_id() == SystemClock().boot_id()
+    assert clock.synchronised() in (True, False, None)

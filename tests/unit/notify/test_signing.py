@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from tests.fakes.receiver import SECRET, Received, verified
-from wiped.errors import ConfigError, InputError
-from wiped.notify.secretfile import read_secrets
+from wiped.errors import InputError
 from wiped.notify.signing import headers, parse_secrets
 
 OTHER = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -47,22 +45,3 @@ def test_what_is_no_secret_is_refused_and_never_repeated(text: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_secrets(text)
     assert "geheim" not in str(caught.value)
-
-
-def test_the_secret_file_is_for_nobody_else(tmp_path: Path) -> None:
-    """Readable by others, absent, or no file: a fault of the configuration under its key."""
-    file = tmp_path / "secret"
-    file.write_text(SECRET + "\n")
-    file.chmod(0o600)
-    assert read_secrets(str(file)) == parse_secrets(SECRET)
-    file.chmod(0o644)
-    for path, part in ((file, "by others"), (tmp_path / "none", "cannot be read"), (tmp_path, "regular file")):
-        with pytest.raises(ConfigError) as caught:
-            read_secrets(str(path))
-        assert [key for key, _ in caught.value.faults] == ["webhooks.secret_file"]
-        assert part in str(caught.value)
-        assert "MfKQ" not in str(caught.value)
-    file.chmod(0o600)
-    file.write_bytes(b"whsec_\xff")
-    with pytest.raises(ConfigError, match="not ASCII"):
-        read_secrets(str(file))

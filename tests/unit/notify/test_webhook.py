@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.fakes.receiver import SECRET, Receiver, free_port, receiving, verified
+from tests.patience import PATIENCE
 from tests.unit.notify.test_events import notice
 from wiped.model.notices import Delivery
 from wiped.notify.signing import parse_secrets
@@ -77,7 +78,7 @@ async def test_the_receiver_may_ask_for_time() -> None:
 async def test_who_hangs_is_left_after_the_timeout() -> None:
     """An attempt is bounded."""
     async with receiving(lambda _: "hang") as receiver, webhook(receiver.url, patience=0.2) as courier:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await courier.carry(notice(), NOW) == Delivery(False, "timeout")
 
 

@@ -16,12 +16,6 @@ from wiped.model.inventory import ArtefactKind as Kind
 from wiped.model.inventory import DiskSource, DomainState, Inventory
 
 
-@pytest.fixture
-def places(tmp_path: Path) -> Places:
-    """Directories of this test."""
-    return Places(Path(os.path.realpath(tmp_path)))
-
-
 def kinds(inventory: Inventory) -> list[tuple[str, str, int]]:
     """(kind, file name, depth) of what was found."""
     return [(str(found.kind), os.path.basename(found.layer.location), found.depth) for found in inventory.artefacts]

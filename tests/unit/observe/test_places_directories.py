@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.observe.places import ME, OTHER, Places, disk, neighbour, phone
 from wiped.decide.plan import make_plan
-from wiped.model.inventory import Inventory
+from wiped.model.inventory import DomainState, Inventory
 
 
 @pytest.fixture
@@ -137,3 +137,26 @@ def test_names_that_are_no_text(places: Places) -> None:
     assert code == "untrusted-format"
     (where + detail).encode("utf-8")
     assert kinds(inventory) == [("shared-directory", "a")]
+
+
+def test_tpm_state(places: Places) -> None:
+    """swtpm's directory of this UUID, whether or not the XML still has a TPM; another's is not touched."""
+    for uuid in (ME, OTHER):
+        places.raw(f"swtpm/{uuid}/tpm2/tpm2-00.permall")
+    inventory = places.look(phone(), neighbour())
+    assert [(str(found.kind), found.layer.location) for found in inventory.artefacts] == [("tpm-state", f"{places.base}/swtpm/{ME}/tpm2/tpm2-00.permall")]
+    assert inventory.artefacts[0].layer.libvirt_owned
+
+
+def test_a_tpm_without_state(places: Places) -> None:
+    """A running phone whose TPM has no directory keeps its state elsewhere; one that never ran has none."""
+    assert codes(places.look(phone(tpm=True, state=DomainState.RUNNING))) == [("unsupported-artefact", "tpm")]
+    assert places.look(phone(tpm=True, state=DomainState.SHUTOFF)).problems == ()
+
+
+def test_links_in_the_tpm_directory(places: Places) -> None:
+    """What stands there and is no plain file of one name refuses."""
+    places.raw(f"swtpm/{ME}/x")
+    os.link(places.base / "swtpm" / ME / "x", places.base / "elsewhere/second")
+    (places.base / "swtpm" / ME / "link").symlink_to("x")
+    assert sorted(codes(places.look(phone()))) == [("hard-link", "x"), ("symlink", "link")]

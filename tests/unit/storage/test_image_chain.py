@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,15 +10,8 @@ import pytest
 
 from tests.unit.storage.headers import DATA_FILE, qcow2
 from wiped.model.inventory import FileIdentity, ImageLayer
-from wiped.storage.image_chain import has_protocol, look_at_layer, names_reached, walk_chain
+from wiped.storage.image_chain import look_at_layer, names_reached, walk_chain
 from wiped.storage.locks import lock_image
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> Path:
-    """A directory for images, without symbolic links above it."""
-    (tmp_path / "pool").mkdir()
-    return (tmp_path / "pool").resolve()
 
 
 def overlay(path: Path, backing: str, fmt: str = "qcow2") -> Path:
@@ -92,12 +84,6 @@ def test_pseudo_paths(pool: Path, name: str) -> None:
     """Names that QEMU would give to a protocol end the walk."""
     layers = walk(overlay(pool / "top", name, "raw"))
     assert [(layer.problem, layer.backing_format) for layer in layers] == [("untrusted-format", "raw")]
-
-
-@pytest.mark.parametrize(("name", "answer"), [("a:b", True), ("/a:b", False), ("./a:b", False), ("a/b:c", False), ("a", False), ("json:{/}", True)])
-def test_has_protocol(name: str, answer: bool) -> None:
-    """A colon before any slash makes a protocol, as in QEMU."""
-    assert has_protocol(name) is answer
 
 
 def test_external_data_file(pool: Path) -> None:
@@ -238,51 +224,3 @@ def test_hold_keeps_the_inode(pool: Path) -> None:
         look_at_layer(str(pool / "disk"), "raw", roots=[], protected=[], libvirt_dirs=[], hold=hold)
         assert len(os.listdir("/proc/self/fd")) == before + 1
     assert len(os.listdir("/proc/self/fd")) == before
-
-
-# -- the protecting walk
-
-
-def test_reaches_by_every_way(pool: Path) -> None:
-    """Symbolic links, missing formats, data files, file: and json: names all lead to what must be protected."""
-    for name in ("base", "data", "filed", "jsoned"):
-        (pool / name).write_bytes(b"x")
-    (pool / "link").symlink_to("base")
-    named = json.dumps({"driver": "qcow2", "file": {"driver": "file", "filename": f"{pool}/jsoned"}})
-    (pool / "d").write_bytes(qcow2(features=4, extensions=((DATA_FILE, b"data"),), backing=b"link"))
-    overlay(pool / "c", f"json:{named}", "")
-    overlay(pool / "b", f"file:{pool}/filed", "")
-    for top, target in (("d", "data"), ("d", "base"), ("c", "jsoned"), ("b", "filed")):
-        reached = names_reached(str(pool / top), "qcow2")
-        assert identity(pool / target) in reached.identities
-        assert str(pool / target) in reached.paths
-        assert not reached.incomplete
-
-
-def test_format_by_magic_protects_more(pool: Path) -> None:
-    """With no format stated, a qcow2 magic is followed: QEMU might do so too."""
-    (pool / "base").write_bytes(b"x")
-    overlay(pool / "mid", "base", "")
-    overlay(pool / "top", "mid", "")
-    assert identity(pool / "base") in names_reached(str(pool / "top"), "").identities
-
-
-def test_incomplete_answers(pool: Path) -> None:
-    """What is there and cannot be understood is said to be incomplete; what is not there, remote or already wiped is not."""
-    (pool / "cut").write_bytes(qcow2()[:80])
-    (pool / "cow").write_bytes(b"x")
-    (pool / "wiped").write_bytes(os.urandom(65536))
-    overlay(pool / "nbd", "nbd://host/export", "raw")
-    overlay(pool / "odd", "blkdebug:conf:x", "raw")
-    overlay(pool / "broken-json", "json:{", "raw")
-    answers = {name: names_reached(str(pool / name), "cow" if name == "cow" else "qcow2").incomplete for name in
-               ("cut", "cow", "wiped", "none", "nbd", "odd", "broken-json")}  # fmt: skip
-    assert answers == {"cut": True, "cow": True, "wiped": False, "none": False, "nbd": False, "odd": True, "broken-json": True}
-    assert names_reached("relative", "raw").incomplete
-
-
-def test_spellings(pool: Path) -> None:
-    """A path under a linked directory is reached by both of its names."""
-    (pool / "disk").write_bytes(b"x")
-    (pool.parent / "alias").symlink_to(pool)
-    assert names_reached(f"{pool.parent}/alias/disk", "raw").paths >= {f"{pool.parent}/alias/disk", f"{pool}/disk"}

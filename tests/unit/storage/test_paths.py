@@ -11,7 +11,7 @@ import pytest
 
 from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import FileIdentity
-from wiped.storage.paths import SafeFile, containing_root, open_beneath, open_image, open_root
+from wiped.storage.paths import SafeFile, open_beneath, open_image, open_root
 
 
 def refused(root: Path | str, path: Path | str, expected: FileIdentity | None = None) -> str:
@@ -19,14 +19,6 @@ def refused(root: Path | str, path: Path | str, expected: FileIdentity | None = 
     with pytest.raises(RefusedError) as caught:
         open_image(str(root), str(path), write=True, expected=expected)
     return str(caught.value.codes[0])
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A root with one image in a directory."""
-    (tmp_path / "root/pool").mkdir(parents=True)
-    (tmp_path / "root/pool/image").write_bytes(b"data")
-    return (tmp_path / "root").resolve()
 
 
 def test_opens_an_image(root: Path) -> None:
@@ -201,23 +193,6 @@ def test_race_of_swapped_directories(root: Path, tmp_path: Path) -> None:
     assert opened > 0
     assert codes <= {"symlink", "vanished"}
     assert codes
-
-
-def test_containing_root(root: Path, tmp_path: Path) -> None:
-    """The deepest configured directory, through symbolic links of file, directory and root; "" for none; names that only begin alike do not count."""
-    (tmp_path / "alias").symlink_to(root)
-    (tmp_path / "leaf").symlink_to(root / "pool/image")
-    image, pool = f"{root}/pool/image", f"{root}/pool"
-    assert containing_root(image, [str(root), pool]) == pool
-    assert containing_root(image, [str(tmp_path / "alias")]) == str(tmp_path / "alias")
-    assert containing_root(str(tmp_path / "alias/pool/image"), [str(root)]) == str(root)
-    assert containing_root(str(tmp_path / "leaf"), [pool]) == pool
-    assert containing_root(f"{root}/pool/not/there", [pool]) == pool
-    assert containing_root(f"{root}/pool2/image", [pool]) == ""
-    assert containing_root(f"{root}/pool/../image", [pool]) == ""
-    assert containing_root(image, [image]) == image
-    assert containing_root(image, ["/nowhere", "relative"]) == ""
-    assert containing_root("relative", [str(root)]) == ""
 
 
 def test_open_beneath(root: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import Work
 from wiped.errors import InputError
 from wiped.model.inventory import DiskSource, DomainState, JobKind
 from wiped.virt.domain_xml import merge, parse_domain, paths_mentioned
@@ -17,6 +17,8 @@ from wiped.virt.places import auto_dump_matches, matches_dump, matches_memory_di
 from wiped.virt.pool_xml import parse_pool
 
 UUID = "6f1f7a5e-53b1-4c6a-9d3b-0123456789ab"
+
+
 OTHER = "7f1f7a5e-53b1-4c6a-9d3b-0123456789ab"
 
 
@@ -278,11 +280,15 @@ def test_arbitrary_input_never_crashes(xml: str | bytes) -> None:
 TAGS = st.sampled_from(
     ["domain", "domstatus", "domainsnapshot", "inactiveDomain", "uuid", "name", "devices", "disk", "source", "target", "mirror", "memory", "os", "nvram",
      "disks", "driver", "format", "serial", "log", "backend", "tpm", "filesystem", "job", "domainbackup", "hostdev", "memoryBacking", "path"])  # fmt: skip
+
+
 ATTRIBUTES = st.dictionaries(
     st.sampled_from(["type", "dev", "file", "dir", "path", "pool", "volume", "snapshot", "name", "state", "async", "job", "device"]),
     st.sampled_from(["file", "block", "volume", "copy", "/p/x", "external", "", "scsi"]),
     max_size=4,
 )
+
+
 TREES = st.recursive(
     st.sampled_from(["", UUID, "x", "/p/y"]),
     lambda inner: st.tuples(TAGS, ATTRIBUTES, st.lists(inner, max_size=5)).map(
@@ -297,14 +303,6 @@ def test_arbitrary_trees_of_libvirts_words_never_crash(tree: str) -> None:
     for wrapped in (tree, f"<domain><uuid>{UUID}</uuid><devices>{tree}</devices>{tree}</domain>"):
         with contextlib.suppress(InputError):
             parse_domain(wrapped, origin="live")
-
-
-def test_pool_resolves_plain_volumes_only() -> None:
-    """A volume of a directory pool stands beneath its target; names that climb, and other pools, resolve to nothing."""
-    pool = parse_pool("<pool type='dir'><name>default</name><target><path>/srv/pool/</path></target></pool>")
-    assert (pool.name, pool.volume_path("a.qcow2")) == ("default", "/srv/pool/a.qcow2")
-    assert [pool.volume_path(name) for name in ("..", "", "a/b")] == ["", "", ""]
-    assert parse_pool("<pool type='rbd'><name>r</name></pool>").volume_path("a") == ""
 
 
 HUGE = {
@@ -322,13 +320,13 @@ HUGE = {
 
 
 @pytest.mark.parametrize("body", HUGE.values(), ids=HUGE.keys())
-def test_huge_documents_are_read_in_seconds(body: str) -> None:
+def test_huge_documents_are_little_work(body: str) -> None:
     """No document within the limit makes a helper think for minutes, in whichever way it is large."""
-    started = time.process_time()
-    facts = parse_domain(domain(head=body), origin="inactive")
-    merge(facts, facts, facts)
-    assert paths_mentioned(domain(head=body))
-    assert time.process_time() - started < 5
+    with Work() as work:
+        facts = parse_domain(domain(head=body), origin="inactive")
+        merge(facts, facts, facts)
+        assert paths_mentioned(domain(head=body))
+    assert work.units < 250
 
 
 NAMES = ["ü" * 127 + "x", "\U0001f4f1" * 63, "quo'te\"d", "two\nlines", "tab\there", "\x9b31mred", "\u202egnp", "*", "..", "a;b$(c)`d`", " x ", "&amp;", "%s{}"]

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import PATIENCE
 from wiped.errors import InputError, StorageError
 from wiped.model.inventory import FileIdentity
 from wiped.virt.fence import HOOK_SHA256, FenceFiles, fence_text
@@ -97,7 +98,7 @@ try:
 except StorageError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert done.stdout.strip() == "the fence directory: File too large"
     assert (os.listdir(tmp_path), (tmp_path / PHONE).read_text()) == ([PHONE], before)
 

@@ -1,4 +1,4 @@
-"""Review: places where a byte could outlive a `clear`, through the whole product."""
+"""Places where a byte of a phone could remain after a `clear`, through the whole product."""
 
 from __future__ import annotations
 
@@ -8,22 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.host.marked import directory, gone
 from tests.lab import images
 from tests.lab.privatelibvirt import wait_for
 from tests.lab.stage import Product, StagedPhone, phone_with_disk, settle
-
-
-def directory(libvirt, raw_fs, kind="ext4", name="phones", **options):
-    """A directory of that name on a raw filesystem of its own."""
-    at = libvirt.workdir / name
-    at.mkdir()
-    return at, raw_fs(kind, at=at, **options)
-
-
-def gone(filesystem, markers) -> int:
-    """Marked blocks on the raw device once it is unmounted."""
-    filesystem.unmount()
-    return filesystem.count(markers.prefix)
 
 
 def disk_xml(path: Path, target: str, fmt: str = "raw") -> str:

@@ -8,13 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.host.observer_stage import ARTEFACT, CHILD, directories_in, erase, identity_of, map_digest, observer, request_for, settings_of
 from tests.lab.privatelibvirt import alive, children
+from tests.patience import PATIENCE
 from wiped.errors import HelperError, RefusedError, StorageError
 from wiped.helpers.link import connect
 from wiped.helpers.observer import ObserverProcess
@@ -167,10 +167,8 @@ async def test_silent_observer(image: Path, rules: StorageRules, directories: Li
         await eyes.survey(phone(image), [], with_extents=True)
         (first,) = observers()
         os.kill(first, signal.SIGSTOP)
-        began = time.monotonic()
         with pytest.raises(HelperError, match="said nothing for 1 s"):
             await eyes.survey(phone(image), [], with_extents=True)
-        assert time.monotonic() - began < 10
         assert not alive(first)
 
 
@@ -239,7 +237,7 @@ def test_other_users_are_turned_away(rules: StorageRules, directories: LibvirtDi
     with ours:
         with theirs:
             command = (sys.executable, str(CHILD), settings_of(rules, directories))
-            ended = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=30, check=False)
+            ended = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=PATIENCE, check=False)
         line = ours.makefile("rb").readline()
         assert b'"type":"failure"' in line
         assert b"uid 65534 may not speak to this program" in line

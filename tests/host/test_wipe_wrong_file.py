@@ -1,21 +1,15 @@
-"""Review: a wrong file, a wrong start, a wrong end, through the whole product."""
+"""Files that are not the phone's, or not any more, are never wiped in its place, through the whole product."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 
+from tests.host.marked import directory
 from tests.lab import images
 from tests.lab.privatelibvirt import wait_for
 from tests.lab.rawdevice import Markers
 from tests.lab.stage import Product, StagedPhone, phone_with_disk
-
-
-def directory(libvirt, raw_fs, kind="ext4", name="phones", **options):
-    """A directory of that name on a raw filesystem of its own, and the filesystem."""
-    at = libvirt.workdir / name
-    at.mkdir()
-    return at, raw_fs(kind, at=at, **options)
 
 
 def refused(product, phone, code):

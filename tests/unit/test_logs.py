@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from tests.patience import PATIENCE
 from wiped import logs
 from wiped.model.records import Secret
 from wiped.model.subscription import AccountReference
@@ -126,7 +127,7 @@ def test_a_terminal_gets_readable_lines_without_foreign_escapes() -> None:
     """Colours are ours; a name's escape sequence is shown, not obeyed."""
     main, side = pty.openpty()
     code = "from wiped import logs; logs.configure(); logs.get('x').info('seen', name='evil\\x1b]0;t\\x07')"
-    subprocess.run([sys.executable, "-c", code], stderr=side, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], stderr=side, check=True, timeout=PATIENCE)
     os.close(side)
     text = os.read(main, 65_536).decode()
     os.close(main)

@@ -1,4 +1,4 @@
-"""Review of issue 3's guards: what stands behind a loop device is not destroyed through it. The victim's digest stays, and the code is told."""
+"""A file behind a loop device is not destroyed through that device: the victim's digest stays, and the refusal names its code."""
 
 from __future__ import annotations
 

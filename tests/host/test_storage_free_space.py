@@ -15,16 +15,22 @@ from tests.lab import images
 from tests.lab.privatelibvirt import wait_for
 from tests.lab.rawdevice import BLOCK, MIB, MKFS_EXT4, Markers, RawFilesystem, marked_blocks
 from wiped.model.policy import StorageRules
-from wiped.storage.extents import read_extents
 from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.free_space import PROBE_BYTES, make_free_space_unreadable, probe_trim
-from wiped.storage.fsmap import free_space, read_fsmap, trace
 
 MakeFs = Callable[..., RawFilesystem]
+
+
 TRIM = StorageRules(trim=True)
+
+
 SLACK = 2 * MIB
+
+
 #: linux/loop.h
 LOOP_CTL_ADD, LOOP_CTL_REMOVE = 0x4C80, 0x4C81
+
+
 BLOCKS = 4096
 
 
@@ -199,26 +205,3 @@ def test_the_filling_stops_for_a_neighbour_and_when_told(raw_fs: MakeFs) -> None
     calls = []
     found = make_free_space_unreadable(str(top), rules, should_stop=lambda: bool(calls.append(1)) or len(calls) > 1)
     assert (found.method, found.detail) == ("", "stopped")
-
-
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_ranges_that_a_file_lost_can_be_looked_up(raw_fs: MakeFs, markers: Markers, kind: str) -> None:
-    """Free after the removal; then another file's, by its inode. The free space is what statfs says."""
-    filesystem = raw_fs(kind)
-    assert filesystem.mount_point is not None
-    path = filesystem.mount_point / "disk"
-    markers.write(path, 500)
-    with path.open("rb") as file:
-        ranges = [(physical, length) for _, physical, length in read_extents(file.fileno()).iter_ranges()]
-        inode = os.fstat(file.fileno()).st_ino
-    fd = os.open(filesystem.mount_point, os.O_RDONLY)
-    try:
-        found = trace(fd, ranges)
-        assert (found.free, found.taken) == (0, 500 * BLOCK)
-        assert inode in found.owners or kind == "ext4" or found.owners == (0,)  # ext4 and XFS without rmap name no owner
-        path.unlink()
-        wait_for(lambda: (os.sync(), trace(fd, ranges).free)[1] == 500 * BLOCK, "the blocks are free")
-        assert abs(free_space(fd).bytes - os.fstatvfs(fd).f_bfree * BLOCK) < 32 * MIB
-        assert sum(each.length for each in read_fsmap(fd)) > 200 * MIB
-    finally:
-        os.close(fd)

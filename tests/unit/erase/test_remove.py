@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from wiped.erase.overwrite import Order, patterns
 from wiped.erase.remove import _put_back, evidence_faults
 from wiped.errors import RefusedError
 from wiped.model.outcome import Evidence
-from wiped.storage.keystream import Keystream
 from wiped.storage.paths import SafeFile, open_image
 
 DIGEST = "d" * 64
+
+
 GOOD = Evidence("a", "block-odirect", 4096, 0, DIGEST)
 
 
@@ -57,22 +57,6 @@ def test_a_sample_counts_only_where_it_was_configured_and_is_not_empty() -> None
     assert [faults(sample), faults(sample, sampling=True)] == [1, 0]
     assert faults(dataclasses.replace(sample, bytes_verified=0), sampling=True) == 1
     assert faults(dataclasses.replace(sample, bytes_verified=0), sampling=True, mapped=0) == 0
-
-
-@pytest.mark.parametrize("passes", [1, 2, 4])
-def test_the_last_pass_is_always_the_keystream_of_its_number(passes: int) -> None:
-    """Zeros may come first, never last: they would prove nothing."""
-    order = Order("a", bytes(32), DIGEST, passes)
-    filled = []
-    for pattern in patterns(order):
-        buffer = bytearray(b"x" * 64)
-        pattern.fill(buffer, 4096)
-        filled.append(bytes(buffer))
-    expected = bytearray(64)
-    Keystream(bytes(32), "a", passes).fill(expected, 4096)
-    assert filled[-1] == expected
-    assert len(set(filled)) == passes
-    assert filled[0] == bytes(64) or passes == 1
 
 
 @pytest.mark.parametrize("taken", [False, True])

@@ -1,0 +1,81 @@
+"""The verdict on one file or device: golden, protected, claimed by the kernel, or the phone's."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.lab.libvirtfiles import Disk
+from tests.unit.erase.host import GONE_LONG_AGO, MINE, THEIRS, Host, block, both, device_codes
+from tests.unit.erase.test_ownership import image
+from wiped.errors import RefusedError
+from wiped.model.inventory import FileIdentity
+
+
+def test_a_disk_classified_golden_is_never_erased(host: Host) -> None:
+    """Under no name: the record's file is meant, wherever the XML finds it."""
+    disk = image(host.images / "d.raw")
+    both(host, disks=[Disk(disk, "raw")])
+    host.files.classify(disk, "golden")
+    assert host.codes(disk) == ["protected-root"]
+
+
+def test_a_classification_that_cannot_be_read_refuses_everything(host: Host) -> None:
+    """It may be the one that says golden."""
+    both(host, disks=[Disk(image(host.images / "d.raw"), "raw")])
+    host.files.classify(host.images / "d.raw", "golden").write_text("{")
+    with pytest.raises(RefusedError) as caught:
+        host.claims()
+    assert caught.value.codes == ("unreadable",)
+
+
+def test_a_protected_root_that_was_replaced_by_a_link_refuses_everything(host: Host) -> None:
+    """What it protected may stand under any name now."""
+    golden = host.files.base / "golden"
+    golden.mkdir()
+    both(host)
+    host.rules = {"protected": (str(golden),)}
+    host.claims()
+    golden.rmdir()
+    golden.symlink_to(host.images)
+    with pytest.raises(RefusedError) as caught:
+        host.claims()
+    assert caught.value.codes == ("symlink",)
+
+
+def test_a_device_must_be_a_disk_of_type_block_and_unclaimed(host: Host) -> None:
+    """As the XML says; whatever sysfs tells of others who have it stands against it; so does a neighbour who reaches the file behind it."""
+    behind = image(host.images / "behind.img")
+    disk = "<disk type='block' device='disk'><driver type='raw'/><source dev='/dev/vg/mine'/><target dev='vda'/></disk>"
+    both(host, devices=disk, disks=[Disk("/dev/vg/file", "raw")])
+    claims = host.claims()
+    found = os.stat(behind)
+    alias = frozenset({FileIdentity(found.st_dev, found.st_ino)})
+    assert device_codes(claims, "/dev/vg/mine", block()) == []
+    assert device_codes(claims, "/dev/vg/file", block()) == ["not-regular"]
+    assert device_codes(claims, "/dev/vg/mine", block(claims=(("mounted", "at /srv"), ("in-use", "held")))) == ["in-use", "mounted"]
+    assert device_codes(claims, "/dev/vg/mine", block(backing=behind), alias) == []
+    host.files.define("theirs", [Disk(behind, "raw")], uuid=THEIRS)
+    assert device_codes(host.claims(), "/dev/vg/mine", block(backing=behind), alias) == ["shared-by-domain"]
+
+
+def test_a_neighbours_volume_that_may_be_any_device_protects_all_devices(host: Host) -> None:
+    """An iSCSI pool names its volumes by unit: which device that is, the pool's file does not say."""
+    host.files.pool("p", "/dev/disk/by-path").write_text("<pool type='iscsi'><name>p</name><target><path>/dev/disk/by-path</path></target></pool>")
+    volume = "<disk type='volume' device='disk'><driver type='raw'/><source pool='p' volume='unit:0:0:1'/><target dev='vda'/></disk>"
+    disk = "<disk type='block' device='disk'><driver type='raw'/><source dev='/dev/vg/mine'/><target dev='vda'/></disk>"
+    file = image(host.images / "d.raw")
+    both(host, devices=disk, disks=[Disk(file, "raw")])
+    assert device_codes(host.claims(), "/dev/vg/mine", block()) == []
+    host.files.define("theirs", uuid=THEIRS, devices=volume)
+    assert device_codes(host.claims(), "/dev/vg/mine", block()) == ["unreadable"]
+    assert host.codes(file) == []
+
+
+def test_golden_stays_golden(host: Host) -> None:
+    """Whatever the age of the record: it protects."""
+    disk = image(host.images / "d.raw")
+    os.utime(host.files.classify(disk, "golden"), (GONE_LONG_AGO, GONE_LONG_AGO))
+    host.files.define("mine", [Disk(disk, "raw")], uuid=MINE)
+    assert "protected-root" in host.codes(disk)

@@ -1,0 +1,72 @@
+"""What another domain names or mentions is never this phone's."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.libvirtfiles import Disk
+from tests.unit.erase.host import KEY, MINE, THEIRS, Host, both, encrypted, share
+from tests.unit.erase.test_ownership import image
+
+
+@pytest.mark.parametrize("how", ["uuid", "without dashes", "usage", "pool", "qemu.conf", "volume"])
+def test_a_secret_that_anybody_else_mentions_stays(host: Host, how: str) -> None:
+    """A neighbour by UUID or usage, a pool that logs in with it, the host's own TLS key: not erased."""
+    disk, usage = image(host.images / "d.luks"), ("volume", "phones") if how != "volume" else ("volume", str(host.images / "d.luks"))
+    value = host.files.secret(KEY, usage=usage)
+    host.files.define("mine", uuid=MINE, devices=encrypted(disk, f"<secret type='passphrase' uuid='{KEY}'/>"))
+    assert host.codes(value) == []
+    match how:
+        case "uuid":
+            host.files.define("theirs", uuid=THEIRS, devices=f"<disk type='network'><auth><secret type='ceph' uuid='{KEY}'/></auth></disk>")
+        case "without dashes":
+            host.files.define("theirs", uuid=THEIRS, devices=f"<disk type='network'><auth><secret type='ceph' uuid='{KEY.replace('-', '')}'/></auth></disk>")
+        case "usage":
+            host.files.define("theirs", uuid=THEIRS, devices="<disk type='network'><auth><secret type='ceph' usage='phones'/></auth></disk>")
+        case "pool":
+            host.files.pool("p", "/srv").write_text(
+                f"<pool type='rbd'><name>p</name><source><auth><secret uuid='{KEY}'/></auth></source><target><path>/x</path></target></pool>"
+            )
+        case "qemu.conf":
+            (host.files.base / "etc/libvirt/qemu.conf").write_text(f'vnc_tls_x509_secret_uuid = "{KEY}"\n')
+        case "volume":
+            host.files.define("theirs", [Disk(disk, "raw")], uuid=THEIRS)
+    assert host.codes(value) == ["shared-by-domain"]
+
+
+@pytest.mark.parametrize("theirs", ["same", "above", "beneath", "a disk in it", "through a link"])
+def test_a_shared_directory_that_overlaps_a_neighbours_is_not_this_phones(host: Host, theirs: str) -> None:
+    """In either direction, and if another domain has but one file in it: none of it is erased."""
+    folder = host.images / "phones/share"
+    (folder / "sub").mkdir(parents=True)
+    (host.images / "link").symlink_to(folder)
+    own = image(folder / "file")
+    both(host, devices=share(folder))
+    assert host.codes(own) == []
+    devices = {
+        "same": share(folder),
+        "above": share(folder.parent),
+        "beneath": share(folder / "sub"),
+        "a disk in it": f"<disk type='file'><driver type='raw'/><source file='{folder}/sub/d.raw'/><target dev='vda'/></disk>",
+        "through a link": share(host.images / "link"),
+    }[theirs]
+    host.files.define("theirs", uuid=THEIRS, devices=devices)
+    assert host.codes(own) == ["shared-by-domain"]
+
+
+@pytest.mark.parametrize("kind", ["ceph", "iscsi", "tls"])
+def test_credentials_of_storage_elsewhere_are_the_hosts(host: Host, kind: str) -> None:
+    """Named by this phone alone, today: what opens a cluster, a target or a connection is not the phone's own data."""
+    value = host.files.secret(KEY, usage=(kind, "cluster"))
+    host.files.define("mine", uuid=MINE, devices=f"<disk type='network'><auth><secret type='{kind}' uuid='{KEY}'/></auth></disk>")
+    assert host.codes(value) != []
+
+
+def test_a_saved_state_under_this_phones_name_tells_what_its_owner_reaches(host: Host) -> None:
+    """A hot-plugged disk that only the other's saved state names."""
+    disk = image(host.images / "d.raw")
+    host.files.define("mine", [Disk(disk, "raw")], uuid=MINE)
+    host.files.define("theirs", uuid=THEIRS)
+    save = host.files.saved("mine", THEIRS, [Disk(disk, "raw")])
+    assert "shared-by-domain" in host.codes(disk)
+    assert "shared-by-domain" in host.codes(save)
