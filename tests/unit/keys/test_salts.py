@@ -258,6 +258,7 @@ def test_a_killed_process_loses_nothing_it_handed_out(folder: Path) -> None:
 import asyncio, os, signal
 from wiped.model.subscription import AccountReference
 from wiped.keys.salts import SaltFile
+from wiped.record.sql.migrate import refers_to_accounts
 async def main():
     salts = SaltFile.open({str(folder)!r}, refers_to_accounts)
     print(await salts.pseudonym(AccountReference("alice@customers.example"), 1), flush=True)
