@@ -25,7 +25,6 @@ from wiped.model.instants import instant_text
 from wiped.model.policy import Safety
 from wiped.model.subscription import FeedStatus
 from wiped.record.ledger import SqlLedger
-from wiped.record.sql.migrate import refers_to_accounts
 
 PHONES = [f"00000000-0000-4000-8000-{number:012d}" for number in range(1, 9)]
 

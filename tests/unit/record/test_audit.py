@@ -15,15 +15,6 @@ from wiped.record.sql.migrate import FILE_NAME
 SIGNER = Ed25519Signer(generate_key())
 
 
-@pytest.fixture
-async def exported(rig: Rig, tmp_path: Path) -> Path:
-    """The log of a whole life, exported."""
-    await rig.released()
-    head = await rig.ledger.audit.export(str(tmp_path / "log"), SIGNER)
-    assert head == await rig.ledger.audit.verify()
-    return tmp_path / "log"
-
-
 async def test_the_audit_log_is_append_only_in_the_database_too(rig: Rig) -> None:
     """Whatever the code above does: UPDATE and DELETE are refused."""
     await rig.ledger.audit.note("test", {}, rig.now)
