@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterable
 from typing import Annotated
 
@@ -10,14 +9,13 @@ from cyclopts import Parameter
 from rich.console import RenderableType
 from rich.text import Text
 
-from wiped.attest.audit_chain import Head, entry_line, follow
+from wiped.attest.audit_chain import Head, follow
 from wiped.cli.client import Client
-from wiped.cli.context import read_file, write_file
+from wiped.cli.context import read_file
 from wiped.cli.options import Commands, Ctx, group
 from wiped.cli.render import Document, facts, grid, stack, words
-from wiped.errors import InputError
 from wiped.model.records import AuditEntry
-from wiped.verify.export import ENTRIES_FILE, HEAD_FILE, KEY_FILE, verify_directory
+from wiped.verify.export import Export, verify_directory
 
 GROUP = group("audit", "The append-only audit log.")
 #: Entries that are asked for at once.
@@ -36,22 +34,12 @@ async def audit_tail(*, last: Annotated[int, Parameter(help="how many entries, 1
 @GROUP.command(name="export")
 async def audit_export(directory: Annotated[str, Parameter(name="DIR", help="created if it is missing")], /, *, ctx: Ctx) -> int:
     """Copy the whole audit log, a signed head and the public key into DIR, to verify them elsewhere."""
-    head = Head()
-    try:
-        os.makedirs(directory, mode=0o750, exist_ok=True)
+    with Export(directory) as export:
         async with ctx.daemon() as client:
-            with open(os.path.join(directory, ENTRIES_FILE), "wb") as file:  # noqa: ASYNC230 - nothing else runs on this loop
-                async for entries in _pages(client):
-                    head = follow(head, entries)
-                    file.writelines(entry_line(entry) for entry in entries)
-                file.flush()
-                os.fsync(file.fileno())
-            signed = await client.bytes("GET", "/v1/audit/head", params={"seq": str(head.seq)})
-            pem = await client.bytes("GET", "/v1/key")
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=directory) from error
-    write_file(os.path.join(directory, HEAD_FILE), signed)
-    write_file(os.path.join(directory, KEY_FILE), pem)
+            async for entries in _pages(client):
+                export.add(entries)
+            head = export.head
+            export.finish(await client.bytes("GET", "/v1/audit/head", params={"seq": str(head.seq)}), await client.bytes("GET", "/v1/key"))
     document = {"directory": directory, "seq": head.seq, "hash": head.hash, "at": head.at}
     ctx.screen.show(document, facts((("exported to", directory), ("entries", head.seq), ("hash", head.hash))))
     return 0

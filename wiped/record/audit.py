@@ -21,11 +21,8 @@ from wiped.errors import LedgerError
 from wiped.model.canonical import canonical_bytes
 from wiped.model.instants import instant_text
 from wiped.model.records import AuditEntry
-from wiped.ports.machine import Clock
-from wiped.ports.proofs import Signer
 from wiped.record.sql import schema as tables
 from wiped.record.sql.database import Database
-from wiped.verify.export import write_export
 
 #: Never in a body: free text, references, names, and paths (they hold names).
 WITHHELD = frozenset({"reference", "reason", "name", "account_reference", "location", "path", "detail", "ticket", "title", "description"})
@@ -77,9 +74,8 @@ def verify(connection: Connection) -> Head:
 class SqlAudit:
     """`ports.ledger.AuditStore` over SQLite."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database) -> None:
         self._db = database
-        self._clock = clock
 
     async def entries(self, *, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
         """See the port."""
@@ -92,13 +88,3 @@ class SqlAudit:
     async def verify(self) -> Head:
         """See the port."""
         return await self._db.read_in_thread(verify)
-
-    async def export(self, directory: str, signer: Signer) -> Head:
-        """See the port."""
-        now = self._clock.now()
-        public_pem = signer.public_pem
-
-        def look(connection: Connection) -> Head:
-            return write_export(directory, lambda after: entries(connection, after=after, limit=_BATCH), signer, public_pem, now)
-
-        return await self._db.read_in_thread(look)

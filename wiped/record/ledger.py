@@ -91,7 +91,7 @@ class SqlLedger:
         self.clock: ClockStore = SqlClock(database, sealer)
         self.notices: NoticeStore = SqlNotices(database)
         self.certificates: CertificateStore = SqlCertificates(database)
-        self.audit: AuditStore = SqlAudit(database, clock)
+        self.audit: AuditStore = SqlAudit(database)
         self.answers: AnswerStore = SqlAnswers(database)
         self.conditions: ConditionStore = SqlConditions(database)
         self.retention: RetentionStore = SqlRetention(database, vault)

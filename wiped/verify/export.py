@@ -7,13 +7,13 @@ hash and instant. The hash chain shows a changed, missing or added entry; the si
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Self
 
 from wiped.attest.audit_chain import HEAD_TYPE, Head, entry_line, follow, parse_entry_line
-from wiped.attest.signing import Signs, open_envelope, seal
-from wiped.errors import InputError, LedgerError, VerificationError
-from wiped.model.instants import instant_text
+from wiped.attest.signing import open_envelope
+from wiped.errors import InputError, VerificationError
 from wiped.model.records import AuditEntry
 
 ENTRIES_FILE = "audit.jsonl"
@@ -22,29 +22,53 @@ HEAD_FILE = "head.dsse.json"
 _CONTENT = f"an exported directory holds {ENTRIES_FILE}, {KEY_FILE} and {HEAD_FILE}; `wipectl audit export` writes one"
 
 
-def write_export(directory: str, read: Callable[[int], tuple[AuditEntry, ...]], signer: Signs, public_pem: bytes, now: datetime) -> Head:
-    """Write `audit.jsonl`, the public key, and a signed head into `directory` (made if missing, files replaced). `read(after)` gives the next entries.
+class Export:
+    """A directory that an audit log is exported into: the entries in order, and at the end the signed head and the public key.
 
-    The log is verified on the way. Raises VerificationError, and LedgerError when the directory cannot be written.
+    A context manager; made if it is missing, files in it are replaced. The log is verified on the way. Methods raise VerificationError for an entry that does
+    not follow the one before, InputError when the directory cannot be written. Until `finish` the directory verifies as nothing.
     """
-    head = Head()
-    try:
-        os.makedirs(directory, mode=0o750, exist_ok=True)
-        with open(os.path.join(directory, ENTRIES_FILE), "wb") as file:
-            while batch := read(head.seq):
-                head = follow(head, batch)
-                file.writelines(entry_line(entry) for entry in batch)
-            file.flush()
-            os.fsync(file.fileno())
-        said = {"seq": head.seq, "hash": head.hash, "at": head.at, "exported_at": instant_text(now)}
-        for name, data in ((KEY_FILE, public_pem), (HEAD_FILE, seal(said, signer, payload_type=HEAD_TYPE))):
-            with open(os.path.join(directory, name), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-    except OSError as error:
-        raise LedgerError(f"the audit log cannot be exported: {error.strerror}") from error
-    return head
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        #: The last entry that was written.
+        self.head = Head()
+        with self._writing():
+            os.makedirs(directory, mode=0o750, exist_ok=True)
+            for old in (HEAD_FILE, KEY_FILE):
+                with suppress(FileNotFoundError):
+                    os.unlink(os.path.join(directory, old))
+            self._entries = open(os.path.join(directory, ENTRIES_FILE), "wb")  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._entries.close()
+
+    def add(self, entries: Sequence[AuditEntry]) -> None:
+        """Write the next entries."""
+        with self._writing():
+            self.head = follow(self.head, entries)
+            self._entries.writelines(entry_line(entry) for entry in entries)
+
+    def finish(self, signed_head: bytes, public_pem: bytes) -> None:
+        """Sync the entries, then write the head that the host signed over them, and its key."""
+        with self._writing():
+            self._entries.flush()
+            os.fsync(self._entries.fileno())
+            for name, data in ((KEY_FILE, public_pem), (HEAD_FILE, signed_head)):
+                with open(os.path.join(self._directory, name), "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"cannot be written: {error.strerror}", where=self._directory) from error
 
 
 def _lines(directory: str) -> Iterator[AuditEntry]:

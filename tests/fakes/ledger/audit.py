@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from tests.fakes.ledger.state import Memo
 from wiped.attest.audit_chain import Head, follow
 from wiped.model.records import AuditEntry
-from wiped.ports.proofs import Signer
-from wiped.verify.export import write_export
 
 
 class FakeAudit:
@@ -27,6 +25,3 @@ class FakeAudit:
 
     async def verify(self) -> Head:
         return follow(Head(), self._state.audit)
-
-    async def export(self, directory: str, signer: Signer) -> Head:
-        return write_export(directory, lambda after: tuple(self._state.audit[after:]), signer, signer.public_pem, datetime.now(UTC))

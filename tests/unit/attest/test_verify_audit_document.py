@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.record.rig import rig_in
+from tests.unit.verify import copy
 from wiped.attest.signing import Ed25519Signer, generate_key
 from wiped.verify.export import ENTRIES_FILE, HEAD_FILE, KEY_FILE
 
@@ -39,7 +40,7 @@ async def _exported(state: Path, log: Path) -> None:
     async with rig_in(state) as rig:
         await rig.released()
         await rig.ledger.audit.note("spoken", {"words": 'DEL \x7f, é, "quoted", back\\slash, ,"hash":"', "inode": 2**63 + 1}, datetime(2027, 1, 1, tzinfo=UTC))
-        await rig.ledger.audit.export(str(log), SIGNER)
+        await copy.export(rig.ledger, str(log), SIGNER)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +170,7 @@ async def test_a_log_that_lost_its_end_before_it_was_signed_is_found_by_an_earli
     async with rig_in(tmp_path / "other") as rig:
         for number in range(json.loads(earlier)["seq"] + 5):
             await rig.ledger.audit.note("other", {"number": number}, datetime(2027, 2, 1, tzinfo=UTC))
-        await rig.ledger.audit.export(str(tmp_path / "rebuilt"), SIGNER)
+        await copy.export(rig.ledger, str(tmp_path / "rebuilt"), SIGNER)
     rebuilt = tmp_path / "rebuilt"
     (rebuilt / "pub.pem").write_bytes(SIGNER.public_pem)
     (rebuilt / "earlier.json").write_bytes(earlier)
@@ -180,7 +181,7 @@ async def test_a_log_that_lost_its_end_before_it_was_signed_is_found_by_an_earli
 async def test_an_empty_log_verifies(tmp_path: Path) -> None:
     """Nothing happened yet, and that is signed."""
     async with rig_in(tmp_path / "state") as rig:
-        await rig.ledger.audit.export(str(tmp_path / "log"), SIGNER)
+        await copy.export(rig.ledger, str(tmp_path / "log"), SIGNER)
     (tmp_path / "log" / "pub.pem").write_bytes(SIGNER.public_pem)
     done = run(tmp_path / "log")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -9,13 +9,13 @@ import pytest
 
 from tests.unit.decide.nouns import HOUR, NOON, PHONE
 from wiped.decide import approval
-from wiped.model.approvals import Approval, ApprovalKind, ApprovalState, Person
+from wiped.model.approvals import Approval, ApprovalState, Person
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import Safety
 from wiped.model.subscription import WipeRequest
 
 BOB = Person("bob", 1001, may_approve=True)
-ASKED = Approval("a-1", ApprovalKind.WIPE, "r-1", (PHONE,), "f" * 64, "alice", 1000, NOON, NOON + HOUR)
+ASKED = Approval("a-1", "wipe", "r-1", (PHONE,), "f" * 64, "alice", 1000, NOON, NOON + HOUR)
 
 
 def test_root_is_nobody_in_particular_and_takes_two() -> None:

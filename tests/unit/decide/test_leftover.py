@@ -5,10 +5,11 @@ from __future__ import annotations
 from tests.unit.decide.nouns import NEIGHBOUR, PHONE, found, inventory
 from wiped.decide.leftover import left_over, unnamed
 from wiped.decide.plan import make_plan
+from wiped.model.images import GOLDEN
 from wiped.model.inventory import ArtefactKind, FileIdentity, Inventory
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
-from wiped.model.sightings import GOLDEN, RememberedFile
+from wiped.model.sightings import RememberedFile
 
 FORMER = RememberedFile(ArtefactKind.DISK_IMAGE, "/srv/phones/former.qcow2", FileIdentity(7, 99), local=True)
 

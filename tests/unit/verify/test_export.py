@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.record.rig import Rig
+from tests.unit.verify.copy import export
 from wiped.attest.signing import Ed25519Signer, generate_key
 from wiped.errors import InputError, VerificationError
-from wiped.verify.export import ENTRIES_FILE, HEAD_FILE, KEY_FILE, verify_directory
+from wiped.verify.export import ENTRIES_FILE, HEAD_FILE, KEY_FILE, Export, verify_directory
 
 SIGNER = Ed25519Signer(generate_key())
 
@@ -19,7 +20,7 @@ SIGNER = Ed25519Signer(generate_key())
 async def exported(rig: Rig, tmp_path: Path) -> Path:
     """The log of a whole life, exported."""
     await rig.released()
-    head = await rig.ledger.audit.export(str(tmp_path / "log"), SIGNER)
+    head = await export(rig.ledger, str(tmp_path / "log"), SIGNER)
     assert head == await rig.ledger.audit.verify()
     return tmp_path / "log"
 
@@ -67,5 +68,20 @@ def test_a_missing_file_is_bad_input(exported: Path, name: str) -> None:
 
 async def test_an_empty_log_has_a_head_too(rig: Rig, tmp_path: Path) -> None:
     """Nothing happened, and that is signed."""
-    assert (await rig.ledger.audit.export(str(tmp_path), SIGNER)).seq == 0
+    assert (await export(rig.ledger, str(tmp_path), SIGNER)).seq == 0
     assert verify_directory(str(tmp_path)).seq == 0
+
+
+async def test_an_export_that_was_not_finished_verifies_as_nothing(exported: Path) -> None:
+    """A new export into the same directory begins by taking the old head and key away: what a crash leaves is not the old log."""
+    with Export(str(exported)):
+        pass
+    with pytest.raises(InputError, match=HEAD_FILE):
+        verify_directory(str(exported))
+
+
+def test_a_directory_that_cannot_be_made_is_bad_input(tmp_path: Path) -> None:
+    """With its name."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match=f"{tmp_path}/file/log: cannot be written"):
+        Export(str(tmp_path / "file/log"))

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from wiped.attest.audit_chain import Head
 from wiped.model.records import AuditEntry
-from wiped.ports.proofs import Signer
 
 
 class AuditStore(Protocol):
@@ -21,6 +20,3 @@ class AuditStore(Protocol):
 
     async def verify(self) -> Head:
         """Follow the whole chain; its head. Raises VerificationError naming the first entry that does not fit."""
-
-    async def export(self, directory: str, signer: Signer) -> Head:
-        """Write the log, the public key and a signed head into `directory`, for `wipectl audit verify DIR`."""
