@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TextIO
 from wiped.cli.client import Client
 from wiped.cli.render import Screen
 from wiped.errors import InputError
+from wiped.machine import durable_file
 
 #: An envelope or a key is some kilobytes.
 _MAX_FILE = 16 * 1024 * 1024
@@ -67,12 +67,6 @@ def read_file(path: str, limit: int = _MAX_FILE) -> bytes:
 def write_file(path: str, data: bytes, *, private: bool = False) -> None:
     """Write `data` to a file and sync the file. `private`: mode 0600, also where the file existed with another mode. Raises InputError."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600 if private else 0o666)
-        with os.fdopen(descriptor, "wb") as file:
-            if private:
-                os.fchmod(file.fileno(), 0o600)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        durable_file.overwrite(path, data, mode=0o600 if private else None)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=path) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from wiped.model.instants import rfc3339_text
 from wiped.model.inventory import ExtentFacts, FileIdentity, FilesystemFacts, Inventory
 from wiped.model.plan import Plan
 from wiped.model.policy import Policy
@@ -15,11 +16,6 @@ from wiped.model.subscription import Subscription
 
 #: The form of the snapshot; another form gets another number.
 FORM = 1
-
-
-def instant(at: datetime) -> str:
-    """RFC 3339 in UTC, to the microsecond where there are any."""
-    return at.isoformat().replace("+00:00", "Z")
 
 
 def _identity(identity: FileIdentity | None) -> dict[str, int] | None:
@@ -57,7 +53,7 @@ def audit_snapshot(
     domain = inventory.domain
     return {
         "form": FORM,
-        "taken_at": instant(now),
+        "taken_at": rfc3339_text(now),
         "host": {"name": host, "residency": residency, "version": version},
         "phone": {"uuid": domain.uuid, "generation": plan.generation},
         "domain": {
@@ -75,9 +71,9 @@ def audit_snapshot(
         if subscription is None
         else {
             "account_pseudonym": subscription.account,
-            "starts_at": instant(subscription.starts_at),
-            "expires_at": instant(subscription.expires_at),
-            "first_recorded_at": instant(subscription.first_recorded_at),
+            "starts_at": rfc3339_text(subscription.starts_at),
+            "expires_at": rfc3339_text(subscription.expires_at),
+            "first_recorded_at": rfc3339_text(subscription.first_recorded_at),
             "minor": subscription.minor,
             "policy": policy.name,
             "grace_seconds": policy.minor_grace if subscription.minor else policy.grace,

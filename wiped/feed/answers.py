@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from wiped.decide.feed_answer import FeedFault
-from wiped.feed.import_file import COLUMNS, Faults, read_instant, record_of
+from wiped.feed.import_file import COLUMNS, Faults, record_of
 from wiped.feed.signed import Verifier
 from wiped.model import strict_json
+from wiped.model.instants import read_rfc3339
 from wiped.model.subscription import SubscriptionRecord
 
 FORM = "wiped/1"
@@ -87,7 +88,7 @@ def _instant(value: Any, name: str) -> datetime:
     if not isinstance(value, str):
         raise malformed(f"{name} is not a time")
     try:
-        return read_instant(value)
+        return read_rfc3339(value).astimezone(UTC)
     except ValueError:
         raise malformed(f"{name} is not an RFC 3339 time with a zone") from None
 

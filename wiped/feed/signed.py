@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from wiped.errors import InputError
-from wiped.feed.import_file import read_instant
 from wiped.model.canonical import canonical_bytes
+from wiped.model.instants import read_rfc3339
 
 _SIGNATURE_BYTES = 64
 
@@ -46,7 +46,7 @@ class Verifier:
             signature = base64.b64decode(row["signature"], validate=True)
             if len(signature) != _SIGNATURE_BYTES or not isinstance(row["revision"], int) or isinstance(row["revision"], bool):
                 return False
-            if not read_instant(row["valid_from"]) <= now < read_instant(row["valid_until"]):
+            if not read_rfc3339(row["valid_from"]) <= now < read_rfc3339(row["valid_until"]):
                 return False
             self._key.verify(signature, message(row))
         except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, InvalidSignature, InputError):

@@ -23,6 +23,11 @@ def second_text(instant: datetime) -> str:
     return instant.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def millisecond_text(instant: datetime) -> str:
+    """An instant in UTC as `2026-01-31T23:59:59.123Z`: when the observer read something back."""
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def parse_instant(text: str) -> datetime:
     """The aware UTC instant of the one form that `instant_text` writes. Raises InputError for any other."""
     if not _FORM.fullmatch(text):
@@ -45,7 +50,10 @@ def read_rfc3339(text: str) -> datetime:
         raise ValueError("must be an RFC 3339 instant such as 2026-01-31T23:59:59Z")
     if match.group(2) is None:
         raise ValueError("has no time zone; write Z or an offset such as +08:00")
-    found = datetime.fromisoformat(text.upper().replace(" ", "T"))
+    try:
+        found = datetime.fromisoformat(text.upper().replace(" ", "T"))
+    except ValueError:
+        raise ValueError("must be a day and time of the calendar") from None
     try:
         found.astimezone(UTC)
     except OverflowError:

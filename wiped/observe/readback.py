@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from wiped.errors import HelperError, RefusedError, StorageError
+from wiped.model.instants import millisecond_text
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.outcome import Evidence, ReasonCode, Via
 from wiped.model.policy import StorageRules
@@ -44,7 +45,7 @@ def read_back(
     host becomes reasons (io-error, vanished, extent-moved, readback-mismatch, readback-impossible, ...).
     """
     keystream = _keystream(request)
-    started = _now()
+    started = millisecond_text(datetime.now(UTC))
     try:
         with open_artefact(request.location, request.identity, rules, directories) as image:
             mapped = map_of(image, rules, directories)
@@ -168,11 +169,7 @@ def _evidence(
         map_digest=extents.digest if extents else "",
         sampled=found.sampled if found else request.fraction_millionths < WHOLE,
         started_at=started,
-        ended_at=_now(),
+        ended_at=millisecond_text(datetime.now(UTC)),
         reasons=reasons,
         detail=detail,
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -17,6 +17,7 @@ from wiped.feed.http import HttpSource
 from wiped.feed.poll import PolledFeed
 from wiped.keys.salts import SaltFile
 from wiped.record.ledger import SqlLedger
+from wiped.record.sql.migrate import refers_to_accounts
 
 
 @pytest.fixture(params=["http", "pages", "file"])
@@ -24,7 +25,7 @@ async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """Each source over a ledger of its own."""
     clock = FakeClock()
     async with AsyncExitStack() as stack:
-        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path))))
+        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path), refers_to_accounts)))
         ledger = await stack.enter_async_context(await SqlLedger.open(str(tmp_path), salts, clock))
         failed: list[str] = []
         if request.param == "file":
@@ -35,7 +36,9 @@ async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
                 write(path, records, next(revisions), clock)
 
             def open_file(**options: Any) -> PolledFeed:
-                return PolledFeed(FileSource(str(path)), ledger, clock, SAFETY, policies=POLICIES, failed=failed.append, **options)
+                return PolledFeed(
+                    FileSource(str(path)), ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES, failed=failed.append, **options
+                )
 
             yield Stand("file", clock, ledger, publish, open_file, path=path, failed=failed)
             return
@@ -46,6 +49,6 @@ async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         source = await stack.enter_async_context(HttpSource(billing.url, timeout=0.5, agent="test", token_file=str(token)))
 
         def open_http(**options: Any) -> PolledFeed:
-            return PolledFeed(source, ledger, clock, SAFETY, policies=POLICIES, failed=failed.append, **options)
+            return PolledFeed(source, ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES, failed=failed.append, **options)
 
         yield Stand("http", clock, ledger, billing.publish, open_http, billing=billing, failed=failed)

@@ -13,6 +13,7 @@ from wiped.feed.file import FileSource
 from wiped.feed.poll import PolledFeed
 from wiped.keys.salts import SaltFile
 from wiped.record.ledger import SqlLedger
+from wiped.record.sql.migrate import refers_to_accounts
 
 
 def test_what_is_no_answer_is_not_taken(tmp_path: Path) -> None:
@@ -30,19 +31,23 @@ def test_what_is_no_answer_is_not_taken(tmp_path: Path) -> None:
     }  # fmt: skip
 
     async def all_of_it() -> None:
-        with closing(SaltFile.open(str(tmp_path))) as salts:
+        with closing(SaltFile.open(str(tmp_path), refers_to_accounts)) as salts:
             async with await SqlLedger.open(str(tmp_path), salts, FakeClock()) as ledger:
                 for text, reason in cases.items():
                     path.write_text(text)
-                    feed = PolledFeed(source, ledger, FakeClock(), SAFETY, policies=POLICIES)
+                    feed = PolledFeed(source, ledger.subscriptions, ledger.conditions, FakeClock(), SAFETY, policies=POLICIES)
                     assert (await feed.poll()).fault == reason, text
                 path.write_text(head + good)
                 path.chmod(0o666)
-                assert (await PolledFeed(source, ledger, FakeClock(), SAFETY, policies=POLICIES).poll()).fault == "configuration"
+                assert (
+                    await PolledFeed(source, ledger.subscriptions, ledger.conditions, FakeClock(), SAFETY, policies=POLICIES).poll()
+                ).fault == "configuration"
                 path.unlink()
-                assert (await PolledFeed(source, ledger, FakeClock(), SAFETY, policies=POLICIES).poll()).fault == "unreachable"
+                assert (await PolledFeed(source, ledger.subscriptions, ledger.conditions, FakeClock(), SAFETY, policies=POLICIES).poll()).fault == "unreachable"
                 path.mkdir()
-                assert (await PolledFeed(source, ledger, FakeClock(), SAFETY, policies=POLICIES).poll()).fault == "configuration"
-                assert await ledger.subscriptions() == ()
+                assert (
+                    await PolledFeed(source, ledger.subscriptions, ledger.conditions, FakeClock(), SAFETY, policies=POLICIES).poll()
+                ).fault == "configuration"
+                assert await ledger.subscriptions.current() == ()
 
     asyncio.run(all_of_it())

@@ -15,6 +15,7 @@ from wiped.feed.http import HttpSource
 from wiped.feed.poll import PolledFeed
 from wiped.keys.salts import SaltFile
 from wiped.record.ledger import SqlLedger
+from wiped.record.sql.migrate import refers_to_accounts
 
 
 @pytest.mark.parametrize(
@@ -39,11 +40,11 @@ async def test_a_billing_server_in_trouble_ends_nothing(tmp_path: Path, trouble:
     token.write_text(TOKEN)
     token.chmod(0o600)
     async with AsyncExitStack() as stack:
-        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path))))
+        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path), refers_to_accounts)))
         ledger = await stack.enter_async_context(await SqlLedger.open(str(tmp_path), salts, clock))
         billing = await stack.enter_async_context(Billing(page=page))
         source = await stack.enter_async_context(HttpSource(billing.url, timeout=0.3, agent="test", token_file=str(token)))
-        feed = PolledFeed(source, ledger, clock, SAFETY, policies=POLICIES, failed=failed.append)
+        feed = PolledFeed(source, ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES, failed=failed.append)
         billing.publish([row(number) for number in range(5)])
         complete_at = (await feed.poll()).complete_at
         clock.move(1000)
@@ -51,7 +52,7 @@ async def test_a_billing_server_in_trouble_ends_nothing(tmp_path: Path, trouble:
         billing.trouble = trouble
         status = await feed.poll()
         assert (status.complete_at, status.complete_answers, status.fault, failed) == (complete_at, 0, reason, [reason])
-        assert {item.expires_at for item in await ledger.subscriptions()} == {START + timedelta(days=10)}
+        assert {item.expires_at for item in await ledger.subscriptions.current()} == {START + timedelta(days=10)}
         billing.trouble = ""
         status = await feed.poll()
         assert (status.complete_at, status.complete_answers, status.fault) == (clock.now(), 1, "")
@@ -69,11 +70,11 @@ async def test_an_unchanged_set_is_confirmed_by_its_etag(tmp_path: Path) -> None
         token = tmp_path / "token"
         token.write_text(TOKEN)
         token.chmod(0o600)
-        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path))))
+        salts = stack.enter_context(closing(SaltFile.open(str(tmp_path), refers_to_accounts)))
         ledger = await stack.enter_async_context(await SqlLedger.open(str(tmp_path), salts, clock))
         billing = await stack.enter_async_context(Billing(page=2))
         source = await stack.enter_async_context(HttpSource(billing.url, timeout=0.5, agent="test", token_file=str(token)))
-        feed = PolledFeed(source, ledger, clock, SAFETY, policies=POLICIES)
+        feed = PolledFeed(source, ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES)
         billing.publish([row(number) for number in range(4)])
         await feed.poll()
         clock.move(500)
