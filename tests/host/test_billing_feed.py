@@ -99,7 +99,7 @@ def test_a_billing_server_in_trouble_and_a_receiver_that_is_away(stage):
                 assert (first.state, second.state) == ("running", "running")
                 assert len(product.ask("subscriptions", "list")["items"]) == 2
                 billing.trouble = ""
-                billing.publish([record(first, 2), record(second, 86_400)])
+                billing.publish([record(first, 20), record(second, 86_400)])  # time enough to be seen before its end
                 wipe = product.wait_for_wipe(first.uuid)
                 assert (wipe["state"], wipe["outcome"], wipe["trigger"]["kind"]) == ("released", "clear", "expiry")
                 assert product.metrics()["wiped_webhook_pending"] > 0
