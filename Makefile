@@ -49,7 +49,7 @@ test: venv ## lint, quick tests and host tests (under 8 minutes)
 	@$(PYTHON) -m pytest -q --collect-only tests > .collect.log 2>&1 & collecting=$$!; $(MAKE) lint && { wait $$collecting || { tail -n 40 .collect.log; exit 1; }; }
 	@rm -f .collect.log
 	@echo "test: quick and host suites"
-	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 4 --dist worksteal -m "not long and not vm" --cov --cov-report=term:skip-covered $(WHERE)
+	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 6 --dist worksteal -m "not long and not vm" --cov --cov-report=term:skip-covered $(WHERE)
 
 test-long: venv ## attacks and kill points that take minutes, on this machine
 	@echo "test-long: long attacks"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.lab import needs
 from tests.lab.guest import CACHE
 
-#: No example fails because the machine is slow; a failing example is printed so that it can be run again anywhere.
-settings.register_profile("wiped", deadline=None, print_blob=True)
+#: No example and no making of one fails because the machine is slow; a failing example is printed so that it can be run again anywhere.
+settings.register_profile("wiped", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("wiped")
 
 

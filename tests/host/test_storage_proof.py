@@ -289,7 +289,10 @@ def test_write_error_of_the_device(raw_fs: MakeFs, scratch: Path) -> None:
             with pytest.raises(StorageError, match=r"writing at offset \d+") as caught:
                 write_ranges(image.fd, extents, STREAM)
             assert caught.value.reason == "io-error"
-            assert not compare_ranges(image.fd, extents, STREAM, physical=False).proven
+            try:  # the kernel may have dropped the pages that it could not write: then even reading fails
+                assert not compare_ranges(image.fd, extents, STREAM, physical=False).proven
+            except StorageError as error:
+                assert error.reason == "io-error"  # noqa: PT017 - one of two answers, neither of which proves anything
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])

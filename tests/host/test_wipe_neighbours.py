@@ -78,11 +78,11 @@ def test_a_renewal_in_grace_is_honoured(private_libvirt, raw_fs):
     _, golden, first, _ = two_phones(private_libvirt, raw_fs)
     private_libvirt.virsh("start", first.uuid)
     disk = first.disks["vda"][0]
-    with Product(private_libvirt, [private_libvirt.workdir / "phones"], [golden.parent], grace="6s") as product:
+    with Product(private_libvirt, [private_libvirt.workdir / "phones"], [golden.parent], grace="20s") as product:
         product.bind(first.uuid, subscription="sub-a")
         product.wait_for_state(first.uuid, "grace")
         product.bind(first.uuid, subscription="sub-b", ends_in=3600)
-        settle(8)
+        settle(22)
         assert product.explain(first.uuid)["state"] in ("active", "notice")
         assert product.wipes(first.uuid) == []
         assert first.state == "running"

@@ -101,7 +101,7 @@ async def test_it_grows_by_whole_chunks(salts: SaltFile, folder: Path) -> None:
     again.close()
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(words=st.text(max_size=300))
 def test_words_are_sealed(salts: SaltFile, words: str) -> None:
     """Any text comes back, from no other slot, and not when a byte was changed."""
