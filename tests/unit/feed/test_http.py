@@ -45,7 +45,7 @@ async def test_a_billing_server_in_trouble_ends_nothing(tmp_path: Path, trouble:
         ledger = await stack.enter_async_context(await SqlLedger.open(str(tmp_path), salts, clock))
         billing = await stack.enter_async_context(Billing(page=page))
         source = await stack.enter_async_context(HttpSource(billing.url, timeout=0.3 if trouble == "slow" else PATIENCE, agent="test", token_file=str(token)))
-        feed = PolledFeed(source, ledger, clock, SAFETY, policies=POLICIES, failed=failed.append)
+        feed = PolledFeed(source, ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES, failed=failed.append)
         billing.publish([row(number) for number in range(5)])
         while (complete_at := (await feed.poll()).complete_at) is None:  # where the machine is slower than the short patience
             failed.clear()
@@ -77,7 +77,7 @@ async def test_an_unchanged_set_is_confirmed_by_its_etag(tmp_path: Path) -> None
         ledger = await stack.enter_async_context(await SqlLedger.open(str(tmp_path), salts, clock))
         billing = await stack.enter_async_context(Billing(page=2))
         source = await stack.enter_async_context(HttpSource(billing.url, timeout=PATIENCE, agent="test", token_file=str(token)))
-        feed = PolledFeed(source, ledger, clock, SAFETY, policies=POLICIES)
+        feed = PolledFeed(source, ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES)
         billing.publish([row(number) for number in range(4)])
         await feed.poll()
         clock.move(500)
