@@ -30,7 +30,7 @@ async def breaker_release(
     fingerprint: Annotated[str, Parameter(help="release only if the phones that wait are exactly those that `breaker status` showed")] = "",
     ctx: Ctx,
 ) -> int:
-    """Allow the wipe of exactly the phones that wait. Needs approval by two different people; phones that fall due later are counted again."""
+    """Allow the wipe of exactly the phones that wait. Needs approval by one other person (two if root asks); phones that fall due later are counted again."""
     async with ctx.daemon() as client:
         if not fingerprint:
             fingerprint = (await client.get("/v1/breaker"))["fingerprint"]

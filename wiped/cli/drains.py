@@ -52,7 +52,7 @@ async def drain_status(*, ctx: Ctx) -> int:
 async def drain_cancel(
     drain_id: Annotated[str, Parameter(name="ID", help="may be left out where only one drain is in force")] = "", /, *, reason: Reason, ctx: Ctx
 ) -> int:
-    """Cancel a drain before its date; needs approval by two different people."""
+    """Cancel a drain before its date; needs approval by one other person (two if root asks)."""
     async with ctx.daemon() as client:
         if not drain_id:
             found = [item["id"] for item in (await client.get("/v1/drain"))["items"]]

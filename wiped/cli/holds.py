@@ -41,7 +41,7 @@ async def holds_add(
 
 @GROUP.command(name="release")
 async def holds_release(hold_id: Identifier, /, *, reason: Reason, ctx: Ctx) -> int:
-    """Release a legal hold. Needs approval by two different people: exit code 3 and the approval's id until the second person approved."""
+    """Release a legal hold. Needs approval by one other person (two if root asks): exit code 3 and the approval's id until the second person approved."""
     async with ctx.daemon() as client:
         document = await client.send("DELETE", f"/v1/holds/{part(hold_id)}", {"reason": reason})
     ctx.screen.show(document, holds_table([document]))

@@ -32,7 +32,7 @@ async def images_classify(
     reason: Annotated[str, Parameter(help="how you know this; stored encrypted in the ledger, never written to a log")],
     ctx: Ctx,
 ) -> int:
-    """Record that an image is golden or private, where nothing else shows it. `private` needs approval by two different people."""
+    """Record that an image is golden or private, where nothing else shows it. `private` needs approval by one other person (two if root asks)."""
     async with ctx.daemon() as client:
         document = await client.send("POST", "/v1/images:classify", {"path": path, "as": meaning, "reason": reason})
     pairs = (("image", document["path"]), ("is", document["as"]), ("file", f"device {document['device']}, inode {document['inode']}"),

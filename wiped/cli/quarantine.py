@@ -49,7 +49,7 @@ async def quarantine_dispose(
 ) -> int:
     """Accept that a wipe cannot be proven. Every file stays in place, and the phone stays fenced.
 
-    Needs approval by two different people: exit code 3 and the approval's id until the second person approved.
+    Needs approval by one other person (two if root asks): exit code 3 and the approval's id until the second person approved.
     """
     async with ctx.daemon() as client:
         body = {"phone": (await client.phone(phone))["uuid"], "reason": reason, "reference": reference, "confirm": confirm}

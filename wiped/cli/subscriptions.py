@@ -36,7 +36,7 @@ async def subscriptions_set(
     product: Annotated[str, Parameter(help="the product that the phone is sold as; a drain can be limited to one product")] = "",
     ctx: Ctx,
 ) -> int:
-    """Set the subscription of a phone, or renew it. Ending a running term earlier needs approval by two different people."""
+    """Set the subscription of a phone, or renew it. Ending a running term earlier needs approval by one other person (two if root asks)."""
     body = {
         "account": ctx.line(account), "subscription": subscription, "starts": starts, "expires": expires, "minor": minor, "policy": policy, "product": product,
     }  # fmt: skip

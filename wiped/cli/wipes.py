@@ -28,7 +28,7 @@ async def wipe(
     wait: Annotated[bool, Parameter(negative=(), help="wait until the wipe ends; exit code 4 if the wipe could not be proven")] = False,
     ctx: Ctx,
 ) -> int:
-    """Wipe a phone whose service has ended. While its subscription is active, the wipe needs approval by two different people."""
+    """Wipe a phone whose service has ended. While its subscription is active, the wipe needs approval by one other person (two if root asks)."""
     screen = ctx.screen
     async with ctx.daemon() as client:
         uuid = (await client.phone(phone))["uuid"]

@@ -15,8 +15,6 @@ from wiped.model.outcome import Outcome, ReasonCode, ResidualCode
 from wiped.model.plan import Method, Plan, Refusal, RefusalCode, Retained, Step
 from wiped.model.policy import StorageRules
 
-#: The words of `wipectl images classify` (FoundArtefact.classified).
-
 _RANK = {kind: rank for rank, kind in enumerate(ERASE_ORDER)}
 
 _WHY = {
@@ -46,7 +44,7 @@ def artefact_id(kind: ArtefactKind, location: str) -> str:
 
 
 def _golden_reason(found: FoundArtefact, uuid: str, beneath_golden: bool) -> str:
-    """Why a backing image is golden, or "" if nothing says so (issue of ambiguous bases)."""
+    """Why a backing image is golden, or "" if nothing says so: it is then ambiguous, unless it is private."""
     if found.layer.under_protected:
         return RefusalCode.PROTECTED_ROOT
     if set(found.owners) - {uuid}:

@@ -1,6 +1,6 @@
 """Every guard between a phone and the eraser: each looks at facts and returns a `Refusal` or None.
 
-An auditor reads here when a wipe is refused. The eraser repeats the storage guards by itself with its own eyes (`erase/ownership.py`), so a
+An auditor reads here when a wipe is refused. The eraser repeats the storage guards by itself with its own eyes (`erase/claims.py`), so a
 mistake here alone cannot destroy anything (I5).
 """
 

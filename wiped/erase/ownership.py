@@ -1,6 +1,6 @@
 """Whose file is it? Answered from libvirt's own files alone, each time anew; the daemon's plan is not believed (I5).
 
-`documents.py` reads libvirt's files, `own.py` and `templated.py` say what is this phone's, `others.py` what any other domain reaches, `claims.py` gives the
+`libvirt_files.py` reads libvirt's files, `own.py` and `templated.py` say what is this phone's, `others.py` what any other domain reaches, `claims.py` gives the
 verdict on one file. Here they are put together.
 
 Whatever cannot be read or understood, of any domain, refuses everything (code `unreadable`): a neighbour that we cannot see may own the file.

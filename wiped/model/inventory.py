@@ -234,7 +234,7 @@ class ImageLayer:
 class FoundArtefact:
     """A place where the phone may leave something, with the layer found there, who reaches it (UUIDs, this phone's included), its depth in a chain (0 = top).
 
-    `snapshot_made`: libvirt's own snapshot metadata of this domain names the file as a former disk source, so it is private (issue of ambiguous bases).
+    `snapshot_made`: libvirt's own snapshot metadata of this domain names the file as a former disk source, so it is private and not an ambiguous base.
     """
 
     kind: ArtefactKind

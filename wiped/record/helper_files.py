@@ -1,7 +1,8 @@
-"""Small files of the daemon's that both helpers read for themselves: what people classified, and what phones were last seen to have (port Sheets).
+"""Small files of the daemon that both helpers read for themselves: what people classified, and what phones were last seen to have (port Sheets).
 
 One JSON document a file, 0600 in a directory 0700, whole or absent: written beside under a dot name (which readers ignore), synced, renamed, the
-directory synced. The ledger says the same; where a file is missing or differs, it is written again from there.
+directory synced. The ledger says the same. A missing file of a classified image is written again from the ledger (`conduct.sweep.orphans.heal`). What a phone
+was last seen to have is written only after a fresh look at the phone (`conduct.sweep.sightings`), so the file of a vanished phone is never written again.
 """
 
 from __future__ import annotations
