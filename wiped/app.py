@@ -100,7 +100,7 @@ def load_signer(settings: Settings) -> Ed25519Signer:
     path = settings.attest.signing_key_file or (credential if credential and os.path.exists(credential) else own)
     try:
         if path == own and not os.path.exists(own):
-            durable_file.put(settings.host.state_dir, "signing-key.pem", generate_key(), 0o600)
+            durable_file.put(os.path.realpath(settings.host.state_dir), "signing-key.pem", generate_key(), 0o600)
             _log.info("made a signing key", path=own)
         with open(path, "rb") as file:
             return Ed25519Signer(file.read())

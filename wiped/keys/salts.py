@@ -49,7 +49,7 @@ def _unusable(message: str) -> ConfigError:
 
 
 def _write_new(path: str, data: bytes) -> None:
-    durable_file.put(os.path.dirname(path), os.path.basename(path), data, 0o600)
+    durable_file.put(os.path.realpath(os.path.dirname(path)), os.path.basename(path), data, 0o600)  # a state directory may be a link
 
 
 class SaltFile:

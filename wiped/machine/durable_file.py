@@ -61,6 +61,7 @@ def put(directory: str, name: str, content: bytes, mode: int, *, unless_same: bo
         finally:
             os.close(file)
         os.rename(temporary, name, src_dir_fd=handle, dst_dir_fd=handle)
+        _sweep(handle, name)
         os.fsync(handle)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -100,6 +101,15 @@ def overwrite(path: str, content: bytes, *, mode: int | None = None) -> None:
         except OSError as error:
             if error.errno != errno.EINVAL:  # a pipe or a terminal has nothing to sync
                 raise
+
+
+def _sweep(handle: int, name: str) -> None:
+    """Remove what processes that died while they wrote `name` left beside it: `.NAME.PID.NUMBER` of a process that is no more."""
+    for entry in os.listdir(handle):
+        pid, _, number = entry.removeprefix(f".{name}.").partition(".")
+        if entry.startswith(f".{name}.") and pid.isdecimal() and number.isdecimal() and not os.path.exists(f"/proc/{pid}"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(entry, dir_fd=handle)
 
 
 def _read(handle: int, name: str, limit: int) -> bytes | None:

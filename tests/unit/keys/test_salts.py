@@ -270,3 +270,11 @@ asyncio.run(main())
     salts = SaltFile.open(str(folder), refers_to_accounts)
     assert asyncio.run(salts.find(ALICE, (1,))) == (done.stdout.strip(),)
     salts.close()
+
+
+def test_the_state_directory_may_be_a_link(folder: Path) -> None:
+    """To a larger disk: the first start makes its files there."""
+    (folder / "disk").mkdir(mode=0o700, parents=True)
+    (folder / "link").symlink_to(folder / "disk")
+    SaltFile.open(str(folder / "link"), refers_to_accounts).close()
+    assert {path.name for path in (folder / "disk").iterdir()} == {"salts", "lookup-key"}

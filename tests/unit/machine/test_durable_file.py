@@ -86,6 +86,15 @@ def test_a_directory_that_is_a_link_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere" / "a").read_bytes() == b"another's"
 
 
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    """Its half-written file, which may hold a key that was never used; not the one of a process that still writes, nor another file's."""
+    gone, alive = 2**22 + 1, os.getppid()  # beyond the kernel's largest process id
+    for left in (f".a.{gone}.1", f".a.{alive}.1", f".ab.{gone}.1", f".a.{gone}.x"):
+        (tmp_path / left).write_bytes(b"half")
+    durable_file.put(str(tmp_path), "a", b"whole", 0o600)
+    assert sorted(os.listdir(tmp_path)) == sorted(["a", f".a.{alive}.1", f".ab.{gone}.1", f".a.{gone}.x"])
+
+
 def test_removing_what_is_gone_is_no_error(tmp_path: Path) -> None:
     """The file, then nothing, then not even a directory."""
     durable_file.put(str(tmp_path), "a", b"x", 0o600)

@@ -84,8 +84,9 @@ class Phones:
         for kind in _MARKS:
             words = await self._world.ledger.words.about(f"mark:{kind}:{phone.uuid}:{phone.generation}")
             if "at" in words:
-                at = parse_instant(words["at"])
-                found.append(Mark(kind, words.get("set") == "true", words.get("reason", ""), words.get("operator", ""), at))
+                mark = Mark(kind, words.get("set") == "true", words.get("reason", ""), words.get("operator", ""), parse_instant(words["at"]))
+                if getattr(phone, kind) or not mark.on:  # the end of a wipe ends a suspension without a word
+                    found.append(mark)
         return tuple(sorted(found, key=lambda mark: mark.at))
 
     async def suspend(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:

@@ -104,3 +104,14 @@ async def test_a_mark_is_the_present_customers_own(tmp_path: Path) -> None:
         await rig.reconciler.sweep()
         await rig.subscribe(uuid, account="somebody-else", number="s-2")
         assert (await rig.service.phones.explain(uuid)).marks == ()
+
+
+async def test_a_suspension_that_ended_with_the_wipe_is_not_told_as_one(tmp_path: Path) -> None:
+    """A mark is told as set only while the phone bears it: the wipe's end lifts a suspension without anybody's word."""
+    async with Rig.on_disk(str(tmp_path)) as rig:
+        (uuid,) = await bound(rig, 1, seconds=600)
+        await rig.service.phones.suspend(uuid, reason="reported stolen", person=ANNA)
+        assert [mark.on for mark in (await rig.service.phones.explain(uuid)).marks] == [True]
+        await settle(rig, 600 + GRACE + 1)
+        told = await rig.service.phones.explain(uuid)
+        assert (told.phone.state, told.phone.suspended, told.marks) == (State.RELEASED, False, ())
