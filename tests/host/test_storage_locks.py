@@ -127,7 +127,9 @@ def greeted(address: Path) -> None:
         time.sleep(0.02)
     with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(PATIENCE)
-        line.connect(str(address))
+        while line.connect_ex(str(address)):  # its name is there before it listens
+            assert time.monotonic() < deadline, "qemu-nbd does not answer"
+            time.sleep(0.02)
         assert line.recv(8) == b"NBDMAGIC"
 
 
