@@ -61,8 +61,9 @@ def put(directory: str, name: str, content: bytes, mode: int, *, unless_same: bo
         finally:
             os.close(file)
         os.rename(temporary, name, src_dir_fd=handle, dst_dir_fd=handle)
-        _sweep(handle, name)
         os.fsync(handle)
+        with contextlib.suppress(OSError):  # tidying: the file is there and synced
+            _sweep(handle, name)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=handle)
@@ -108,8 +109,7 @@ def _sweep(handle: int, name: str) -> None:
     for entry in os.listdir(handle):
         pid, _, number = entry.removeprefix(f".{name}.").partition(".")
         if entry.startswith(f".{name}.") and pid.isdecimal() and number.isdecimal() and not os.path.exists(f"/proc/{pid}"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(entry, dir_fd=handle)
+            os.unlink(entry, dir_fd=handle)
 
 
 def _read(handle: int, name: str, limit: int) -> bytes | None:

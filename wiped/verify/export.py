@@ -25,8 +25,9 @@ _CONTENT = f"an exported directory holds {ENTRIES_FILE}, {KEY_FILE} and {HEAD_FI
 class Export:
     """A directory that an audit log is exported into: the entries in order, and at the end the signed head and the public key.
 
-    A context manager; made if it is missing, files in it are replaced. The log is verified on the way. Methods raise VerificationError for an entry that does
-    not follow the one before, InputError when the directory cannot be written. Until `finish` the directory verifies as nothing.
+    A context manager; the directory is made if it is missing. The log is verified on the way. Methods raise VerificationError for an entry that does not
+    follow the one before, InputError when the directory cannot be written. Files of an earlier export stay whole until `finish` puts the new ones in their
+    place.
     """
 
     def __init__(self, directory: str) -> None:
@@ -35,16 +36,16 @@ class Export:
         self.head = Head()
         with self._writing():
             os.makedirs(directory, mode=0o750, exist_ok=True)
-            for old in (HEAD_FILE, KEY_FILE):
-                with suppress(FileNotFoundError):
-                    os.unlink(os.path.join(directory, old))
-            self._entries = open(os.path.join(directory, ENTRIES_FILE), "wb")  # noqa: SIM115 - closed by __exit__
+            self._entries = open(self._beside(ENTRIES_FILE), "wb")  # noqa: SIM115 - closed by __exit__
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._entries.close()
+        for name in (ENTRIES_FILE, KEY_FILE, HEAD_FILE):
+            with suppress(OSError):
+                os.unlink(self._beside(name))
 
     def add(self, entries: Sequence[AuditEntry]) -> None:
         """Write the next entries."""
@@ -53,15 +54,20 @@ class Export:
             self._entries.writelines(entry_line(entry) for entry in entries)
 
     def finish(self, signed_head: bytes, public_pem: bytes) -> None:
-        """Sync the entries, then write the head that the host signed over them, and its key."""
+        """Sync the entries, then put them, the key, and the head that the host signed over them in place."""
         with self._writing():
             self._entries.flush()
             os.fsync(self._entries.fileno())
             for name, data in ((KEY_FILE, public_pem), (HEAD_FILE, signed_head)):
-                with open(os.path.join(self._directory, name), "wb") as file:
+                with open(self._beside(name), "wb") as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
+            for name in (ENTRIES_FILE, KEY_FILE, HEAD_FILE):
+                os.replace(self._beside(name), os.path.join(self._directory, name))
+
+    def _beside(self, name: str) -> str:
+        return os.path.join(self._directory, f".{name}.new")
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -95,6 +95,13 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path: Path) -> 
     assert sorted(os.listdir(tmp_path)) == sorted(["a", f".a.{alive}.1", f".ab.{gone}.1", f".a.{gone}.x"])
 
 
+def test_a_left_over_that_cannot_be_removed_stops_no_write(tmp_path: Path) -> None:
+    """A directory of such a name: the file is there all the same."""
+    (tmp_path / f".a.{2**22 + 1}.1").mkdir()
+    durable_file.put(str(tmp_path), "a", b"whole", 0o600)
+    assert (tmp_path / "a").read_bytes() == b"whole"
+
+
 def test_removing_what_is_gone_is_no_error(tmp_path: Path) -> None:
     """The file, then nothing, then not even a directory."""
     durable_file.put(str(tmp_path), "a", b"x", 0o600)
