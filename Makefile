@@ -54,7 +54,7 @@ test: venv ## lint, quick tests and host tests (under 8 minutes)
 
 test-long: venv ## attacks and kill points that take minutes, on this machine
 	@echo "test-long: long attacks"
-	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 3 --dist worksteal -m long tests/long tests/host
+	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 3 --dist worksteal -m long tests/long tests/host tests/unit
 
 test-vm: venv ## a whole virtualization host in a virtual machine: the systemd unit, LVM (3 GiB of memory, 6 GiB of disk)
 	@echo "test-vm: the host in a virtual machine"

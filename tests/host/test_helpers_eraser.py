@@ -16,6 +16,7 @@ import pytest
 
 from tests.host.eraser_stage import SEED, Stage, digest, map_digest, new_uuid, prove, random_file
 from tests.lab.libvirtfiles import Disk
+from tests.patience import PATIENCE
 from wiped.errors import HelperError, RefusedError
 from wiped.helpers.link import HelperEnd, Link, connect
 from wiped.model.outcome import Evidence
@@ -224,5 +225,5 @@ def test_a_stranger_is_not_served(scratch: Path) -> None:
             sock, _ = listener.accept()
             with sock, pytest.raises(HelperError, match="uid 65534"):
                 HelperEnd(sock).greet("eraser")
-            output, _ = child.communicate(timeout=20)
+            output, _ = child.communicate(timeout=PATIENCE)
     assert b'"failure"' in output

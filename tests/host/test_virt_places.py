@@ -13,6 +13,7 @@ import pytest
 
 from tests.lab.phones import BarePhone
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
+from tests.patience import PATIENCE
 from wiped.errors import InputError
 from wiped.model.inventory import DomainFacts
 from wiped.virt.connection import LibvirtHypervisor
@@ -103,7 +104,7 @@ def test_what_we_do_not_understand_libvirtd_does_not_either(private_libvirt: Pri
         with pytest.raises(InputError):
             parse_qemu_conf(text)
         conf.write_text(f"{before}{text}\n")
-        said = private_libvirt.run(["libvirtd"], check=False, timeout=20).stderr
+        said = private_libvirt.run(["libvirtd"], check=False, timeout=PATIENCE).stderr
         assert "Driver state initialization failed" in said, text
         assert "syntax error" in said or "expected a string" in said, text
 

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.lab.privatelibvirt import PrivateLibvirt
+from tests.lab.privatelibvirt import LabError, PrivateLibvirt
 
 
 @dataclass
@@ -45,7 +45,11 @@ class BarePhone:
         """Define it, and start it if told; returns itself."""
         self.libvirt.define(self.xml)
         if start:
-            self.libvirt.virsh("start", self.uuid)
+            done = self.libvirt.virsh("start", self.uuid, check=False)
+            if done.returncode and "swtpm.sock" in done.stderr:  # libvirt asks its new swtpm before that listens, on a busy machine
+                done = self.libvirt.virsh("start", self.uuid)
+            elif done.returncode:
+                raise LabError(f"virsh start: {done.stderr}")
         return self
 
     def emulator(self) -> int:

@@ -51,6 +51,7 @@ def _text(file: Path) -> str:
 
 
 @cache
+@cache
 def _prose(file: Path) -> str:
     """What a person reads there, a paragraph on one line, without the marks of comments."""
     text = "\n\n".join(_remarks(_text(file))) if file.suffix == ".py" else _text(file)

@@ -21,6 +21,7 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import FakeHost
 from tests.fakes.ports import FakeEraser, FakeFences, FakeHypervisor, FakeObserver, RecordingMilestones
+from tests.patience import PATIENCE
 from wiped import app
 from wiped.attest.signing import generate_key
 from wiped.config import Settings, load
@@ -73,7 +74,7 @@ async def running(settings: Settings, given: app.Parts) -> AsyncIterator[aiohttp
     daemon = asyncio.create_task(app.run(settings, parts=given), name="daemon")
     async with aiohttp.ClientSession("http://wiped", connector=aiohttp.UnixConnector(settings.socket_path)) as client:
         try:
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(PATIENCE):
                 while not os.path.exists(settings.socket_path) and not daemon.done():
                     await asyncio.sleep(0.02)
             if daemon.done():
@@ -82,7 +83,7 @@ async def running(settings: Settings, given: app.Parts) -> AsyncIterator[aiohttp
         finally:
             assert given.stop is not None
             given.stop.set()
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(PATIENCE):
                 status = await daemon
     assert status == 0
     assert not os.path.exists(settings.socket_path)
@@ -111,7 +112,7 @@ async def test_the_daemon_wipes_a_phone_whose_term_ends(settings: Settings) -> N
     host = FakeHost(SystemClock().boottime)
     phone = host.add_phone(1)
     async with running(settings, parts(host)) as client:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE):
             while not (await ask(client, "/v1/phones"))["items"]:
                 await asyncio.sleep(0.05)
             await ask(client, f"/v1/phones/{phone}/subscription", term(0.5), "PUT")
@@ -139,14 +140,14 @@ async def test_a_stop_in_the_middle_is_clean_and_the_next_start_finishes(setting
         await asyncio.Event().wait()
 
     milestones.when["erase-progress"] = stand_still
-    async with running(settings, parts(host, milestones=milestones)) as client, asyncio.timeout(90):
+    async with running(settings, parts(host, milestones=milestones)) as client, asyncio.timeout(PATIENCE):
         while not (await ask(client, "/v1/phones"))["items"]:
             await asyncio.sleep(0.05)
         await ask(client, f"/v1/phones/{phone}/subscription", term(0.2), "PUT")
         await reached.wait()
     assert all(inode.locked_by is None for inode in host.inodes), "the eraser's session has ended"
     assert phone in host.fences
-    async with running(settings, parts(host)) as client, asyncio.timeout(90):
+    async with running(settings, parts(host)) as client, asyncio.timeout(PATIENCE):
         while (await ask(client, "/v1/wipes"))["items"][0]["state"] != "released":
             await asyncio.sleep(0.05)
     assert host.remains("SECRET") == 0
@@ -181,7 +182,7 @@ async def test_sigterm_ends_it_cleanly(settings: Settings) -> None:
     """As systemd stops it."""
     given = replace(parts(FakeHost(SystemClock().boottime)), stop=None)
     daemon = asyncio.create_task(app.run(settings, parts=given), name="daemon")
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE):
         while not os.path.exists(settings.socket_path):
             await asyncio.sleep(0.02)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -203,7 +204,7 @@ async def test_a_socket_path_that_is_taken_is_a_fault_and_stays(settings: Settin
     there.parent.mkdir(parents=True, exist_ok=True)
     there.write_text("somebody's")
     with pytest.raises(ConfigError, match=r"api\.socket"):
-        await asyncio.wait_for(app.run(settings, parts=parts(FakeHost(SystemClock().boottime))), 20)
+        await asyncio.wait_for(app.run(settings, parts=parts(FakeHost(SystemClock().boottime))), PATIENCE)
     assert there.read_text() == "somebody's"
 
 
@@ -254,7 +255,7 @@ async def test_a_clock_before_the_last_audit_entry_is_suspect(settings: Settings
     async with running(settings, parts(host)):
         await asyncio.sleep(0)
     back = FakeClock(datetime.now(UTC) - timedelta(days=2))
-    async with running(settings, parts(host, clock=back)) as client, asyncio.timeout(10):
+    async with running(settings, parts(host, clock=back)) as client, asyncio.timeout(PATIENCE):
         while not (await ask(client, "/v1/status"))["last_sweep_at"]:
             await asyncio.sleep(0.05)
         assert (await ask(client, "/v1/status"))["clock_suspect"] is True

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.fakes.host import FakeHost
+from tests.patience import PATIENCE
 from tests.unit.app.test_app import ask, parts, running, settings, term
 from wiped.config import Settings
 from wiped.machine.clock import SystemClock
@@ -35,7 +36,7 @@ class JumpingClock(SystemClock):
 
 async def until(client: aiohttp.ClientSession, path: str, what: Any) -> Any:
     """The document at `path`, once `what` is true of it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not what(document := await ask(client, path)):
             await asyncio.sleep(0.05)
         return document

@@ -13,6 +13,7 @@ import pytest
 
 from tests.fakes.host import FakeHost
 from tests.fakes.receiver import SECRET, Received, Receiver, verified
+from tests.patience import PATIENCE
 from tests.unit.app.test_app import CONFIG, ask, parts, running
 from wiped import app
 from wiped.config import Settings, load
@@ -58,7 +59,7 @@ def term(number: int, seconds: float) -> dict[str, Any]:
 
 async def until(client: aiohttp.ClientSession, path: str, done: Any) -> Any:
     """Ask again until the answer is so."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not done(answer := await ask(client, path)):
             await asyncio.sleep(0.05)
     return answer
@@ -92,7 +93,7 @@ async def test_a_whole_story_is_told_and_names_nobody(settings: Settings, receiv
         await until(client, f"/v1/phones/{held}", lambda answer: answer["state"] == "due" and "fenced" in answer["flags"])
         await until(client, f"/v1/phones/{asked_for}", lambda answer: "fenced" in answer["flags"])
         await until(client, f"/v1/phones/{suspended}", lambda answer: "fenced" in answer["flags"])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not receiver.asked:
                 await asyncio.sleep(0.05)
         assert receiver.taken == []
@@ -104,7 +105,7 @@ async def test_a_whole_story_is_told_and_names_nobody(settings: Settings, receiv
         suspended: {"phone.fenced"},
         "": {"drain.announced"},
     }
-    async with running(settings, parts(host)), asyncio.timeout(30):
+    async with running(settings, parts(host)), asyncio.timeout(PATIENCE):
         while any(not kinds <= set(told(receiver.taken).get(subject, ())) for subject, kinds in awaited.items()):
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
@@ -134,7 +135,7 @@ async def test_dead_letters_are_a_fault_and_a_new_start_tries_them_again(setting
         await ledger.notices.note_delivery(notice.id, now, delivered=False, fault="http-422")
         assert (await ledger.notices.backlog()).dead == 1
     async with running(settings, parts(host)) as client:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not receiver.taken:
                 await asyncio.sleep(0.05)
         answer = await until(client, "/v1/status", lambda answer: "notices" not in answer["faults"])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.unit.record.rig import rig_in
 from tests.unit.verify import copy
 from wiped.attest.signing import Ed25519Signer, generate_key
@@ -33,7 +34,7 @@ def block(name: str) -> str:
 
 def run(folder: Path, name: str = "verify") -> subprocess.CompletedProcess[str]:
     """Run a block of the document in `folder`, as an auditor would."""
-    return subprocess.run(["sh", "-c", block(name)], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(["sh", "-c", block(name)], cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 async def _exported(state: Path, log: Path) -> None:

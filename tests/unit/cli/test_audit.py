@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.fakes.service import UUID_TWO, make_audit
+from tests.patience import PATIENCE
 from tests.unit.cli.conftest import Operator
 from wiped.attest.signing import Ed25519Signer, generate_key
 from wiped.cli import main as wipectl
@@ -65,6 +66,6 @@ def test_offline_verification_loads_nothing_of_the_daemon(operator: Operator, tm
         f"assert main.run(['--output', 'json', 'audit', 'verify', {str(tmp_path / 'log')!r}], out=sys.stderr) == 0\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules} | {'.'.join(name.split('.')[:2]) for name in sys.modules}))"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout.split()
     assert "wiped.verify" in loaded
     assert {"sqlalchemy", "alembic", "libvirt", "wiped.record", "wiped.app", "wiped.conduct"} & set(loaded) == set()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import wiped
+from tests.patience import PATIENCE
 from wiped.cli import daemon
 
 GOOD = '[host]\nresidency = "eu-de"\n[storage]\nroots = ["/srv/phones"]\n'
@@ -58,7 +59,7 @@ def test_version_and_help_are_code_0(capsys: pytest.CaptureFixture[str]) -> None
 def _helper(tmp_path: Path, program: str, **more: object) -> subprocess.CompletedProcess[str]:
     path = _config(tmp_path)
     command = [sys.executable, "-m", "wiped", program, "--config", path]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **more)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, **more)  # type: ignore[call-overload,no-any-return]
 
 
 @pytest.mark.parametrize("program", ["eraser", "observer"])
@@ -97,5 +98,5 @@ def test_a_helper_loads_nothing_of_the_daemon(program: str, other: str) -> None:
         f"from wiped.{'erase' if program == 'eraser' else 'observe'} import {program}\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules} | {'.'.join(name.split('.')[:2]) for name in sys.modules}))"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout.split()
     assert {"aiohttp", "structlog", "sqlalchemy", "libvirt", "pydantic_settings", other} & set(loaded) == set()

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.fakes.service import APPROVAL_ID, make_audit
+from tests.patience import PATIENCE
 from tests.unit.cli.conftest import Operator
 from wiped.cli.main import NOUNS, command_names, make_app
 from wiped.errors import InputError, RefusedError
@@ -44,10 +45,10 @@ def test_the_installed_program_answers(operator: Operator) -> None:
     """The real process: WIPED_SOCKET, JSON on stdout, the exit code of a refusal."""
     program = [sys.executable, "-c", "from wiped.cli.main import main; main()"]
     environ = {**os.environ, "WIPED_SOCKET": operator.path}
-    done = subprocess.run([*program, "--output", "json", "status"], env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*program, "--output", "json", "status"], env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, json.loads(done.stdout)["host"]) == (0, "host-1")
     operator.service.fails["request_wipe"] = RefusedError("no", codes=("legal-hold",))
-    done = subprocess.run([*program, *WIPE], env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*program, *WIPE], env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, "legal-hold" in done.stderr) == (3, True)
 
 
@@ -58,7 +59,7 @@ def test_a_reader_that_goes_away_is_no_error(operator: Operator) -> None:
     operator.service.entries = make_audit(1_000)
     done = subprocess.run(
         ["bash", "-c", f"{program} audit tail --last 1000 | head -1; exit ${{PIPESTATUS[0]}}"],
-        env=environ, capture_output=True, text=True, timeout=60, check=False,
+        env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from tests.fakes.service import WIPE_ID, make_wipe
+from tests.patience import PATIENCE
 from tests.unit.cli.conftest import Operator
 from wiped.model.status import WipeNews
 
@@ -38,7 +39,7 @@ def test_a_terminal_gets_bars_with_bytes_and_time(operator: Operator) -> None:
     main, side = pty.openpty()
     program = [sys.executable, "-c", "from wiped.cli.main import main; main()"]
     environ = {**os.environ, "WIPED_SOCKET": operator.path, "COLUMNS": "150", "TERM": "xterm"}
-    done = subprocess.run([*program, "wipes", "watch", WIPE_ID], env=environ, stdout=subprocess.DEVNULL, stderr=side, timeout=60, check=False)
+    done = subprocess.run([*program, "wipes", "watch", WIPE_ID], env=environ, stdout=subprocess.DEVNULL, stderr=side, timeout=PATIENCE, check=False)
     os.close(side)
     shown = os.read(main, 1 << 20).decode()
     os.close(main)

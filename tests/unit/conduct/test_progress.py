@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.patience import PATIENCE
 from tests.unit.conduct.rig import Rig
 
 
@@ -19,7 +20,7 @@ async def test_watchers_see_steps_and_bytes_until_the_end() -> None:
     watching = asyncio.create_task(watch(), name="watch")
     await asyncio.sleep(0)
     await rig.drain()
-    seen = await asyncio.wait_for(watching, 5)
+    seen = await asyncio.wait_for(watching, PATIENCE)
     assert [seen[0], seen[-1]] == ["queued", "released"]
     assert "progress" in seen
     assert [step for step in seen if step in {"erasing", "verifying", "removing", "judged"}] == ["erasing", "verifying", "removing", "judged"]

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.patience import PATIENCE
 from tests.unit.record.rig import ALICE, BOB, PHONE, record, rig_in
 from wiped.errors import ConfigError, InputError, LedgerError, NotFoundError
 from wiped.keys.salts import SaltFile
@@ -265,7 +266,7 @@ async def main():
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, cwd=Path(__file__).parents[3])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == -9
     salts = SaltFile.open(str(folder), refers_to_accounts)
     assert asyncio.run(salts.find(ALICE, (1,))) == (done.stdout.strip(),)

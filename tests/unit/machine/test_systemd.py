@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from wiped.machine.systemd import notify, watchdog
 
 
@@ -38,7 +39,7 @@ async def test_the_watchdog_is_fed_at_half_of_its_interval(tmp_path: Path, monke
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         monkeypatch.setenv("WATCHDOG_USEC", "20000")
         feeding = asyncio.create_task(watchdog(), name="watchdog")
-        async with asyncio.timeout(9):
+        async with asyncio.timeout(PATIENCE):
             heard = [await asyncio.get_running_loop().sock_recv(systemd, 64) for _ in range(2)]
         feeding.cancel()
         await asyncio.wait([feeding])

@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from tests.fakes.service import UUID_ONE
+from tests.patience import PATIENCE
 from tests.unit.api.conftest import Face
 from wiped.api.http.identity import Access, Caller, Role
 from wiped.errors import NotAuthorisedError
@@ -70,7 +71,7 @@ print(json.dumps({"status": int(head.split()[1]), "body": rest.decode()}))
 def _ask_as(face: Face, uid: int, groups: list[int], method: str, path: str, body: str = "") -> dict[str, object]:
     done = subprocess.run(
         ["/usr/bin/python3", "-c", _ASK, face.path, method, path, body],
-        user=uid, group=65_534, extra_groups=groups, capture_output=True, text=True, timeout=30, check=True, cwd="/",
+        user=uid, group=65_534, extra_groups=groups, capture_output=True, text=True, timeout=PATIENCE, check=True, cwd="/",
     )  # fmt: skip
     answer: dict[str, object] = json.loads(done.stdout)
     return answer

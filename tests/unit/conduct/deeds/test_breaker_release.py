@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.conduct.hall import MANY, OP, OTHER, opened, phones, released
+from tests.unit.conduct.hall import OP, OTHER, SOME_OR_MANY, opened, phones, released
 from tests.unit.conduct.rig import GRACE, SAFETY, Rig
 from wiped.conduct.results import Ending
 from wiped.errors import RefusedError
@@ -22,27 +22,28 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         yield found
 
 
-async def test_a_release_lets_exactly_those_fifty_go(rig: Rig) -> None:
+@SOME_OR_MANY
+async def test_a_release_lets_exactly_those_that_wait_go(rig: Rig, many: int) -> None:
     """Those that fall due later count anew and open it again; it holds them, and only them."""
     rig.parallel = 4
     rig.boot()
-    uuids = phones(rig, MANY)
+    uuids = phones(rig, many)
     later = phones(rig, 13, first=100)
     await rig.due(*uuids)
     for uuid in later:
         await rig.subscribe(uuid, seconds=GRACE)
     before = await released(rig, "the contract with this customer ended")
-    assert len(before.waiting) == MANY
+    assert len(before.waiting) == many
     await rig.reconciler.sweep()
     rig.clock.move(2 * GRACE + 1)
     await rig.reconciler.sweep()
     assert sorted(phone.uuid for phone in (await opened(rig)).waiting) == sorted(later)
     endings = await rig.drain(rounds=200)
-    assert endings.count(Ending.RELEASED) == MANY
+    assert endings.count(Ending.RELEASED) == many
     assert all([(await rig.ledger.phones.get(uuid)).state is State.RELEASED for uuid in uuids])  # type: ignore[union-attr]
     assert all(rig.host.running(uuid) for uuid in later)
     told = [entry for entry in await rig.ledger.audit.entries() if entry.kind == "breaker-released"]
-    assert [(entry.body["operator"], len(entry.body["phones"])) for entry in told] == [("op", MANY)]
+    assert [(entry.body["operator"], len(entry.body["phones"])) for entry in told] == [("op", many)]
     assert told[0].body["approver"] == "other"
     assert "contract" not in repr(told)
 

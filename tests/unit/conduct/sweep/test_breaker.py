@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.ports import PowerCut
-from tests.unit.conduct.hall import MANY, OP, opened, phones, released, untouched
+from tests.unit.conduct.hall import MANY, OP, SOME_OR_MANY, opened, phones, released, untouched
 from tests.unit.conduct.rig import GRACE, SAFETY, Rig
 from wiped.conduct.results import Ending
 from wiped.model.records import WipeStep
@@ -157,11 +157,12 @@ async def test_renewed_phones_leave_the_set_and_count_anew_when_they_fall_due_ag
     assert await untouched(rig, uuids)
 
 
-async def test_a_power_cut_at_any_milestone_starts_none_of_fifty(rig: Rig) -> None:
+@SOME_OR_MANY
+async def test_a_power_cut_at_any_milestone_starts_none_that_wait(rig: Rig, many: int) -> None:
     """Cut while counting, opening, releasing: what was not released is still held back by the next daemon, and what was released goes."""
     rig.parallel = 8
     rig.boot()
-    uuids = phones(rig, MANY)
+    uuids = phones(rig, many)
     await rig.reconciler.sweep()
     for uuid in uuids:
         await rig.subscribe(uuid)
@@ -183,7 +184,7 @@ async def test_a_power_cut_at_any_milestone_starts_none_of_fifty(rig: Rig) -> No
     with pytest.raises(PowerCut):
         await released(rig, "they are right")
     await rig.reboot()
-    assert (await rig.drain(rounds=200)).count(Ending.RELEASED) == MANY
+    assert (await rig.drain(rounds=200)).count(Ending.RELEASED) == many
 
 
 async def test_a_daemon_that_was_off_for_a_week_finds_fifty_due_and_waits() -> None:

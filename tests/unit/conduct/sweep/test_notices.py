@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from tests.fakes.clock import FakeClock, FakeRandomness
 from tests.fakes.ports import PowerCut
 from tests.fakes.receiver import SECRET, Received, Receiver, receiving, verified
+from tests.patience import PATIENCE
 from tests.unit.record.rig import OTHER, PHONE, Rig, rig_in, uuid_of
 from wiped.conduct.sweep.notices import ATTEMPTS, GIVEN_UP, LAST_AGAIN, LEFT_ALONE, LOOK, Delivering, warn_of_ending_holds
 from wiped.errors import LedgerError
@@ -313,7 +314,7 @@ async def test_the_task_outlives_a_ledger_that_cannot_be_read(rig: Rig) -> None:
             await asyncio.sleep(0)
         assert not running.done()
         running.cancel()
-        await asyncio.wait([running], timeout=5)
+        await asyncio.wait([running], timeout=PATIENCE)
     assert running.cancelled()
     assert {"notices wait", "delivering failed unexpectedly"} <= {line["event"] for line in lines}
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.unit.conduct.ends import state_of
 from tests.unit.conduct.rig import GRACE, Rig
 from wiped.conduct.results import Ending
@@ -351,7 +352,7 @@ async def test_two_phones_are_wiped_side_by_side_by_the_queue_itself() -> None:
     await rig.due(*uuids)
     queue = asyncio.create_task(rig.reconciler.queue.run(), name="queue")
     most = 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (await rig.ledger.phones.counts())["released"] < 4:
             most = max(most, len(rig.reconciler.queue.running))
             await asyncio.sleep(0)

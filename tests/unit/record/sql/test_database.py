@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.unit.record.rig import Rig, domain, rig_in, uuid_of
 from wiped.errors import LedgerError
 from wiped.record.sql.migrate import FILE_NAME
+
+ROOT = Path(__file__).parents[4]
 
 
 async def test_the_settings_of_the_writer(rig: Rig) -> None:
@@ -65,7 +68,7 @@ async def test_no_thread_stays(folder: Path) -> None:
         await asyncio.gather(*(rig.ledger.phones.find() for _ in range(8)))
     mine = [thread for thread in set(threading.enumerate()) - before if not thread.name.startswith("asyncio")]
     for thread in mine:
-        thread.join(timeout=10)  # told to end; it may be on its last lines
+        thread.join(timeout=PATIENCE)  # told to end; it may be on its last lines
     assert [thread.name for thread in mine if thread.is_alive()] == []
 
 
@@ -80,7 +83,9 @@ async def main():
         await rig.ledger.phones.see([domain()], rig.now)
 asyncio.run(main())
 """
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], timeout=60, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[4])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], timeout=PATIENCE, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[4]
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -104,7 +109,7 @@ asyncio.run(main())
             told.append(int(line))
             if len(told) == 60:
                 child.kill()
-        child.wait(timeout=30)
+        child.wait(timeout=PATIENCE)
 
     async def look() -> int:
         async with rig_in(folder) as rig:
