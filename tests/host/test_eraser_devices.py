@@ -69,7 +69,12 @@ class Loops:
         return device, f"{device}p1", f"{device}p2"
 
     def close(self) -> None:
-        """Detach them all."""
+        """Unmount what is mounted from them, and detach them all."""
+        devices = tuple(device for device, _ in self.made)
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            source, where, *_ = line.split()
+            if any(source == device or source.startswith(f"{device}p") for device in devices):
+                subprocess.run(["umount", where], check=False, capture_output=True)
         for node in self.nodes:
             Path(node).unlink(missing_ok=True)
         for device, image in reversed(self.made):
