@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 
@@ -15,9 +17,15 @@ from tests.lab.stage import APPROVER, OPERATOR, OTHER_APPROVER, STAFF, Product, 
 
 
 def remembered(product: Product, phone: StagedPhone) -> set[str]:
-    """What the phone's record names, once there is one."""
+    """What the phone's record names, once there is one, in the file and (a moment later) in the ledger."""
     path = product.state_dir / "remembered" / f"{phone.uuid}.json"
     wait_for(path.exists, "the phone to be remembered")
+
+    def kept() -> bool:
+        with closing(sqlite3.connect(f"file:{product.state_dir}/ledger.db?mode=ro", uri=True)) as ledger:
+            return ledger.execute("SELECT 1 FROM memories WHERE uuid = ?", (phone.uuid,)).fetchone() is not None
+
+    wait_for(kept, "the ledger to remember the phone")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     return {file["path"] for file in json.loads(path.read_bytes())["files"]}
 

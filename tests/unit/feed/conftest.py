@@ -11,6 +11,7 @@ import pytest
 
 from tests.fakes.billing_server import TOKEN, Billing
 from tests.fakes.clock import FakeClock
+from tests.patience import PATIENCE
 from tests.unit.feed.test_poll import POLICIES, SAFETY, Stand, write
 from wiped.feed.file import FileSource
 from wiped.feed.http import HttpSource
@@ -46,7 +47,7 @@ async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         token = tmp_path / "token"
         token.write_text(TOKEN)
         token.chmod(0o600)
-        source = await stack.enter_async_context(HttpSource(billing.url, timeout=0.5, agent="test", token_file=str(token)))
+        source = await stack.enter_async_context(HttpSource(billing.url, timeout=PATIENCE, agent="test", token_file=str(token)))
 
         def open_http(**options: Any) -> PolledFeed:
             return PolledFeed(source, ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES, failed=failed.append, **options)
