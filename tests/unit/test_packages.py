@@ -21,7 +21,7 @@ NEVER_IMPORTED = {
     "import-linter": "run by make lint",
     "mypy": "run by make lint",
     "pytest-asyncio": "plugin of pytest: asyncio_mode",
-    "pytest-cov": "plugin of pytest: --cov",
+    "pytest-cov": "plugin of pytest: --cov, in make test COVERAGE=1",
     "pytest-randomly": "plugin of pytest: the order of the tests",
     "pytest-timeout": "plugin of pytest: timeout",
     "pytest-xdist": "plugin of pytest: -n",
