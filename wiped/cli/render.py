@@ -14,6 +14,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from wiped.model.instants import NEVER_WORD
+
 FORMATS = ("table", "json", "yaml")
 #: A JSON object as the daemon sent it.
 Document = dict[str, Any]
@@ -64,14 +66,16 @@ def span(seconds: int | float | None) -> str:
 
 
 def clock(text: str | None) -> str:
-    """An instant alone, for the columns of lists."""
+    """An instant alone, for the columns of lists; `never` as it is."""
+    if text == NEVER_WORD:
+        return NEVER_WORD
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}Z" if text else "-"
 
 
 def moment(text: str | None, now: datetime | None = None) -> str:
-    """An instant and how far it is away."""
-    if not text:
-        return "-"
+    """An instant and how far it is away; `never` as it is."""
+    if not text or text == NEVER_WORD:
+        return text or "-"
     at = datetime.fromisoformat(text)
     delta = (at - (now or datetime.now(UTC))).total_seconds()
     away = f"in {span(delta)}" if delta >= 0 else f"{span(-delta)} ago"

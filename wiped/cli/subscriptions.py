@@ -30,7 +30,7 @@ async def subscriptions_set(
     account: Annotated[str, Parameter(help="the account reference; - reads it from standard input; stored only as a pseudonym", allow_leading_hyphen=True)],
     subscription: Annotated[str, Parameter(help="id of the subscription")],
     starts: Annotated[str, Parameter(help="start of the term, RFC 3339 with a time zone")],
-    expires: Annotated[str, Parameter(help="end of the term, RFC 3339 with a time zone")],
+    expires: Annotated[str, Parameter(help="end of the term, RFC 3339 with a time zone; or never")],
     minor: Annotated[bool, Parameter(negative=(), help="the account belongs to a minor: the policy's minor_grace applies")] = False,
     policy: Annotated[str, Parameter(help="name of a policy in the configuration")] = "default",
     product: Annotated[str, Parameter(help="the product that the phone is sold as; a drain can be limited to one product")] = "",

@@ -22,7 +22,7 @@ from wiped.decide import approval, window
 from wiped.decide.holds import active_holds, with_holds
 from wiped.decide.triggers import Term, Trigger, asked_at, binding, binds, of_request, term
 from wiped.model.approvals import FENCING, RequestKind
-from wiped.model.instants import second_text
+from wiped.model.instants import NEVER, second_text
 from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import (
     Action,
@@ -167,7 +167,12 @@ def _before_expiry(
     facts: LifecycleFacts, subscription: Subscription, instants: Term, trigger: Trigger, *, policy: Policy, safety: Safety, now: datetime
 ) -> Decision:  # fmt: skip
     """The term runs. Requests fence; they erase once a second person agreed."""
-    reasons = [Reason("subscription-active", f"the term ends at {second_text(instants.expires_at)}", instants.expires_at)]
+    endless = instants.expires_at >= NEVER
+    reasons = [
+        Reason("subscription-active", "the term has no end")
+        if endless
+        else Reason("subscription-active", f"the term ends at {second_text(instants.expires_at)}", instants.expires_at)
+    ]
     fencing = _fencing(facts)
     reasons.extend(fencing)
     reasons.extend(_other_requests(facts))
@@ -194,13 +199,14 @@ def _before_expiry(
             else:
                 changes.append((late, State.NOTICE))
     at, following = min((change for change in changes if change[0] > now), default=(instants.expires_at, State.GRACE))
+    never = at >= NEVER  # a term without an end: nothing changes by time alone
     state = State.NOTICE if any(at <= now for at, _ in instants.notices) else State.ACTIVE
     return Decision(
         state=state,
         flags=tuple(extra),
         action=Action.FENCE if fencing else Action.NONE,
-        next_at=at,
-        next_state=following if following in (State.DUE, State.GRACE) or at in coming else state,
+        next_at=None if never else at,
+        next_state=None if never else following if following in (State.DUE, State.GRACE) or at in coming else state,
         reasons=tuple(reasons),
         due_at=trigger.due_at,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from wiped.model.instants import rfc3339_text
+from wiped.model.instants import end_text, rfc3339_text
 from wiped.model.inventory import ExtentFacts, FileIdentity, FilesystemFacts, Inventory
 from wiped.model.plan import Plan
 from wiped.model.policy import Policy
@@ -72,7 +72,7 @@ def audit_snapshot(
         else {
             "account_pseudonym": subscription.account,
             "starts_at": rfc3339_text(subscription.starts_at),
-            "expires_at": rfc3339_text(subscription.expires_at),
+            "expires_at": end_text(subscription.expires_at),
             "first_recorded_at": rfc3339_text(subscription.first_recorded_at),
             "minor": subscription.minor,
             "policy": policy.name,

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from wiped.decide import approval
 from wiped.model.approvals import ERASING, FIRST, RequestKind
+from wiped.model.instants import NEVER
 from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import LifecycleFacts, Subscription, WipeRequest
 
@@ -48,12 +49,16 @@ class Trigger:
 
 
 def term(subscription: Subscription, policy: Policy, safety: Safety) -> Term:
-    """The instants of `subscription`. `due` never lies before the end was first recorded plus grace, and grace never counts less than `settle`."""
+    """The instants of `subscription`. `due` never lies before the end was first recorded plus grace, and grace never counts less than `settle`.
+
+    A term without an end (`NEVER`) has no notices.
+    """
     grace = policy.minor_grace if subscription.minor else policy.grace
     base = max(subscription.expires_at, subscription.first_recorded_at)
     due_at = base + timedelta(seconds=max(grace, safety.settle))
+    before = sorted(policy.notice, reverse=True) if subscription.expires_at < NEVER else ()
     return Term(
-        notices=tuple((subscription.expires_at - timedelta(seconds=n), n) for n in sorted(policy.notice, reverse=True)),
+        notices=tuple((subscription.expires_at - timedelta(seconds=n), n) for n in before),
         expires_at=subscription.expires_at,
         due_at=due_at,
         overdue_at=max(due_at, base + timedelta(seconds=deadline(policy, shortest=subscription.minor))),

@@ -1,7 +1,7 @@
 """Import files: bytes of JSON lines or CSV into subscription records, all or nothing, every fault with its line and all faults at once.
 
-Columns (CSV header) or keys (JSON): `phone` (UUID), `account`, `subscription`, `starts`, `expires` (RFC 3339 with a zone), and optionally `minor`
-(true or false), `policy` and `product`. Nothing has a default that could end a service: a missing or blank expiry is a fault.
+Columns (CSV header) or keys (JSON): `phone` (UUID), `account`, `subscription`, `starts`, `expires` (RFC 3339 with a zone; an end may be `never`), and
+optionally `minor` (true or false), `policy` and `product`. Nothing has a default that could end a service: a missing or blank expiry is a fault.
 
 Pure: bytes in, values out. No value of the file is ever repeated in an error (R11): a shifted column or a forgotten header would put account
 references where a word of ours is expected.
@@ -13,14 +13,15 @@ import csv
 import difflib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from wiped.errors import InputError
-from wiped.model.instants import read_rfc3339
+from wiped.model.identifiers import fault_of
+from wiped.model.instants import read_end, read_rfc3339
 from wiped.model.strict_json import RepeatedKeyError, read_json
 from wiped.model.subscription import AccountReference, SubscriptionRecord
 
@@ -100,6 +101,10 @@ def _lines(data: bytes) -> list[str]:
         raise InputError("is UTF-16; save it as UTF-8", where="line 1")
     if data.count(b"\n") > MAX_LINES:
         raise InputError(f"the file has more than {MAX_LINES} lines")
+    if b"\0" in data[:4096]:
+        raise InputError("holds null bytes, so it is UTF-16, UTF-32 or no text at all; save it as UTF-8", where="line 1")
+    if b"\r" in data and b"\n" not in data:
+        raise InputError("has carriage returns alone as line ends (an old Macintosh file); save it with line feeds", where="line 1")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -176,6 +181,10 @@ def _csv_records(lines: list[str], faults: Faults) -> Iterator[tuple[int, list[s
 
 def _header_is_good(number: int, header: list[str], faults: Faults) -> bool:
     before = faults.total
+    dialect = _dialect(header)
+    if dialect:
+        faults.add(number, dialect)
+        return False
     for place, name in enumerate(header, start=1):
         if name not in COLUMNS:
             faults.add(number, f"column {place} of the header is unknown{_suggestion(name)}; known are {', '.join(COLUMNS)}")
@@ -185,6 +194,19 @@ def _header_is_good(number: int, header: list[str], faults: Faults) -> bool:
         if name not in header:
             faults.add(number, f"the column {name} is missing")
     return faults.total == before
+
+
+def _dialect(header: list[str]) -> str:
+    """What the first line says of another dialect of CSV than commas and double quotes, and the remedy; "" for nothing."""
+    first = header[0]
+    if first.startswith("sep="):
+        return "is a separator line (sep=); leave it out and separate with commas"
+    for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(header) < len(REQUIRED) and any(sign in cell and cell.split(sign)[0].strip() in COLUMNS for cell in header):
+            return f"is separated by {name}; export it separated by commas"
+    if first.startswith("'") or (len(header) >= len(REQUIRED) and all(cell.startswith("'") and cell.endswith("'") for cell in header)):
+        return "is quoted with single quotes; export it with double quotes, or with none"
+    return ""
 
 
 def _suggestion(name: str) -> str:
@@ -197,6 +219,10 @@ def _record(number: int, row: Mapping[str, Any], policies: Collection[str] | Non
     """One record, or None with at least one fault added."""
     before = faults.total
     texts = {name: _text(number, name, row.get(name), faults) for name in REQUIRED}
+    for name in ("account", "subscription"):
+        broken = fault_of(texts[name])
+        if broken:
+            faults.add(number, f"{name}: {broken}")
     policy = _text(number, "policy", row.get("policy", "default"), faults)
     product = _text(number, "product", row["product"], faults) if row.get("product") else ""
     if policy and policies is not None and policy not in policies:
@@ -207,7 +233,7 @@ def _record(number: int, row: Mapping[str, Any], policies: Collection[str] | Non
     if texts["phone"] and (not _UUID.fullmatch(texts["phone"]) or UUID(texts["phone"]).int == 0):
         faults.add(number, "phone: must be a UUID such as 0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11")
     starts = _instant(number, "starts", texts["starts"], faults)
-    expires = _instant(number, "expires", texts["expires"], faults)
+    expires = _instant(number, "expires", texts["expires"], faults, read=read_end)
     if starts and expires and expires <= starts:
         faults.add(number, "expires: must lie after starts")
     if faults.total != before or starts is None or expires is None:
@@ -257,12 +283,12 @@ def _truth(value: Any) -> bool | None:
     return {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
 
 
-def _instant(number: int, name: str, text: str, faults: Faults) -> datetime | None:
-    """An RFC 3339 instant in UTC, or None with a fault (or when its text was at fault already)."""
+def _instant(number: int, name: str, text: str, faults: Faults, *, read: Callable[[str], datetime] = read_rfc3339) -> datetime | None:
+    """An instant in UTC as `read` reads it, or None with a fault (or when its text was at fault already)."""
     if not text:
         return None
     try:
-        return read_rfc3339(text).astimezone(UTC)
+        return read(text).astimezone(UTC)
     except ValueError as error:
         faults.add(number, f"{name}: {error}")
         return None

@@ -1,11 +1,23 @@
-"""Instants as text (RFC 3339, UTC): with microseconds in one form only, so that texts sort as instants do; in whole seconds for sentences."""
+"""Instants as text (RFC 3339, UTC): with microseconds in one form only, so that texts sort as instants do; in whole seconds for sentences.
+
+What comes in from outside lies from 2000 to before 9000, so that no sum of an instant and a duration (ten years at most) leaves the calendar. A term
+without an end has a word of its own, `never`; inside the program it is the instant `NEVER`.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Final
 
 from wiped.errors import InputError
+
+#: The first instant that is taken from outside: an earlier one is a slip (a cell that was empty, a clock that was never set).
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+#: The end of a term that has none, and the first instant that is not taken from outside.
+NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
+#: How the end of such a term is written, and read.
+NEVER_WORD: Final = "never"
 
 _FORM = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
@@ -44,7 +56,10 @@ def rfc3339_text(instant: datetime) -> str:
 
 
 def read_rfc3339(text: str) -> datetime:
-    """The aware instant of any RFC 3339 text with a zone, in the zone that it names. Raises ValueError with a sentence that does not repeat the text."""
+    """The aware instant of any RFC 3339 text with a zone, in the zone that it names, from `EARLIEST` to before `NEVER`.
+
+    Raises ValueError with a sentence that does not repeat the text.
+    """
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError("must be an RFC 3339 instant such as 2026-01-31T23:59:59Z")
@@ -54,8 +69,27 @@ def read_rfc3339(text: str) -> datetime:
         found = datetime.fromisoformat(text.upper().replace(" ", "T"))
     except ValueError:
         raise ValueError("must be a day and time of the calendar") from None
-    try:
-        found.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("must lie in the years 1 to 9999, in UTC too") from None
+    if not EARLIEST <= found < NEVER:  # compared in UTC, whatever the zone
+        raise ValueError("must lie in the years 2000 to 8999, in UTC")
     return found
+
+
+def read_end(text: str) -> datetime:
+    """The end of a term: `NEVER` for the word `never`, else as `read_rfc3339`. Raises ValueError."""
+    if text == NEVER_WORD:
+        return NEVER
+    try:
+        return read_rfc3339(text)
+    except ValueError as error:
+        endless = f"; a term without an end is written {NEVER_WORD}" if text.startswith("9") else ""
+        raise ValueError(f"{error}{endless}") from None
+
+
+def end_text(instant: datetime) -> str:
+    """The end of a term for people and JSON: `never`, or as `rfc3339_text`."""
+    return NEVER_WORD if instant >= NEVER else rfc3339_text(instant)
+
+
+def within_bounds(instant: datetime) -> datetime:
+    """`instant`, or the bound that it lies beyond: for what an older program kept, which took any year of the calendar."""
+    return min(max(instant, EARLIEST), NEVER)

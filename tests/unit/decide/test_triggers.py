@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.decide.nouns import DAY, HOUR, NOON, facts, subscription
 from wiped.decide.triggers import binding, binds, of_request, term
+from wiped.model.instants import NEVER
 from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import WipeRequest
 
@@ -57,3 +58,12 @@ def test_the_earliest_that_binds_wins() -> None:
     assert found.kind == "deletion"
     first = of_request(guardian, subscription(), POLICY, SAFETY, NOON - HOUR)
     assert (first.urgent, first.overdue_at) == (True, max(first.due_at, NOON - DAY + timedelta(minutes=30)))
+
+
+def test_a_term_without_an_end_gives_no_notice_and_is_never_due() -> None:
+    """Whatever the policy's spans are; a request still binds."""
+    endless = subscription(expires_at=NEVER)
+    found = term(endless, replace(POLICY, notice=(60, 3_660 * 86_400), grace=3_660 * 86_400, deadline=3_660 * 86_400), SAFETY)
+    assert found.notices == ()
+    assert found.due_at > NEVER
+    assert of_request(AGREED, endless, POLICY, SAFETY, NOON - HOUR).due_at == NOON - DAY + HOUR

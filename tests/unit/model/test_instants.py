@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wiped.errors import InputError
-from wiped.model.instants import instant_text, parse_instant, read_rfc3339, rfc3339_text
+from wiped.model.instants import EARLIEST, NEVER, end_text, instant_text, parse_instant, read_end, read_rfc3339, rfc3339_text, within_bounds
 
 INSTANTS = st.datetimes(timezones=st.just(UTC))
 
@@ -54,7 +54,7 @@ def test_other_texts_are_refused(text: str) -> None:
         parse_instant(text)
 
 
-@given(INSTANTS)
+@given(st.datetimes(EARLIEST.replace(tzinfo=None), NEVER.replace(tzinfo=None) - timedelta(microseconds=1), timezones=st.just(UTC)))
 def test_the_short_form_comes_back(at: datetime) -> None:
     """To the microsecond, from the form that has fewer digits where the instant has no fraction."""
     assert read_rfc3339(rfc3339_text(at)) == at
@@ -67,9 +67,33 @@ def test_every_spelling_with_a_zone_is_read(text: str) -> None:
     assert rfc3339_text(read_rfc3339(text)) == "2026-01-31T23:59:59Z"
 
 
-@pytest.mark.parametrize("text", ["", "2026-01-31", "2026-01-31T23:59:59", "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+08:00", "secret-4711"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "2026-01-31", "2026-01-31T23:59:59", "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+08:00",
+     "1999-12-31T23:59:59Z", "2000-01-01T00:00:00+00:01", "9000-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00", "2026-01-31T23:59:60Z",
+     "2026-01-31T23:59:59+24:00", "2026-01-31T23:59:59+23:60", "2026-W05-6T00:00:00Z", "2026-031T00:00:00Z", "2026-01-31T23:59:59,5Z", "never", "secret-4711"],
+)  # fmt: skip
 def test_anything_else_is_refused_without_being_repeated(text: str) -> None:
-    """No zone, no such day, before the calendar's first year in UTC."""
-    with pytest.raises(ValueError, match=r"^(must|has|day|.*range)") as caught:
+    """No zone, no such day or second, another form, before 2000 or from 9000 on in UTC; in our words, not in Python's."""
+    with pytest.raises(ValueError, match=r"^(must be an? (RFC|day)|must lie|has no time zone)") as caught:
         read_rfc3339(text)
     assert "secret-4711" not in str(caught.value)
+
+
+def test_a_term_without_an_end_has_a_word_of_its_own() -> None:
+    """`never` is read and written as the end of a term; an instant of the far future is refused, with that word."""
+    assert (read_end("never"), end_text(NEVER)) == (NEVER, "never")
+    assert end_text(read_end("2026-01-31T23:59:59Z")) == "2026-01-31T23:59:59Z"
+    with pytest.raises(ValueError, match="a term without an end is written never"):
+        read_end("9999-12-31T23:59:59Z")
+    with pytest.raises(ValueError, match=r"calendar$"):
+        read_end("2026-02-30T00:00:00Z")
+
+
+@given(INSTANTS)
+def test_what_an_older_program_kept_is_read_within_the_bounds(at: datetime) -> None:
+    """Ten years before and after it still lie in the calendar."""
+    found = within_bounds(at)
+    assert EARLIEST <= found <= NEVER
+    assert found == at or not EARLIEST <= at <= NEVER
+    assert found - timedelta(days=3_660) < found < found + timedelta(days=3_660)

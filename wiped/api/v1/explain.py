@@ -18,7 +18,7 @@ from wiped.api.v1.holds import HoldOut, hold_out
 from wiped.api.v1.phones import flags_out
 from wiped.api.v1.requests import RequestOut, request_out
 from wiped.api.v1.subscriptions import SubscriptionOut, subscription_out
-from wiped.model.instants import rfc3339_text
+from wiped.model.instants import NEVER, rfc3339_text
 from wiped.model.records import WipeStep
 from wiped.model.status import Explanation
 from wiped.model.subscription import Action, Flag, Hold
@@ -84,8 +84,9 @@ def story(told: Explanation) -> list[str]:
     if term is None:
         said.append("It has no subscription here, so nothing is concluded about it.")
     else:
-        said.append(f"Subscription {term.subscription_id} {'ends' if told.phone.since < term.expires_at else 'ended'} at {rfc3339_text(term.expires_at)}"
-                    f" (policy {term.policy}{', a minor' if term.minor else ''}).")  # fmt: skip
+        end = ("has no end" if term.expires_at >= NEVER
+               else f"{'ends' if told.phone.since < term.expires_at else 'ended'} at {rfc3339_text(term.expires_at)}")  # fmt: skip
+        said.append(f"Subscription {term.subscription_id} {end} (policy {term.policy}{', a minor' if term.minor else ''}).")  # fmt: skip
     said += [_sentence(reason.detail or reason.code) for reason in decision.reasons]
     said += [
         f"Legal hold {hold.id} ({hold.ground}) forbids erasing it until {rfc3339_text(hold.until) if hold.until else 'it is released by two people'}."

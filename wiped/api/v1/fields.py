@@ -12,12 +12,17 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr
 
 from wiped.errors import InputError
-from wiped.model.instants import read_rfc3339, rfc3339_text
+from wiped.model.identifiers import fault_of
+from wiped.model.instants import end_text, read_end, read_rfc3339, rfc3339_text
 from wiped.model.subscription import AccountReference, Reason
 
 
 def _instant(value: Any) -> datetime:
     return read_rfc3339(value if isinstance(value, str) else "")
+
+
+def _end(value: Any) -> datetime:
+    return read_end(value if isinstance(value, str) else "")
 
 
 def instant_of_query(text: str, where: str) -> datetime:
@@ -39,6 +44,16 @@ def _account(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.strip() or not text.isprintable():
         raise ValueError("must be printable text, and not blank")
+    if text != text.strip():
+        raise ValueError("must not begin or end with white space")
+    return SecretStr(_reference(text))
+
+
+def _reference(value: str) -> str:
+    """`value` itself. Raises ValueError for what billing cannot have given (`model.identifiers`)."""
+    broken = fault_of(value)
+    if broken:
+        raise ValueError(broken)
     return value
 
 
@@ -51,10 +66,15 @@ def _uuid(value: str) -> str:
 
 Instant = Annotated[datetime, PlainSerializer(rfc3339_text, return_type=str)]
 InstantIn = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=str)]
+#: The end of a term: an instant, or `never`.
+End = Annotated[datetime, PlainSerializer(end_text, return_type=str)]
+EndIn = Annotated[datetime, BeforeValidator(_end, json_schema_input_type=str)]
 Text = Annotated[str, Field(max_length=256), AfterValidator(_printable)]
 ReasonText = Annotated[str, Field(min_length=1, max_length=2000, description="for people; sealed in the ledger, never in a log")]
 #: The requester's own case number: sealed as a reason is.
 Reference = Annotated[Text, Field(description="the requester's own case number; sealed in the ledger")]
+#: An identifier of billing's.
+Identifier = Annotated[Text, Field(min_length=1), AfterValidator(_reference)]
 Account = Annotated[SecretStr, Field(min_length=1, max_length=256, description="becomes a pseudonym at once, is never stored"), AfterValidator(_account)]
 PhoneUuid = Annotated[str, AfterValidator(_uuid)]
 

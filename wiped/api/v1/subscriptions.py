@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from wiped.api.http.bodies import CALLER, MAX_BODY, MAX_IMPORT, as_items, as_json, bytes_of, check_key, parsed, person_of, uuid_of
-from wiped.api.v1.fields import Account, Instant, InstantIn, StrictIn, Text
+from wiped.api.v1.fields import Account, End, EndIn, Identifier, Instant, InstantIn, StrictIn
 from wiped.errors import InputError
 from wiped.model.subscription import AccountReference, Subscription, SubscriptionRecord
 from wiped.ports.service import SubscriptionsService
@@ -26,9 +26,9 @@ class SubscriptionIn(StrictIn):
     """Body of `PUT /v1/phones/{uuid}/subscription`; the same words as in an import file."""
 
     account: Account
-    subscription: Annotated[Text, Field(min_length=1)]
+    subscription: Identifier
     starts: InstantIn
-    expires: InstantIn
+    expires: EndIn
     minor: Annotated[bool, Field(strict=True)] = False
     policy: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "default"
     product: Annotated[str, Field(pattern=r"^([a-zA-Z0-9][a-zA-Z0-9._-]{0,62})?$")] = ""
@@ -57,7 +57,7 @@ class SubscriptionOut(BaseModel):
     subscription: str
     account_pseudonym: str
     starts: Instant
-    expires: Instant
+    expires: End
     first_recorded_at: Instant
     minor: bool
     policy: str

@@ -8,13 +8,14 @@ from uuid import UUID
 from wiped.conduct import checks, decisions
 from wiped.conduct.deeds import table
 from wiped.conduct.deeds.deed import Work
+from wiped.conduct.wipe import fence
 from wiped.conduct.world import World
 from wiped.errors import InputError, NotFoundError
 from wiped.model.approvals import Person, RequestKind
 from wiped.model.instants import parse_instant
 from wiped.model.records import PhoneRecord
 from wiped.model.status import Explanation, Mark
-from wiped.model.subscription import State
+from wiped.model.subscription import WIPE_STATES, State
 
 #: What an operator sets on a phone by hand, or takes back.
 _MARKS = ("suspended", "protected")
@@ -90,8 +91,18 @@ class Phones:
         return tuple(sorted(found, key=lambda mark: mark.at))
 
     async def suspend(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
-        """Stop and fence now, reversible until wiped (R17)."""
-        return await self._mark(uuid, reason, person, suspended=True)
+        """Stop and fence now, reversible until wiped (R17).
+
+        The phone is fenced by its UUID before anything else is asked, also before a sweep that is at work: whatever goes wrong in deciding about the
+        phone, it cannot start again once this has answered. Stopping it, and fencing its disks too, is the sweep's.
+        """
+        phone = await checks.known_phone(self._world, uuid)
+        said = checks.given_reason(reason)
+        await self._world.ledger.phones.mark(uuid, suspended=True, reason=said, operator=person.name)
+        if phone.state not in WIPE_STATES and uuid not in await self._world.fences.standing():
+            await fence.put(self._world, uuid, None, None)
+            await self._world.ledger.phones.mark(uuid, fenced=True, reason="suspended")
+        return await self._decided(uuid)
 
     async def resume(self, uuid: str, *, reason: str, person: Person) -> PhoneRecord:
         """Give a suspended phone back; what else fences it stays. Reported leaks of it are answered by that."""
@@ -111,6 +122,9 @@ class Phones:
     async def _mark(self, uuid: str, reason: str, person: Person, *, suspended: bool | None = None, protected: bool | None = None) -> PhoneRecord:
         await checks.known_phone(self._world, uuid)
         await self._world.ledger.phones.mark(uuid, suspended=suspended, protected=protected, reason=checks.given_reason(reason), operator=person.name)
+        return await self._decided(uuid)
+
+    async def _decided(self, uuid: str) -> PhoneRecord:
         await self._work.decide_now(uuid)
         self._nudge()
         return await checks.known_phone(self._world, uuid)

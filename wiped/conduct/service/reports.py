@@ -10,13 +10,17 @@ from typing import Any
 from wiped.conduct.world import World
 from wiped.errors import InputError
 from wiped.model.approvals import Person
-from wiped.model.instants import instant_text
+from wiped.model.instants import NEVER, NEVER_WORD, instant_text
 from wiped.model.records import WipeRecord, WipeStep
 from wiped.model.subscription import AccountReference
 
 
 def _at(instant: datetime | None) -> str:
     return "" if instant is None else instant_text(instant)
+
+
+def _end(instant: datetime) -> str:
+    return NEVER_WORD if instant >= NEVER else instant_text(instant)
 
 
 def _wipe(wipe: WipeRecord) -> dict[str, Any]:
@@ -84,7 +88,7 @@ class Reports:
             ],
             "subscriptions": [
                 {"phone": term.uuid, "generation": term.generation, "subscription": term.subscription_id, "pseudonym": term.account,
-                 "starts": _at(term.starts_at), "expires": _at(term.expires_at), "policy": term.policy, "minor": term.minor, "product": term.product,
+                 "starts": _at(term.starts_at), "expires": _end(term.expires_at), "policy": term.policy, "minor": term.minor, "product": term.product,
                  "ended_at": _at(ended)}
                 for term, ended in terms
             ],

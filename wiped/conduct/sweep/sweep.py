@@ -20,7 +20,7 @@ from wiped.conduct.wipe.run import Executor
 from wiped.conduct.world import World
 from wiped.errors import HelperError, HypervisorError, LedgerError, RefusedError, StorageError, TransientError, WipedError
 from wiped.model.approvals import FIRST
-from wiped.model.instants import rfc3339_text
+from wiped.model.instants import end_text
 from wiped.model.inventory import DomainFacts, DomainState
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import Plan, RefusalCode
@@ -192,7 +192,7 @@ class Reconciler:
             kind=decision.trigger or "expiry",
             ground=decision.ground,
             reference=request.id if request else "",
-            expired_at=rfc3339_text(term.expires_at) if term else "",
+            expired_at=end_text(term.expires_at) if term else "",
             policy=term.policy if term else "",
             operator=(request.operator if request else "") or "daemon",
             approver=request.approver if request else "",

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Dialect, MetaData, String, Text
 from sqlalchemy.types import TypeDecorator
 
-from wiped.model.instants import instant_text, parse_instant
+from wiped.model.instants import instant_text, parse_instant, within_bounds
 
 metadata = MetaData()
 
@@ -28,8 +28,8 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else instant_text(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """From text."""
-        return None if value is None else parse_instant(value)
+        """From text. An older program kept any year of the calendar: what lies beyond the bounds of today is read as the bound."""
+        return None if value is None else within_bounds(parse_instant(value))
 
 
 class Json(TypeDecorator[Any]):

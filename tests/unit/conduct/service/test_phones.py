@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.unit.conduct.account import ANNA, BORIS, CLEO, bound, settle, state
 from tests.unit.conduct.rig import GRACE, Rig
 from tests.unit.conduct.terms import ALICE, term
 from wiped.errors import InputError, NotFoundError
+from wiped.model.instants import NEVER
 from wiped.model.status import Mark
 from wiped.model.subscription import State
 
@@ -115,3 +117,37 @@ async def test_a_suspension_that_ended_with_the_wipe_is_not_told_as_one(tmp_path
         await settle(rig, 600 + GRACE + 1)
         told = await rig.service.phones.explain(uuid)
         assert (told.phone.state, told.phone.suspended, told.marks) == (State.RELEASED, False, ())
+
+
+async def test_a_suspended_phone_is_fenced_before_anything_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong in deciding about it: who was answered *done* has a phone that cannot start."""
+    async with Rig.on_disk(str(tmp_path)) as rig:
+        (uuid,) = await bound(rig, 1)
+
+        def broken(*_: object, **__: object) -> None:
+            raise OverflowError
+
+        monkeypatch.setattr("wiped.conduct.decisions.lifecycle.decide", broken)
+        await rig.service.phones.suspend(uuid, reason="reported stolen", person=ANNA)
+        assert uuid in rig.host.fences
+        phone = await rig.ledger.phones.get(uuid)
+        assert phone is not None
+        assert phone.fenced
+
+
+async def test_a_term_without_an_end_lasts_until_billing_says_otherwise(tmp_path: Path) -> None:
+    """It is explained, suspended, given back and kept; and wiped once a real end has passed."""
+    async with Rig.on_disk(str(tmp_path)) as rig:
+        uuid = rig.host.add_phone(1)
+        await rig.reconciler.sweep()
+        await rig.service.subscriptions.set(replace(term(rig, uuid), expires_at=NEVER), ALICE)
+        await settle(rig, 400 * 86_400)
+        told = await rig.service.phones.explain(uuid)
+        assert (told.decision.state, told.decision.next_at) == (State.ACTIVE, None)
+        assert "the term has no end" in [reason.detail for reason in told.decision.reasons]
+        await rig.service.phones.suspend(uuid, reason="lost", person=ANNA)
+        assert uuid in rig.host.fences
+        await rig.service.phones.resume(uuid, reason="found", person=ANNA)
+        await settle(rig)
+        assert uuid not in rig.host.fences
+        assert rig.host.remains("SECRET") == 5

@@ -1,0 +1,49 @@
+"""Identifiers that billing gives (accounts, subscriptions), refused where a spreadsheet or a program broke them on the way. Pure.
+
+Two customers whose references were broken in the same way would share a pseudonym, and so each other's holds and requests (R11). What cannot be told
+by looking is not refused: leading zeros that are gone, digits after the fifteenth that became zeros.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+#: (form of the whole text, what made it, what to do). None of the sentences repeats the text.
+_BROKEN: Final = (
+    (
+        r"[+-]?\d+(?:[.,]\d+)?[eE][+-]\d+",
+        "is a number in scientific notation, as spreadsheets write long numbers",
+        "format the column as text and export it anew",
+    ),
+    (r"\d+[.,]0+", "is a whole number with a decimal part, as programs write it that took it for an amount", "export the column as text"),
+    (
+        r"#(?:n/a|ref!|name\?|value!|div/0!|null!|num!|spill!|calc!)|#{3,}",
+        "is a spreadsheet's word for an error, or of a column too narrow",
+        "repair the cell and export it anew",
+    ),
+    (
+        rf"(?:\d{{1,2}}-(?:{_MONTHS})|(?:{_MONTHS})-\d{{2,4}})",
+        "is a date, which spreadsheets make of some identifiers",
+        "format the column as text and export it anew",
+    ),
+    (r"=.*", "is a spreadsheet's formula", "export the values, not the formulas"),
+    (
+        r"\(?(?:null|none|nil|nan|undefined|n/a|true|false)\)?|\[object object\]|\{\{.*\}\}|\$\{.*\}",
+        "is a program's word for a missing value",
+        "give the reference itself",
+    ),
+)
+_FORMS: Final = tuple((re.compile(form, re.IGNORECASE | re.ASCII), what, remedy) for form, what, remedy in _BROKEN)
+
+
+def fault_of(text: str) -> str:
+    """Why `text` is no reference that billing would have given, and what to do, in words without the text; "" for one that may be."""
+    if unicodedata.normalize("NFC", text) != text:
+        return "is not in Unicode's composed form (NFC), so that the same reference could come as another text; normalise it to NFC"
+    for form, what, remedy in _FORMS:
+        if form.fullmatch(text):
+            return f"{what}; {remedy}"
+    return ""
