@@ -6,6 +6,7 @@ mistake here alone cannot destroy anything (I5).
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 
 from wiped.model.images import GOLDEN
@@ -110,6 +111,33 @@ def provable_device(found: FoundArtefact, uuid: str) -> Refusal | None:
     )
 
 
+#: The words of `storage.inode` for what keeps a file from being written, renamed or removed -> (chattr's letter, of what).
+_IMMUTABLE = {
+    "inode:immutable": ("i", ""),
+    "inode:append-only": ("a", ""),
+    "directory:immutable": ("i", "its directory"),
+    "directory:append-only": ("a", "its directory"),
+}
+
+
+def immutable(found: FoundArtefact, uuid: str) -> Refusal | None:
+    """`immutable`: the kernel would refuse to write, rename or remove it; told before a byte is overwritten, with the remedy."""
+    layer = found.layer
+    for word in layer.filesystem.mount_options if layer.filesystem is not None else ():
+        if word in _IMMUTABLE:
+            return Refusal(RefusalCode.IMMUTABLE, layer.location, immutable_detail(word, layer.location))
+    return None
+
+
+def immutable_detail(word: str, location: str) -> str:
+    """The sentence for a word of `storage.inode`; "" for any other word."""
+    if word not in _IMMUTABLE:
+        return ""
+    letter, of = _IMMUTABLE[word]
+    path = posixpath.dirname(location) if of else location
+    return f"{of or 'it'} is {word.partition(':')[2]}: chattr -{letter} {path}"
+
+
 def in_use(found: FoundArtefact, uuid: str) -> Refusal | None:
     """`in-use`: somebody else than the phone itself was seen holding the file."""
     if not found.layer.in_use:
@@ -127,6 +155,7 @@ STEP_GUARDS: tuple[Callable[[FoundArtefact, str], Refusal | None], ...] = (
     classified_golden,
     claimed,
     provable_device,
+    immutable,
     in_use,
     unidentified,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from wiped.decide import backoff
+from wiped.decide.provable import provability_reasons
 from wiped.model.inventory import ArtefactKind
 from wiped.model.outcome import (
     RETRYABLE_REASONS,
@@ -18,10 +19,6 @@ from wiped.model.outcome import (
     Via,
 )
 from wiped.model.plan import Plan, Step
-
-#: Filesystems that overwrite in place, so that the recipe of docs/physics.md 2 proves something (btrfs only for nodatacow files).
-#: `block`: the artefact is a block device itself.
-IN_PLACE = frozenset({"ext2", "ext3", "ext4", "xfs", "block"})
 
 #: FIEMAP flags that end the recipe (docs/physics.md 2, step 2), by the words of `storage.extents`. `delalloc` and `unknown` come and go while a phone runs:
 #: they are no forecast; the eraser stops on them when the phone is off.
@@ -45,16 +42,7 @@ def expected_reasons(step: Step) -> tuple[str, ...]:
 
     Such an artefact is not overwritten: on a copy-on-write or data-journalling filesystem the old blocks would stay, and could not be named any more.
     """
-    reasons: set[str] = set()
-    backing = step.filesystem
-    if not backing.local:
-        reasons.add(ReasonCode.OPAQUE_STORAGE)
-    elif backing.cow:
-        reasons.add(ReasonCode.COW_FILESYSTEM)
-    elif backing.fs_type != "btrfs" and backing.fs_type not in IN_PLACE:
-        reasons.add(ReasonCode.OPAQUE_STORAGE)
-    if backing.data_journal:
-        reasons.add(ReasonCode.JOURNALED_DATA)
+    reasons: set[str] = set(provability_reasons(step.filesystem))
     reasons.update(_FLAG_REASONS[flag] for flag in step.extents.flags if flag in _FLAG_REASONS)
     return tuple(sorted(str(reason) for reason in reasons))
 

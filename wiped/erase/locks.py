@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from wiped.decide.refusal import immutable_detail
 from wiped.erase.claims import Claims
 from wiped.erase.libvirt_files import saved_domain
 from wiped.erase.remove import clear_apart
@@ -150,7 +151,11 @@ def _as_it_stands(step: LockStep, request: Lock, claims: Claims) -> Iterator[Ref
     with file:
         if isinstance(file, BlockFile):
             yield from _device(step, file, claims)
-        elif claims.needs_uuid_inside(step.location):
+            return
+        for word in filesystem_facts(file.fd).mount_options:
+            if detail := immutable_detail(word, step.location):
+                yield Refusal(RefusalCode.IMMUTABLE, step.location, detail)
+        if claims.needs_uuid_inside(step.location):
             yield from _inside_save(step, file, request)
 
 

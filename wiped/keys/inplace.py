@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
+from wiped.decide.provable import provability_reasons
 from wiped.errors import StorageError
 from wiped.model.outcome import ReasonCode
 from wiped.storage.direct import compare_ranges, write_ranges
 from wiped.storage.extents import ExtentMap, read_extents, stop_reasons
-from wiped.storage.filesystems import filesystem_facts, open_block_device, provability_reasons
+from wiped.storage.filesystems import filesystem_facts, open_block_device
 from wiped.storage.keystream import Keystream
 
 

@@ -30,6 +30,9 @@ class ReasonCode(StrEnum):
     """The data is inside the filesystem's metadata."""
     EXTENT_UNKNOWN = "extent-unknown"
     """The filesystem cannot say where the bytes are."""
+    INODE_UNPROVEN = "inode-unproven"
+    """A flag or attribute of the inode for which nothing is proven: fs-verity, DAX, XFS realtime, no direct I/O, or one that this program does not know. It
+    stands among the mount options of plan and certificate, as `inode:...`. Nothing was overwritten."""
     EXTENT_MOVED = "extent-moved"
     """The ranges were not the same before and after the overwriting."""
     JOURNALED_DATA = "journaled-data"

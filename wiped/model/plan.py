@@ -80,6 +80,10 @@ class RefusalCode(StrEnum):
     """The domain keeps data in a place that this version cannot wipe (network disk, a disk that is passed through, TPM state without a directory)."""
     LIVE_ONLY = "live-only"
     """Only the running phone has it, and libvirt forgets it at the stop (a hot-plugged disk, file-backed memory): the phone is not stopped."""
+    IMMUTABLE = "immutable"
+    """The file or its directory is immutable or append-only (chattr +i, +a): take the flag off, then the wipe is tried again."""
+    EXTENT_SHARED = "extent-shared"
+    """The file shares blocks with another file that is not its golden image (`cp --reflink`): remove that copy, if nobody needs it."""
     UNKNOWN_FILE = "unknown-file"
     """A file in the phone's own directory that its profile does not list, or a former file of the phone that no definition references: neither ignored nor
     destroyed."""

@@ -19,9 +19,10 @@ from wiped.model.policy import StorageRules
 from wiped.observe.bounds import map_of, open_artefact
 from wiped.storage.artefacts import ArtefactMap
 from wiped.storage.blockdev import BlockFile, open_block
-from wiped.storage.direct import Comparison, compare_ranges
+from wiped.storage.direct import BLOCK, Comparison, aligned_buffer, compare_ranges
 from wiped.storage.extents import ExtentMap
 from wiped.storage.filesystems import open_block_device
+from wiped.storage.inode import is_cached
 from wiped.storage.keystream import SEED_BYTES, Keystream
 from wiped.storage.paths import SafeFile, reopen
 from wiped.wire.messages import ReadBack
@@ -125,10 +126,40 @@ def _way(image: SafeFile | BlockFile, mapped: ArtefactMap) -> tuple[Via, int]:
         device = open_block_device(image.stat.st_dev)
         if device is not None:
             return Via.BLOCK_ODIRECT, device
-        return Via.FILE_ODIRECT, reopen(image.fd, os.O_RDONLY | os.O_DIRECT, image.path)
+        return Via.FILE_ODIRECT, _past_the_cache(image, mapped.extents)
     if facts.fs_type == "btrfs" and not facts.cow:
-        return Via.BTRFS_NODATACOW_FILE, reopen(image.fd, os.O_RDONLY | os.O_DIRECT, image.path)
+        return Via.BTRFS_NODATACOW_FILE, _past_the_cache(image, mapped.extents)
     raise _ImpossibleError(f"there is no way to read back from {facts.fs_type}", [ReasonCode.READBACK_IMPOSSIBLE])
+
+
+def _past_the_cache(image: SafeFile | BlockFile, extents: ExtentMap) -> int:
+    """A descriptor for reading the file itself, where its device cannot be opened; only after a look at this very file showed that such reads come from
+    below the page cache: nothing of a piece is in the cache before it is read so, and nothing is afterwards (docs/physics.md 2, step 5).
+
+    The kernel accepts O_DIRECT on files that it then serves from the cache (fscrypt, inline data, journalled data).
+    """
+    fd, plain, shown = reopen(image.fd, os.O_RDONLY | os.O_DIRECT, image.path), -1, False
+    try:
+        plain = reopen(image.fd, os.O_RDONLY, image.path)
+        shown = not extents.count or _is_read_below(fd, plain, extents.logical[0], min(extents.length[0], BLOCK))
+    except OSError as error:
+        raise StorageError(f"reading past the cache: {os.strerror(error.errno or 0)}", reason=ReasonCode.IO_ERROR) from error
+    finally:
+        if plain >= 0:
+            os.close(plain)
+        if not shown:
+            os.close(fd)
+    if not shown:
+        raise _ImpossibleError("reading the file cannot be shown to read its device, and the device cannot be opened", [ReasonCode.READBACK_IMPOSSIBLE])
+    return fd
+
+
+def _is_read_below(direct: int, plain: int, offset: int, length: int) -> bool:
+    os.posix_fadvise(plain, offset, length, os.POSIX_FADV_DONTNEED)
+    if is_cached(plain, offset, length):
+        return False
+    os.preadv(direct, [aligned_buffer(BLOCK)], offset)
+    return not is_cached(plain, offset, length)
 
 
 def _judge(image: SafeFile | BlockFile, request: ReadBack, extents: ExtentMap, found: Comparison, digest_now: str) -> tuple[tuple[str, ...], str]:

@@ -1,7 +1,7 @@
 """The kernel's door: everything that the program asks of files, filesystems and block devices goes through here.
 
 What it is: safe opening of paths (`paths`; `protected` roots; `quiet_open` for what is only looked at; `mounts`), the physical map of a file (`extents`),
-what lies under it (`filesystems`, `fsmap`), block devices and what stands on what (`blockdev`, `blockstack`), blocks shared with a golden image
+what lies under it (`filesystems`, `inode`, `fsmap`), block devices and what stands on what (`blockdev`, `blockstack`), blocks shared with a golden image
 (`shared_extents`), the one map that eraser and observer agree on (`artefacts`), QEMU's locks and write leases (`locks`), the pseudorandom pattern
 (`keystream`), direct I/O (`direct`), the headers and chains of images (`qcow2`, `foreign`, `image_chain`), what others may reach (`reached`), templates,
 profiles and people's classifications (`templates`, `profiles/`, `classified`), and freed blocks (`free_space`). The constants and structures of the

@@ -7,12 +7,13 @@ import stat as st
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wiped.decide.provable import provability_reasons
 from wiped.model.inventory import FilesystemFacts, LibvirtDirectories
 from wiped.model.outcome import ReasonCode
 from wiped.model.policy import StorageRules
 from wiped.storage.blockdev import block_filesystem, whole_device_map
 from wiped.storage.extents import ExtentMap, read_extents, stop_reasons
-from wiped.storage.filesystems import filesystem_facts, provability_reasons
+from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.kernel import identity_of
 from wiped.storage.shared_extents import GoldenFiles, settle, split
 

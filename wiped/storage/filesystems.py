@@ -1,4 +1,4 @@
-"""What lies under a file: filesystem, mount options, device; and whether overwriting in place can be proven there (docs/physics.md 2).
+"""What lies under a file: filesystem, mount options, device, and what the kernel tells of its inode. What that means for the proof: `decide.provable`.
 
 `data=journal` copies every byte through the journal and hides in three places: the mount's options, the driver's own list (where it shows even
 when it is a default kept in the superblock), and a flag of the single file. Where one of them cannot be read, it counts as journaled.
@@ -6,22 +6,17 @@ when it is a default kept in the superblock), and a flag of the single file. Whe
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat as st
-import struct
 from typing import Final
 
+from wiped.decide.provable import COPY_ON_WRITE, IN_PLACE
 from wiped.model.inventory import FilesystemFacts
-from wiped.model.outcome import ReasonCode
-from wiped.storage.kernel import FS_IOC_GETFLAGS, FS_JOURNAL_DATA_FL, FS_NOCOW_FL
+from wiped.storage.inode import inode_facts
+from wiped.storage.kernel import FS_JOURNAL_DATA_FL, FS_NOCOW_FL
 from wiped.storage.mounts import Mount, mount_of
 
 _EXT: Final = frozenset({"ext2", "ext3", "ext4"})
-#: Overwriting in place is what these do with a file's own, unshared blocks.
-_IN_PLACE: Final = _EXT | {"xfs", "block"}
-#: Write elsewhere by design. btrfs makes an exception per file (nodatacow); the others do not, or not in a way that can be seen.
-_COPY_ON_WRITE: Final = frozenset({"btrfs", "zfs", "bcachefs", "f2fs", "nilfs2", "ubifs", "jffs2", "logfs"})
 _OTHER_LOCAL: Final = frozenset(
     {"vfat", "exfat", "ntfs3", "ntfs", "jfs", "reiserfs", "udf", "hfsplus", "minix", "tmpfs", "ramfs", "hugetlbfs", "squashfs", "erofs"}
 )
@@ -32,13 +27,14 @@ def filesystem_facts(fd: int) -> FilesystemFacts:
     mount = mount_of(fd)
     if mount is None:
         return FilesystemFacts(fs_type="unknown", local=False)
-    flags = _inode_flags(fd)
-    options = list(mount.options)
+    inode = inode_facts(fd, mount.fs_type)
+    flags = inode.flags
+    options = [*mount.options, *inode.words]
     journaled = False
     if mount.fs_type in _EXT:
         journaled, shown = _data_journal(mount, flags)
         options += [item for item in shown if item not in options]
-    cow = mount.fs_type in _COPY_ON_WRITE
+    cow = mount.fs_type in COPY_ON_WRITE
     if mount.fs_type == "btrfs" and flags is not None and flags & FS_NOCOW_FL:
         cow = False
         options.append("inode:nodatacow")
@@ -54,26 +50,8 @@ def filesystem_facts(fd: int) -> FilesystemFacts:
         rotational=rotational,
         data_journal=journaled,
         cow=cow,
-        local=mount.fs_type in _IN_PLACE | _COPY_ON_WRITE | _OTHER_LOCAL,
+        local=mount.fs_type in IN_PLACE | COPY_ON_WRITE | _OTHER_LOCAL,
     )
-
-
-def _inode_flags(fd: int) -> int | None:
-    """FS_IOC_GETFLAGS of a regular file or directory; None where it cannot be asked."""
-    own = -1
-    try:
-        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_PATH:
-            mode = os.fstat(fd).st_mode
-            if not (st.S_ISREG(mode) or st.S_ISDIR(mode)):
-                return None
-            fd = own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        answer = fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytes(8))
-        return int(struct.unpack_from("=I", answer)[0])
-    except OSError:
-        return None
-    finally:
-        if own >= 0:
-            os.close(own)
 
 
 def _data_journal(mount: Mount, flags: int | None) -> tuple[bool, list[str]]:
@@ -190,30 +168,6 @@ def first_line(path: str, *, strip: bool = True) -> str:
             return line.strip() if strip else line.rstrip("\n")
     except OSError:
         return ""
-
-
-def provability_reasons(facts: FilesystemFacts) -> tuple[str, ...]:
-    """Reason codes for which nothing on this filesystem can be proven erased; () for ext2/3/4, XFS, and a nodatacow file on btrfs (whose extents
-    must be unshared besides: `extents.stop_reasons`).
-
-    Below the filesystem, an LVM thin pool (`thin-pool`), a snapshot or a cache of the volume (`copy-not-reached`) keeps what is overwritten above it; a loop
-    device on a file is no better than that file's filesystem.
-    tmpfs and its like keep their bytes in memory and swap, which no read-back reaches: `opaque-storage`, as network filesystems, FUSE, overlays and
-    whatever this program does not know.
-    """
-    reasons = []
-    if facts.cow or "device:cow" in facts.mount_options:
-        reasons.append(str(ReasonCode.COW_FILESYSTEM))
-    if facts.data_journal or "device:journal" in facts.mount_options:
-        reasons.append(str(ReasonCode.JOURNALED_DATA))
-    if "device:thin-pool" in facts.mount_options:
-        reasons.append(str(ReasonCode.THIN_POOL))
-    if "device:snapshot" in facts.mount_options or "device:cache" in facts.mount_options:
-        reasons.append(str(ReasonCode.COPY_NOT_REACHED))
-    hidden = "device:dedup" in facts.mount_options or "device:unseen" in facts.mount_options
-    if hidden or not facts.local or (facts.fs_type not in _IN_PLACE and facts.fs_type not in _COPY_ON_WRITE):
-        reasons.append(str(ReasonCode.OPAQUE_STORAGE))
-    return tuple(reasons)
 
 
 def open_block_device(st_dev: int) -> int | None:

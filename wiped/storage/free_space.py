@@ -18,11 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from wiped.decide.provable import provability_reasons
 from wiped.errors import RefusedError, StorageError, WipedError
 from wiped.model.policy import StorageRules
 from wiped.storage.direct import BLOCK, CHUNK, aligned_buffer
 from wiped.storage.extents import ExtentMap, read_extents, stop_reasons
-from wiped.storage.filesystems import filesystem_facts, first_line, open_block_device, provability_reasons
+from wiped.storage.filesystems import filesystem_facts, first_line, open_block_device
 from wiped.storage.fsmap import FreeSpace, free_space
 from wiped.storage.kernel import RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2, punch_hole, sync_filesystem, translated
 from wiped.storage.keystream import SEED_BYTES, Keystream

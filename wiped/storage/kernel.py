@@ -10,6 +10,7 @@ import errno
 import os
 import stat as st
 import sys
+from dataclasses import dataclass
 from typing import Final
 
 from wiped.errors import RefusedError, StorageError
@@ -71,6 +72,28 @@ def punch_hole(fd: int, offset: int, length: int) -> None:
 def memory_differs(left: int, right: int, length: int) -> bool:
     """Whether `length` bytes at two addresses differ (memcmp; the GIL is released meanwhile)."""
     return bool(_libc.memcmp(ctypes.c_void_p(left), ctypes.c_void_p(right), ctypes.c_size_t(length)))
+
+
+@dataclass(frozen=True, slots=True)
+class Statx:
+    """Of statx(2): `mask` says which of the rest the kernel filled; `attributes`: STATX_ATTR_* bits; `direct_offset`: the alignment of direct I/O, 0 where
+    the file has none (STATX_DIOALIGN, Linux 6.1)."""
+
+    mask: int
+    attributes: int
+    direct_offset: int
+
+
+def statx(fd: int) -> Statx | None:
+    """`statx(2)` of an open file, also by an O_PATH descriptor; None where the kernel does not answer."""
+    answer = ctypes.create_string_buffer(256)
+    if _libc.statx(fd, b"", 0x1000, 0x27FF, answer) != 0:  # AT_EMPTY_PATH; STATX_BASIC_STATS and STATX_DIOALIGN
+        return None
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(answer.raw[at : at + size], sys.byteorder)
+
+    return Statx(number(0, 4), number(8, 8), number(0x9C, 4))
 
 
 def rdev_without_sync(path: str) -> int:

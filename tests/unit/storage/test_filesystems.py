@@ -7,34 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from wiped.decide.provable import provability_reasons
 from wiped.model.inventory import FilesystemFacts
-from wiped.storage.filesystems import device_layers, filesystem_facts, open_block_device, provability_reasons
-
-
-@pytest.mark.parametrize(
-    ("facts", "reasons"),
-    [
-        (FilesystemFacts("ext4"), ()),
-        (FilesystemFacts("ext3"), ()),
-        (FilesystemFacts("xfs"), ()),
-        (FilesystemFacts("btrfs", cow=True), ("cow-filesystem",)),
-        (FilesystemFacts("btrfs", cow=False), ()),
-        (FilesystemFacts("zfs", cow=True), ("cow-filesystem",)),
-        (FilesystemFacts("ext4", data_journal=True), ("journaled-data",)),
-        (FilesystemFacts("xfs", mount_options=("rw", "device:thin-pool")), ("thin-pool",)),
-        (FilesystemFacts("xfs", mount_options=("rw", "device:snapshot")), ("copy-not-reached",)),
-        (FilesystemFacts("nfs4", local=False), ("opaque-storage",)),
-        (FilesystemFacts("fuse.sshfs", local=False), ("opaque-storage",)),
-        (FilesystemFacts("overlay", local=False), ("opaque-storage",)),
-        (FilesystemFacts("tmpfs"), ("opaque-storage",)),
-        (FilesystemFacts("vfat"), ("opaque-storage",)),
-        (FilesystemFacts("unheard-of"), ("opaque-storage",)),
-        (FilesystemFacts("unknown", local=False), ("opaque-storage",)),
-    ],
-)
-def test_provability(facts: FilesystemFacts, reasons: tuple[str, ...]) -> None:
-    """Only filesystems that are known to overwrite in place need no reason."""
-    assert provability_reasons(facts) == reasons
+from wiped.storage.filesystems import device_layers, filesystem_facts, open_block_device
 
 
 @pytest.mark.parametrize(("path", "fs_type", "local"), [("/proc/self/stat", "proc", False), ("/dev/shm", "tmpfs", True)])
