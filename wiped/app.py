@@ -56,6 +56,7 @@ from wiped.ports.ledger import Ledger
 from wiped.ports.libvirt import Fences, Hypervisor
 from wiped.ports.machine import Clock, Milestones
 from wiped.ports.outside import Feed
+from wiped.record import proof
 from wiped.record.helper_files import SheetFiles
 from wiped.record.ledger import SqlLedger
 from wiped.record.sql.migrate import refers_to_accounts
@@ -174,16 +175,36 @@ async def _forever(name: str, work: Coroutine[Any, Any, None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _ledger_of(settings: Settings, clock: Clock) -> AsyncIterator[SqlLedger]:
-    with contextlib.closing(SaltFile.open(settings.host.state_dir, refers_to_accounts)) as salts:
-        async with await SqlLedger.open(settings.host.state_dir, salts, clock) as ledger:
+async def _ledger_of(settings: Settings, clock: Clock, fences: Fences | None = None, *, accepted: bool = False) -> AsyncIterator[SqlLedger]:
+    """The ledger, proven before it is opened (`record.proof`) and noted when it is closed; a head is not noted where the daemon ends by an error."""
+    state_dir = settings.host.state_dir
+    with contextlib.closing(SaltFile.open(state_dir, refers_to_accounts)) as salts:
+        standing = await (fences or FenceFiles()).standing()
+        signs = [
+            *([f"{salts.used} used slots in the salt file"] if salts.used else []),
+            *([f"{len(standing)} fences"] if standing else []),
+        ]
+        await asyncio.to_thread(proof.prove, state_dir, signs, accepted=accepted)
+        async with await SqlLedger.open(state_dir, salts, clock) as ledger:
+            await _note_head(state_dir)
             yield ledger
+        await _note_head(state_dir, stopped=True)
 
 
-async def migrate(settings: Settings) -> str:
-    """Bring the ledger's schema to the current version; tells what was done. Raises ConfigError, LedgerVersionError, LedgerError."""
+async def _note_head(state_dir: str, *, stopped: bool = False) -> None:
+    """Note how far the audit log has come. Raises LedgerError."""
+    await asyncio.to_thread(proof.note, state_dir, stopped=stopped)
+
+
+async def migrate(settings: Settings, *, accepted: bool = False) -> str:
+    """Bring the ledger's schema to the current version; tells what was done. `accepted`: a person says that the host goes on with a ledger that is missing
+    or older than the host; it is noted in the audit log. Raises ConfigError, LedgerVersionError, LedgerError."""
     with sole_instance(settings.host.state_dir):
-        async with _ledger_of(settings, SystemClock()):
+        clock = SystemClock()
+        async with _ledger_of(settings, clock, accepted=accepted) as ledger:
+            if accepted:
+                await ledger.audit.note("memory-accepted", {"version": wiped.__version__}, clock.now())
+                return "the ledger is gone on with as it is; its schema is current"
             return "the ledger's schema is current"
 
 
@@ -199,7 +220,7 @@ async def run(settings: Settings, *, milestones: Milestones | None = None, parts
         loop.add_signal_handler(number, stop.set)
     with sole_instance(settings.host.state_dir):
         async with contextlib.AsyncExitStack() as stack:
-            ledger = await stack.enter_async_context(_ledger_of(settings, clock))
+            ledger = await stack.enter_async_context(_ledger_of(settings, clock, given.fences))
             await _conduct(settings, given, clock=clock, ledger=ledger, stop=stop, stack=stack)
     return 0
 
@@ -241,7 +262,8 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
     interval = min(SWEEP_AT_MOST, float(settings.feed.interval))
     warn = partial(warn_of_ending_holds, ledger.notices, clock, world.safety)
     forget = partial(_forget, ledger, clock, settings.retention)
-    clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn, forget))
+    noted = partial(_note_head, settings.host.state_dir)
+    clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn, forget, noted))
     service = Service(world, reconciler, hub, clockwork.nudge)
     access = Access(settings.api.viewer_group, settings.api.operator_group, settings.api.approver_group, settings.api.auditor_group)
     parse = partial(parse_import, policies=frozenset(world.policies))

@@ -101,7 +101,7 @@ def daemon_commands() -> dict[str, tuple[str, str]]:
     found = {}
     for name, command in subparsers.choices.items():
         options = [action for action in command._actions if not isinstance(action, argparse._HelpAction)]
-        usage = " ".join(["wiped", name, *(f"[{option.option_strings[0]} {option.metavar}]" for option in options)])
+        usage = " ".join(["wiped", name, *(f"[{' '.join(filter(None, (option.option_strings[0], option.metavar)))}]" for option in options)])
         found[name] = (usage, command.description)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -36,8 +37,10 @@ def _compare(heading: str, code: Collection[str]) -> None:
 
 
 def test_commands() -> None:
-    """Of both programs, and the option of `wiped`."""
-    options = {option for usage, _ in commands.daemon_commands().values() for option in [usage.split("[")[1].rstrip("]")]}
+    """Of both programs, and the options of `wiped`: those of every command by themselves, others with their command."""
+    every = {name: re.findall(r"\[(--[^\]]*)\]", usage) for name, (usage, _) in commands.daemon_commands().items()}
+    common = set.intersection(*(set(found) for found in every.values()))
+    options = {*common, *(f"{name} {option}" for name, found in every.items() for option in found if option not in common)}
     _compare("## Commands", [*commands.daemon_commands(), *options, *(each.name for each in commands.commands())])
 
 

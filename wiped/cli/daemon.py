@@ -34,6 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in _COMMANDS.items():
         command = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
         command.add_argument("--config", default=DEFAULT_PATH, metavar="FILE", help=f"the configuration (default {DEFAULT_PATH})")
+        if name == "migrate":
+            accept = "go on with a ledger that is missing, or older than this host, as the restored or new one; see docs/backup.md first"
+            command.add_argument("--accept", action="store_true", help=accept)
     return parser
 
 
@@ -98,14 +101,14 @@ def _run(config: str) -> int:
         return 1
 
 
-def _migrate(config: str) -> int:
+def _migrate(config: str, *, accepted: bool) -> int:
     import asyncio  # noqa: PLC0415 - as above
 
     from wiped import app, logs  # noqa: PLC0415 - as above
 
     settings = load(config)
     logs.configure()
-    print(asyncio.run(app.migrate(settings)))
+    print(asyncio.run(app.migrate(settings, accepted=accepted)))
     return 0
 
 
@@ -122,7 +125,7 @@ def run(argv: Sequence[str]) -> int:
             case "check-config":
                 return _check(arguments.config)
             case "migrate":
-                return _migrate(arguments.config)
+                return _migrate(arguments.config, accepted=arguments.accept)
             case program:
                 return _helper(program, arguments.config)
     except WipedError as error:

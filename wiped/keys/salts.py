@@ -67,6 +67,11 @@ class SaltFile:
         #: Slots that are neither free nor intact: a torn write that nothing refers to, or damage (which opening the ledger finds out).
         self.damaged = 0
 
+    @property
+    def used(self) -> int:
+        """How many slots hold a pseudonym."""
+        return len(self._by_pseudonym)
+
     @classmethod
     def open(cls, state_dir: str, refers_to_accounts: Callable[[str], bool]) -> Self:
         """Open the salt file in `state_dir`, making it and the look-up key on the very first run. Synchronous.

@@ -11,7 +11,7 @@ from typing import Self
 
 from sqlalchemy import Connection, select
 
-from wiped.errors import ConfigError, LedgerError
+from wiped.errors import ConfigError, InputError, LedgerError
 from wiped.ports.ledger.answers import AnswerStore
 from wiped.ports.ledger.approvals import ApprovalStore
 from wiped.ports.ledger.artefacts import ArtefactStore
@@ -52,6 +52,7 @@ from wiped.record.holds import SqlHolds
 from wiped.record.images import SqlImages
 from wiped.record.notices import SqlNotices
 from wiped.record.phones import SqlPhones
+from wiped.record.proof import unfit
 from wiped.record.quarantine import SqlQuarantine
 from wiped.record.requests import SqlRequests
 from wiped.record.retention import SqlRetention
@@ -116,6 +117,7 @@ class SqlLedger:
         migrate(path)
         ledger = cls(Database(path), pseudonyms, clock)
         try:
+            await ledger._check_rows()
             await ledger._check_salts()
         except BaseException:
             await ledger.close()
@@ -131,6 +133,23 @@ class SqlLedger:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    async def _check_rows(self) -> None:
+        """Read every row once as the stores will: a damaged one ends the start, not a decision. Raises ConfigError."""
+
+        def every_row(connection: Connection) -> None:
+            for table in tables.metadata.sorted_tables:
+                if table is not tables.audit:
+                    for _row in connection.execute(select(table)):
+                        pass
+
+        try:
+            await self._db.read_in_thread(every_row)
+            for look in (self.phones.find, self.wipes.find, self.approvals.find, self.requests.find, self.holds.in_force, self.drains.in_force):
+                await look()
+        except (ValueError, TypeError, KeyError, AttributeError, InputError, LedgerError) as error:
+            what = "a row of the ledger is damaged and cannot be read"
+            raise unfit(f"{what}: {error}" if isinstance(error, LedgerError) else what) from error
 
     async def _check_salts(self) -> None:
         def referred(connection: Connection) -> list[str]:

@@ -1,0 +1,61 @@
+"""The host's memory is lost, on the whole product: the daemon does not start, no phone is wiped, no fence is lifted, and a person's word goes on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.lab import images
+from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
+from tests.lab.rawdevice import Markers
+from tests.lab.stage import Product, StagedPhone
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def started(libvirt: PrivateLibvirt, *words: str) -> tuple[int, str]:
+    """`wiped WORDS` to its end: exit code, and what it said."""
+    done = libvirt.run([sys.executable, "-m", "wiped", *words], check=False, cwd=REPOSITORY)
+    return done.returncode, done.stderr
+
+
+def test_a_lost_ledger_wipes_no_held_phone_and_lifts_no_fence(private_libvirt: PrivateLibvirt, markers: Markers) -> None:
+    """Emptied, missing, and of an hour before: exit code 78 with what does not fit and the remedy; bytes, fence and domain stay; the document's way goes on."""
+    libvirt, where = private_libvirt, private_libvirt.workdir / "phones"
+    where.mkdir()
+    disk = where / "phone.raw"
+    markers.write(disk, 64)
+    phone = StagedPhone(libvirt, "phone-1", {"vda": (disk, "raw")}).define()
+    state = libvirt.path("/var/lib/wiped")
+    ledger, before = state / "ledger.db", images.digest(disk)
+    with Product(libvirt, [where]) as product:
+        wait_for(lambda: product.get("/v1/phones")["items"], "the phone to be seen")
+        product.bind(phone.uuid, ends_in=1)
+        product.ctl("holds", "add", phone.uuid, "--ground", "litigation", "--authority", "court", "--reference", "1", "--reason", "kept")
+        wait_for((state / "fence" / phone.uuid).exists, "the held phone, whose time has come, to be fenced")
+    copy = ledger.read_bytes()
+    with Product(libvirt, [where]) as product:
+        product.ctl("protect", phone.uuid, "--reason", "a day later")
+    whole = ledger.read_bytes()
+    for name, content in (("empty", b""), ("older", copy), ("missing", None)):
+        for beside in ("ledger.db-wal", "ledger.db-shm"):
+            (state / beside).unlink(missing_ok=True)
+        if content is None:
+            ledger.unlink()
+        else:
+            ledger.write_bytes(content)
+        code, said = started(libvirt, "run")
+        assert (code, "wiped migrate --accept" in said, "docs/backup.md" in said) == (78, True, True), (name, said)
+        assert ("is older than this host" if name == "older" else "missing or empty") in said
+        assert images.digest(disk) == before
+        assert (state / "fence" / phone.uuid).exists()
+        assert phone.uuid in libvirt.virsh("list", "--all", "--uuid").stdout
+    ledger.write_bytes(copy)  # the copy is put back, as docs/backup.md says
+    assert started(libvirt, "migrate", "--accept")[0] == 0
+    with Product(libvirt, [where]) as product:
+        wait_for(lambda: product.get("/v1/phones")["items"], "the phone to be seen again")
+        assert "held" in product.explain(phone.uuid)["flags"]
+        assert "memory-accepted" in product.ctl("audit", "tail", "--last", "50").stdout
+        assert (state / "fence" / phone.uuid).exists()
+    assert images.digest(disk) == before
+    assert len(whole) >= len(copy)
