@@ -14,24 +14,25 @@ _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 #: (form of the whole text, what made it, what to do). None of the sentences repeats the text.
 _BROKEN: Final = (
     (
-        r"[+-]?\d+(?:[.,]\d+)?[eE][+-]\d+",
+        r"[+-]?(?:\d+(?:[.,]\d+)?e[+-]\d+|\d+[.,]\d+e\d+)",
         "is a number in scientific notation, as spreadsheets write long numbers",
         "format the column as text and export it anew",
     ),
     (r"\d+[.,]0+", "is a whole number with a decimal part, as programs write it that took it for an amount", "export the column as text"),
     (
-        r"#(?:n/a|ref!|name\?|value!|div/0!|null!|num!|spill!|calc!)|#{3,}",
+        r"#[a-z/_0]+[!?]|#n/?a|#nv|#getting_data|err:\d{3}|#{3,}",
         "is a spreadsheet's word for an error, or of a column too narrow",
         "repair the cell and export it anew",
     ),
     (
-        rf"(?:\d{{1,2}}-(?:{_MONTHS})|(?:{_MONTHS})-\d{{2,4}})",
+        rf"\d{{1,2}}-(?:{_MONTHS})(?:-\d{{2,4}})?|(?:{_MONTHS})-\d{{2,4}}|\d{{1,2}}/\d{{1,2}}/\d{{2,4}}|\d{{4}}-\d\d-\d\d[t ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?z?",
         "is a date, which spreadsheets make of some identifiers",
         "format the column as text and export it anew",
     ),
-    (r"=.*", "is a spreadsheet's formula", "export the values, not the formulas"),
+    (r"=.*|@[a-z]+\(.*", "is a spreadsheet's formula", "export the values, not the formulas"),
+    (r"'.*", "begins with the apostrophe by which a spreadsheet marks text", "export the cell's value, without the mark"),
     (
-        r"\(?(?:null|none|nil|nan|undefined|n/a|true|false)\)?|\[object object\]|\{\{.*\}\}|\$\{.*\}",
+        r"[(<]?(?:null|none|nil|-?nan|(?-i:NA|NaT)|undefined|n/a|true|false)[)>]?|[+-]?inf(?:inity)?|\\n|-+|\[object object\]|\{\{.*\}\}|\$\{.*\}",
         "is a program's word for a missing value",
         "give the reference itself",
     ),
