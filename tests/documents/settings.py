@@ -38,6 +38,7 @@ _TYPES: tuple[tuple[Any, str], ...] = (
 )
 _STORAGE_TYPES: dict[Callable[[object], Any], str] = {
     sources.text_list: "list of texts",
+    sources.host_device_classes: "list of `pci`, `usb`, `mdev`, `net`",
     sources.parse_verify: "`full`, or `sample:` and a share",
     sources.parse_rate: "rate",
     sources.parse_size: "size",

@@ -14,7 +14,7 @@ from wiped.config import values
 from wiped.config.bounds import OneOf, Span, Whole
 from wiped.config.sections import LATER, Section, Tables
 from wiped.config.storage import LATER as STORAGE_LATER
-from wiped.config.storage import PARSERS, parse_profile_name, parse_truth, text_list
+from wiped.config.storage import PARSERS, host_device_classes, parse_profile_name, parse_truth, text_list
 from wiped.config.units import parse_rate, parse_size, parse_verify
 from wiped.decide.feed_answer import FeedFault
 from wiped.errors import WipedError
@@ -63,6 +63,7 @@ __all__ = [
     "daemon",
     "error_codes",
     "errors",
+    "host_device_classes",
     "make_app",
     "openapi",
     "parse_profile_name",

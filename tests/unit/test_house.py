@@ -55,6 +55,8 @@ WITHOUT_A_TEST_OF_THEIR_NAME: dict[str, tuple[str, tuple[str, ...]]] = {
         ("tests/unit/observe/test_image.py", "tests/unit/observe/test_large_host.py"),
     ),
     "wiped/storage/artefacts.py": ("the map of real files and devices", ("tests/host/test_storage_shared_extents.py", "tests/host/test_storage_blockdev.py")),
+    "wiped/virt/devices.py": ("a part of domain_xml", ("tests/unit/virt/test_domain_xml.py", "tests/unit/virt/test_data_map.py")),
+    "wiped/virt/schema_names.py": ("two lists, compared with libvirt's schemas", ("tests/unit/virt/test_data_map.py",)),
     "wiped/virt/domain.py": ("one domain of a real libvirt", ("tests/unit/virt/test_connection.py", "tests/host/test_virt_inventory.py")),
     "wiped/virt/listener.py": ("events and losses of a real libvirt", ("tests/unit/virt/test_connection.py", "tests/host/test_virt_faults.py")),
     "wiped/record/sql/migrations/env.py": ("Alembic's own form, run by every migration", ("tests/unit/record/sql/test_migrate.py",)),

@@ -95,6 +95,19 @@ def parse_profile_name(value: object) -> str:
     return value
 
 
+#: Classes of host devices that can be called harmless. Disks of the host (`scsi`, `scsi_host`, `storage`) never are.
+HOST_DEVICES = ("pci", "usb", "mdev", "net")
+
+
+def host_device_classes(value: object) -> list[str]:
+    """A list of words of `HOST_DEVICES`. Raises ValueError."""
+    found = text_list(value)
+    for word in found:
+        if word not in HOST_DEVICES:
+            raise ValueError(f"{word!r} is no class of host devices; known are {', '.join(HOST_DEVICES)}")
+    return found
+
+
 #: key -> what makes a value of it, or a ValueError.
 PARSERS: Mapping[str, Callable[[object], Any]] = {
     "roots": text_list,
@@ -108,6 +121,7 @@ PARSERS: Mapping[str, Callable[[object], Any]] = {
     "extra_artefacts": text_list,
     "phone_directories": text_list,
     "profile": parse_profile_name,
+    "harmless_host_devices": host_device_classes,
     "trim": parse_truth,
     "fill_free_space": parse_truth,
     "fill_reserve": parse_size,

@@ -163,6 +163,8 @@ def _residuals(inventory: Inventory, rules: StorageRules) -> tuple[str, ...]:
         residuals.append(ResidualCode.GUEST_DISCARD_ENABLED)
     if inventory.swap_bytes:
         residuals.append(ResidualCode.GUEST_MEMORY_SWAPPED)
+    if inventory.domain.host_devices:
+        residuals.append(ResidualCode.HOST_DEVICE_ATTACHED)
     if rules.verify != "full":
         residuals.append(ResidualCode.SAMPLED)
     return tuple(sorted(str(code) for code in residuals))

@@ -82,6 +82,8 @@ class Claims:
     """Console logs: their rotated files are this phone's too."""
     block_disks: set[str] = field(default_factory=set)
     """Paths that the XML gives as disks of type `block` or `volume`: only these may be devices."""
+    unaccounted: dict[str, str] = field(default_factory=dict)
+    """Places in this phone's XML that the data map does not account for, and why (docs/design.md, I13)."""
     lent: dict[str, RefusalCode] = field(default_factory=dict)
     """Paths that this phone uses but that are not its own: media, shareable disks."""
     lent_identities: dict[FileIdentity, RefusalCode] = field(default_factory=dict)

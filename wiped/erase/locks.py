@@ -94,6 +94,7 @@ def refusals_of(request: Lock, claims: Claims) -> tuple[Refusal, ...]:
     if request.name not in claims.names and not request.vanished:
         detail = f"libvirt's files know no domain {request.uuid} of the plan's name"
         found.append(Refusal(RefusalCode.DRIFT, request.uuid, detail))
+    found.extend(Refusal(RefusalCode.UNSUPPORTED_ARTEFACT, place, why) for place, why in claims.unaccounted.items())
     for step in request.steps:
         found.extend(claims.judge(step.location, step.identity))
         found.extend(_place(step, claims))

@@ -23,6 +23,7 @@ from wiped.model.plan import RefusalCode
 from wiped.storage.classified import classified_as
 from wiped.storage.image_chain import walk_chain
 from wiped.storage.kernel import identity_of
+from wiped.virt.devices import refused_devices
 
 #: `nvdimm`: a memory device whose bytes are a file and stay after the guest.
 _DISKS: Final = frozenset({"disk", "lun", "nvdimm"})
@@ -39,6 +40,7 @@ def claim_own(claims: Claims, document: Document) -> None:
     elif facts.name:
         claims.names.add(facts.name)
         claims.former.update(facts.former_names)
+    claims.unaccounted.update((*facts.unaccounted, *refused_devices(facts.host_devices, claims.rules.harmless_host_devices)))
     for disk in facts.disks:
         _claim_disk(claims, disk)
     for named, why in ((facts.nvram, Why.NVRAM), *((path, Why.NVRAM) for path in facts.former_nvram), *((log, Why.LOG) for log in facts.console_logs)):

@@ -165,6 +165,10 @@ class DomainFacts:
     """UUIDs of libvirt secrets that the XML names (disk encryption, TPM encryption), lower-case."""
     former_names: tuple[str, ...] = ()
     """Names that snapshots' XML tells of this UUID: files keyed by name may stand under them."""
+    unaccounted: tuple[tuple[str, str], ...] = ()
+    """(place in the XML, why): what `virt.data_map` does not account for. Refuses the phone."""
+    host_devices: tuple[str, ...] = ()
+    """Classes of host devices that the guest has: `pci`, `usb`, `mdev`..."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,8 @@ class ResidualCode(StrEnum):
     """Memory of the QEMU process had been swapped out, or the process could not be asked."""
     BELOW_BLOCK_DEVICE = "below-block-device"
     """What is beneath the block device (flash translation, RAID, a volume's own snapshots) is not seen."""
+    HOST_DEVICE_ATTACHED = "host-device-attached"
+    """The guest had a device of the host of a class that `storage.harmless_host_devices` names; what the device keeps is not seen."""
     SAMPLED = "sampled"
     """Only a share was read back (`storage.verify`)."""
 

@@ -91,6 +91,9 @@ class StorageRules:
     list stops the wipe."""
     profile: str = "libvirt"
     """What a phone's own directory may hold: `libvirt`, `cuttlefish`, or the absolute path of a profile of your own."""
+    harmless_host_devices: tuple[str, ...] = ()
+    """Classes of host devices (`pci`, `usb`, `mdev`, `net`) that keep nothing of a guest's, such as a GPU: a phone that has one is wiped with the residual risk
+    `host-device-attached`. A phone with a device of any other class is refused."""
     trim: bool = True
     """After the removal, FITRIM on filesystems whose device is proven, by a probe, to make trimmed blocks unreadable."""
     fill_free_space: bool = False

@@ -17,6 +17,7 @@ from wiped.observe.places.look import Look
 from wiped.observe.pools import read_pools
 from wiped.observe.reach import Reach
 from wiped.storage.protected import replaced_roots
+from wiped.virt.devices import refused_devices
 
 #: So many unreadable images of others are named.
 MAX_UNCLEAR = 5
@@ -47,6 +48,8 @@ def survey(domain: DomainFacts, others: Sequence[DomainFacts], rules: StorageRul
     whole.add_own_files(look, own)
     whole.find_extra(look)
     keys.find_secrets(look)
+    for place, why in (*domain.unaccounted, *refused_devices(domain.host_devices, rules.harmless_host_devices)):
+        look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, place, why)
     for code, path, detail in replaced_roots(rules.protected):
         look.problem(code, path, detail)
     for path, reason in list(reach.unclear.items())[:MAX_UNCLEAR]:

@@ -17,6 +17,8 @@ from xml.etree.ElementTree import Element
 from wiped.errors import InputError
 from wiped.model.inventory import DiskSource, DomainFacts, DomainState, JobKind
 from wiped.virt import safe_xml
+from wiped.virt.data_map import unaccounted
+from wiped.virt.devices import host_devices, memory_devices, only_read, passed_through, tpm_places, writable_firmware
 from wiped.virt.places import secret_usage
 
 Origin = Literal["live", "inactive", "snapshot", "status"]
@@ -37,6 +39,8 @@ _STATES = {
     "crashed": DomainState.CRASHED,
     "pmsuspended": DomainState.PMSUSPENDED,
 }
+#: Children of a snapshot or checkpoint that are domains.
+_DOMAINS = ("domain", "inactiveDomain")
 #: `<domstatus><job async=>`, libvirt's words.
 _JOBS = {"none": JobKind.NONE, "save": JobKind.SAVE, "migration out": JobKind.MIGRATION, "migration in": JobKind.MIGRATION}
 
@@ -100,6 +104,8 @@ def merge(*facts: DomainFacts) -> DomainFacts:
         # Read-only only where no version of the XML lets the guest write.
         shared_readonly=_unique(path for each in facts for path in each.shared_readonly if path not in written),
         secrets=_unique(secret for each in facts for secret in each.secrets),
+        unaccounted=_unique(item for each in facts for item in each.unaccounted),
+        host_devices=_unique(kind for each in facts for kind in each.host_devices),
         former_names=_unique(other for each in facts for other in (each.name, *each.former_names) if other and other != name),
     )
 
@@ -145,10 +151,18 @@ def _domain(element: Element, origin: str) -> DomainFacts:
     nvram = tuple(_nvram(element))
     backing = element.find("memoryBacking/source")
     shared = dict.fromkeys(_shared(element))
-    return DomainFacts(
+    facts = DomainFacts(
         uuid=_uuid(element),
         name=element.findtext("name", ""),
-        disks=_unique((*_disks(element, origin), *_memory_devices(element, origin), *_passed_through(element, origin), *_tpm_places(element, origin))),
+        disks=_unique(
+            (
+                *_disks(element, origin),
+                *memory_devices(element, origin),
+                *passed_through(element, origin),
+                *tpm_places(element, origin),
+                *only_read(element, origin),
+            )
+        ),
         nvram=nvram[0] if nvram else "",
         former_nvram=nvram[1:],
         console_logs=_unique(_console_logs(element)),
@@ -157,7 +171,15 @@ def _domain(element: Element, origin: str) -> DomainFacts:
         memory_backing_file=backing is not None and backing.get("type") == "file",
         shared_readonly=_unique(path for path, readonly in shared if readonly and (path, False) not in shared),
         secrets=_unique(_secrets(element)),
+        host_devices=_unique(host_devices(element)),
     )
+    return replace(facts, unaccounted=_unique((*unaccounted(element, _paths_of(facts)), *writable_firmware(element))))
+
+
+def _paths_of(facts: DomainFacts) -> tuple[str, ...]:
+    """Every path that the facts account for."""
+    disks = (disk.location for disk in facts.disks)
+    return (*disks, facts.nvram, *facts.former_nvram, *facts.console_logs, *facts.shared_directories, *facts.snapshot_memory_files)
 
 
 def _status(root: Element) -> DomainFacts:
@@ -183,13 +205,14 @@ def _snapshot(root: Element) -> DomainFacts:
     overlays = tuple(_disk(disk, "snapshot", target=disk.get("name", "")) for disk in root.findall("disks/disk") if disk.find("source") is not None)
     memory = tuple(each.get("file", "") for each in root.findall("memory") if each.get("snapshot") == "external" or each.get("file"))
     name = root.findtext("name", "")
-    return replace(
+    facts = replace(
         facts,
         disks=_unique((*facts.disks, *overlays)),
         snapshots=(name,) if name else (),
         has_snapshot_memory=bool(memory),
         snapshot_memory_files=_unique(path for path in memory if path),
     )
+    return replace(facts, unaccounted=_unique((*facts.unaccounted, *unaccounted(root, _paths_of(facts), skip=_DOMAINS))))
 
 
 def _inner_domains(root: Element, origin: str) -> DomainFacts:
@@ -254,31 +277,6 @@ def _backup_disks(backup: Element, origin: str) -> Iterator[DiskSource]:
             yield _disk(disk, origin, target=disk.get("name", ""))
 
 
-def _memory_devices(domain: Element, origin: str) -> Iterator[DiskSource]:
-    """NVDIMM and virtio-pmem: memory of the guest that is a file, and stays after it."""
-    for number, memory in enumerate(domain.findall("devices/memory")):
-        path = memory.findtext("source/path", "")
-        if path:
-            readonly = memory.find("readonly") is not None or memory.find("target/readonly") is not None
-            kind = "block" if path.startswith("/dev/") else "file"
-            yield DiskSource(target=f"memory{number}", type=kind, location=path, format="raw", device="nvdimm", readonly=readonly, origin=origin)
-
-
-def _tpm_places(domain: Element, origin: str) -> Iterator[DiskSource]:
-    """TPM state at a place of its own (libvirt 10.10 and later), instead of swtpm's directory by UUID."""
-    for number, source in enumerate(domain.findall("devices/tpm/backend/source")):
-        if source.get("path") and source.get("type") in ("file", "dir"):
-            yield DiskSource(f"tpm{number}", source.get("type", ""), source.get("path", ""), "raw", origin=origin)
-
-
-def _passed_through(domain: Element, origin: str) -> Iterator[DiskSource]:
-    """SCSI devices of the host given to the guest: storage without a path here, so that it is seen rather than forgotten."""
-    for number, device in enumerate(domain.findall("devices/hostdev")):
-        if device.get("type") in ("scsi", "scsi_host", "storage"):
-            readonly, shareable = device.find("readonly") is not None, device.find("shareable") is not None
-            yield DiskSource(f"hostdev{number}", "hostdev", "", "raw", "lun", readonly=readonly, shareable=shareable, origin=origin)
-
-
 def _nvram(domain: Element) -> Iterator[str]:
     """`<nvram>/path</nvram>`, or libvirt 8.5's `<nvram type='file'><source file=>`."""
     for nvram in domain.findall("os/nvram"):
@@ -297,6 +295,8 @@ def _console_logs(domain: Element) -> Iterator[str]:
             if each.get("type") == "file" and device.tag not in ("disk", "filesystem"):
                 yield from (source.get("path", "") for source in each.findall("source") if source.get("path"))
             yield from (log.get("file", "") for log in each.findall("log") if log.get("file"))
+        if device.tag == "interface":
+            yield from (each.get("logFile", "") for each in device.findall("backend") if each.get("logFile"))
         if device.tag == "audio" and device.get("type") == "file" and device.get("path"):
             yield device.get("path", "")
 
