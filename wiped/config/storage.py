@@ -228,6 +228,9 @@ def parse_toml(path: str, data: bytes) -> dict[str, Any]:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         fault = (path, f"is not TOML: {error}")
         raise ConfigError(faults_text(path, [fault]), faults=[fault]) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets within brackets: tomllib says so in Python's own words
+        fault = (path, "has a number that is too long, or is nested too deeply")
+        raise ConfigError(faults_text(path, [fault]), faults=[fault]) from error
 
 
 def read_bytes(path: str, *, owned_by_root: bool) -> bytes:

@@ -25,8 +25,11 @@ _VMDK4: Final = struct.Struct("<4sIIQQQQ")
 _QED: Final = struct.Struct("<4sIIIQQQQQII")
 _QCOW1: Final = struct.Struct(">4sIQI")
 _SECTOR: Final = 512
-_EXTENT: Final = re.compile(r'^\s*(?:RW|RDONLY|NOACCESS)\s+\d+\s+\S+\s+"([^"\n]*)"', re.MULTILINE)
-_PARENT: Final = re.compile(r'^\s*parentFileNameHint\s*=\s*"([^"\n]*)"', re.MULTILINE)
+#: Tried at the first word of each line alone, and without going back (`++`): no descriptor takes more than linear time. White space may hold line ends,
+#: as in QEMU's sscanf.
+_EXTENT: Final = re.compile(r'(?:RW|RDONLY|NOACCESS)\s++\d++\s++\S++\s++"([^"\n]*+)"')
+_PARENT: Final = re.compile(r'parentFileNameHint\s*+=\s*+"([^"\n]*+)"')
+_FIRST_WORD: Final = re.compile(r"^[^\S\n]*+(?=\S)", re.MULTILINE)
 _QUOTED: Final = re.compile(r'"([^"\n]+)"')
 
 
@@ -55,6 +58,12 @@ def names_in(fd: int, fmt: str, *, liberal: bool = False) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
+def _at_lines(form: re.Pattern[str], text: str) -> list[str]:
+    """The first group of `form` wherever it fits at the first word of a line."""
+    found = (form.match(text, line.end()) for line in _FIRST_WORD.finditer(text))
+    return [match[1] for match in found if match is not None]
+
+
 def _vmdk(fd: int, head: bytes, liberal: bool) -> list[str]:
     embedded = head[:4] == b"KDMV"
     if head[:4] == b"COWD":
@@ -63,7 +72,7 @@ def _vmdk(fd: int, head: bytes, liberal: bool) -> list[str]:
         if format_by_magic(head) != "vmdk":
             return []
         text = _text(os.pread(fd, _MAX_DESCRIPTOR, 0))
-        return _QUOTED.findall(text) if liberal else [*_EXTENT.findall(text), *_PARENT.findall(text)]
+        return _QUOTED.findall(text) if liberal else [*_at_lines(_EXTENT, text), *_at_lines(_PARENT, text)]
     if len(head) < _VMDK4.size:
         raise InputError("not a sound vmdk header: truncated")
     _, _, _, capacity, _, offset, size = _VMDK4.unpack_from(head)
@@ -75,7 +84,7 @@ def _vmdk(fd: int, head: bytes, liberal: bool) -> list[str]:
     if liberal:
         return _QUOTED.findall(text)
     # with a capacity the one extent is this file, whatever it was called when it was made
-    return [*(_EXTENT.findall(text) if capacity == 0 else []), *_PARENT.findall(text)]
+    return [*(_at_lines(_EXTENT, text) if capacity == 0 else []), *_at_lines(_PARENT, text)]
 
 
 def _qed(fd: int, head: bytes, liberal: bool) -> list[str]:

@@ -342,3 +342,12 @@ def test_a_faulty_host_section_hides_no_socket_that_is_too_long(tmp_path: Path) 
     with pytest.raises(ConfigError) as told:
         load(str(path), {})
     assert {"host.bogus", "api.socket"} <= {key for key, _ in told.value.faults}
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 100_000, "x = " + "9" * 10_000, "x = " + "{a=" * 50_000])
+def test_monstrous_toml_is_a_fault_with_its_file(tmp_path: Path, text: str) -> None:
+    """Brackets within brackets and endless numbers are a clear error, no traceback."""
+    path = tmp_path / "wiped.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="wiped.toml"):
+        load(str(path))

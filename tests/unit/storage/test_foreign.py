@@ -126,3 +126,32 @@ def test_magic() -> None:
     """What QEMU's probing would say."""
     heads = [CASES["flat"][1], CASES["embedded-parent"][1], qed(b""), qcow(b""), b"QFI\xfb\0\0\0\3", b"", b"RIFF"]
     assert [format_by_magic(head) for head in heads] == ["vmdk", "vmdk", "qed", "qcow", "qcow2", "", ""]
+
+
+@pytest.mark.parametrize(
+    "part", ["\n", " ", "RW\n", "RW 1 ", "RW 1 FLAT\n", "parentFileNameHint\n", "parentFileNameHint =\n", 'RW 1 FLAT "', '"', "RW 1 " + "x" * 50, "\t\n\r"]
+)
+@pytest.mark.parametrize("liberal", [False, True])
+def test_no_descriptor_takes_more_than_linear_time(tmp_path: Path, part: str, liberal: bool) -> None:
+    """As large as QEMU reads it; what took hours ends before the suite's own patience does."""
+    text = "# Disk DescriptorFile\n" + part * ((1 << 20) // len(part))
+    path = tmp_path / "hostile.vmdk"
+    path.write_text(text[: (1 << 20) - 100] + '\nRW 1 FLAT "found.vmdk" 0\n')
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        found = names_in(fd, "vmdk", liberal=liberal)
+    finally:
+        os.close(fd)
+    if not liberal and '"' not in part:
+        assert "found.vmdk" in found
+
+
+def test_an_extent_over_several_lines_is_seen(tmp_path: Path) -> None:
+    """QEMU's sscanf takes a line end for white space."""
+    path = tmp_path / "lines.vmdk"
+    path.write_text('# Disk DescriptorFile\n\n  RW\n 4192256\nFLAT\n\n"data.vmdk" 0\n \n\tparentFileNameHint\n=\n"base.vmdk"\n')
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        assert names_in(fd, "vmdk") == ("data.vmdk", "base.vmdk")
+    finally:
+        os.close(fd)

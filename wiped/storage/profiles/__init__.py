@@ -92,6 +92,8 @@ def load_profile(name: str) -> Profile:
         return parse_profile(name, tomllib.loads(data.decode("utf-8")))
     except OSError as error:
         raise _unreadable(path, os.strerror(error.errno or 0)) from error
+    except RecursionError as error:
+        raise _unreadable(path, "nested too deeply") from error
     except ValueError as error:
         raise _unreadable(path, str(error)) from error
 
