@@ -13,6 +13,7 @@ import pytest
 
 from tests.lab.rawdevice import BLOCK, MIB, Markers, RawFilesystem, marked_blocks
 from tests.patience import PATIENCE
+from wiped.decide.provable import provability_reasons
 from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import FileIdentity, LibvirtDirectories
 from wiped.model.policy import StorageRules
@@ -30,7 +31,7 @@ from wiped.storage.blockdev import (
     whole_device_map,
 )
 from wiped.storage.direct import compare_ranges, write_ranges
-from wiped.storage.filesystems import filesystem_facts, provability_reasons
+from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.image_chain import look_at_layer, names_reached, walk_chain
 from wiped.storage.kernel import identity_of
 from wiped.storage.keystream import Keystream

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.lab.rawdevice import BLOCK, MIB, Markers, RawFilesystem
+from wiped.decide.provable import provability_reasons
 from wiped.errors import StorageError
 from wiped.storage.direct import compare_ranges, write_ranges
 from wiped.storage.extents import ExtentMap, read_extents, stop_reasons
-from wiped.storage.filesystems import filesystem_facts, open_block_device, provability_reasons
+from wiped.storage.filesystems import filesystem_facts, open_block_device
 from wiped.storage.keystream import Keystream
 from wiped.storage.paths import SafeFile, open_image
 
