@@ -46,6 +46,7 @@ from wiped.helpers.observer import ObserverProcess
 from wiped.keys.salts import SaltFile
 from wiped.machine import durable_file
 from wiped.machine.clock import SystemClock
+from wiped.machine.limits import raise_descriptors
 from wiped.machine.randomness import KernelRandomness
 from wiped.machine.state_dir import sole_instance
 from wiped.machine.systemd import notify, watchdog
@@ -218,6 +219,7 @@ async def run(settings: Settings, *, milestones: Milestones | None = None, parts
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    raise_descriptors()
     with sole_instance(settings.host.state_dir):
         async with contextlib.AsyncExitStack() as stack:
             ledger = await stack.enter_async_context(_ledger_of(settings, clock, given.fences))

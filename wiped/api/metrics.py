@@ -7,7 +7,9 @@ source is not in this version, or cannot be read, is NaN: unknown is not zero.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.exposition import choose_encoder
 
 import wiped
+from wiped.api.http.door import Door, served_by
 from wiped.errors import ConfigError, WipedError
 from wiped.model.outcome import Outcome
 from wiped.model.plan import RefusalCode
@@ -30,6 +33,10 @@ log = structlog.get_logger(room="metrics")
 
 # A second series with the time of birth for every counter doubles the page and tells nobody anything.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+#: Connections at once, and of one address: Prometheus needs one.
+MOST_CONNECTIONS = 64
+MOST_OF_ONE = 16
 
 #: From a minute to a week: an expired phone is unreadable after grace and the wipe.
 _UNREADABLE = (60, 300, 900, 3_600, 14_400, 43_200, 86_400, 97_200, 129_600, 172_800, 259_200, 604_800)
@@ -234,21 +241,25 @@ class MetricsServer:
         self._address = address
         self._tail = _AuditTail()
         self._scraping = asyncio.Lock()
-        application = web.Application()
+        self._door = Door("metrics", MOST_CONNECTIONS, MOST_OF_ONE)
+        self._listening: socket.socket | None = None
+        application = web.Application(middlewares=[self._door.middleware()])
         application.router.add_get("/metrics", self._scrape)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0, logger=logging.getLogger("wiped.silent"))
 
     @property
     def port(self) -> int:
         """The port that is listened on (the configured one may be 0)."""
-        return int(self._runner.addresses[0][1])
+        return 0 if self._listening is None else int(self._listening.getsockname()[1])
 
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address cannot be listened on."""
         await self._runner.setup()
         host, port = self._address
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            self._listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128)
+            self._listening.setblocking(False)
+            self._door.open(self._listening, served_by(self._runner))
         except OSError as error:
             await self._runner.cleanup()
             reason = f"{host}:{port} cannot be listened on: {error.strerror}"
@@ -256,6 +267,7 @@ class MetricsServer:
 
     async def stop(self) -> None:
         """Stop listening. Idempotent."""
+        await self._door.close()
         await self._runner.cleanup()
 
     async def _refresh(self) -> None:

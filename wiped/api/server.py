@@ -8,6 +8,7 @@ import grp
 import os
 import socket
 import stat
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import structlog
 from aiohttp import web
 
 from wiped.api.http.bodies import CALLER, MAX_IMPORT
+from wiped.api.http.door import Door, served_by
 from wiped.api.http.identity import Access, caller_of_request
 from wiped.api.http.openapi import Operation
 from wiped.api.http.problems import from_error, from_http, problem
@@ -24,6 +26,11 @@ from wiped.errors import ConfigError, WipedError
 from wiped.ports.service import Service
 
 log = structlog.get_logger(room="api")
+
+#: Connections of the API at once, and of one uid: operators' commands and a few programs, not a crowd.
+MOST_CONNECTIONS = 256
+MOST_OF_ONE = 64
+_TELL_EVERY = 60.0
 
 
 @web.middleware
@@ -58,10 +65,11 @@ def _guarded(operation: Operation, handler: Handler, access: Access) -> Handler:
     return guarded
 
 
-def make_application(service: Service, access: Access, parse_import: ParseImport) -> web.Application:
-    """The routes of `OPERATIONS`."""
+def make_application(service: Service, access: Access, parse_import: ParseImport, door: Door | None = None) -> web.Application:
+    """The routes of `OPERATIONS`, behind `door`."""
     of_name = handlers(service, parse_import)
-    application = web.Application(middlewares=[_answer_errors], client_max_size=MAX_IMPORT)
+    middlewares = [_answer_errors] if door is None else [door.middleware(), _answer_errors]
+    application = web.Application(middlewares=middlewares, client_max_size=MAX_IMPORT)
     for operation in OPERATIONS:
         path = operation.path.replace("{id}", "{id:[A-Za-z0-9-]{1,128}}").replace("{uuid}", "{uuid:[^/]{1,128}}")
         application.router.add_route(operation.method, path, _guarded(operation, of_name[operation.name], access))
@@ -125,8 +133,9 @@ class ApiServer:
         self._path = path
         self._group = group
         self._ours: tuple[int, int] | None = None
+        self._door = Door("api", MOST_CONNECTIONS, MOST_OF_ONE)
         self._runner = web.AppRunner(
-            make_application(service, access, parse_import),
+            make_application(service, access, parse_import, self._door),
             access_log=None,
             handle_signals=False,
             max_line_size=8_190,
@@ -141,10 +150,11 @@ class ApiServer:
         made = os.lstat(self._path)
         self._ours = (made.st_dev, made.st_ino)
         await self._runner.setup()
-        await web.SockSite(self._runner, listening).start()
+        self._door.open(listening, served_by(self._runner))
 
     async def stop(self) -> None:
         """Stop listening, end streams, remove the socket that we made, and nothing else that may be at its path. Idempotent."""
+        await self._door.close()
         await self._runner.cleanup()
         with contextlib.suppress(FileNotFoundError):
             found = os.lstat(self._path)
@@ -153,11 +163,19 @@ class ApiServer:
 
 
 class _Quiet:
-    """aiohttp's own logger would print raw request lines of broken clients; we tell only that it happened."""
+    """aiohttp's own logger would print raw request lines of broken clients; we tell only that it happened, once a minute at most, and how often."""
+
+    def __init__(self) -> None:
+        self._untold = 0
+        self._told_at = -_TELL_EVERY
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         def say(*_args: Any, **_more: Any) -> None:
-            if name in {"error", "exception", "critical"}:
-                log.warning("a client broke the protocol, or went away")
+            if name not in {"error", "exception", "critical"}:
+                return
+            self._untold += 1
+            if time.monotonic() - self._told_at >= _TELL_EVERY:
+                log.warning("clients broke the protocol, or went away", times=self._untold)
+                self._untold, self._told_at = 0, time.monotonic()
 
         return say

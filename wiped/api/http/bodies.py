@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypeVar
 from uuid import UUID
 
-from aiohttp import web
+from aiohttp import ClientError, web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
 from wiped.api.http.identity import Caller, Role
@@ -19,6 +21,9 @@ CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 #: A JSON body is a few hundred bytes; an import is a host's phones.
 MAX_BODY = 64 * 1024
 MAX_IMPORT = 64 * 1024 * 1024
+
+#: How long a body may take, seconds.
+BODY_SECONDS = 60.0
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -64,10 +69,16 @@ async def bytes_of(request: web.Request, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
     data = bytearray()
-    async for piece in request.content.iter_chunked(65_536):
-        data += piece
-        if len(data) > limit:
-            raise web.HTTPRequestEntityTooLarge(limit, len(data))
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for piece in request.content.iter_chunked(65_536):
+                data += piece
+                if len(data) > limit:
+                    raise web.HTTPRequestEntityTooLarge(limit, len(data))
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(reason=f"the body did not come within {BODY_SECONDS:g} s") from None
+    except (ClientError, HttpProcessingError, OSError):
+        raise web.HTTPBadRequest(reason="the body is not as its headers say, or broke off") from None
     return bytes(data)
 
 
