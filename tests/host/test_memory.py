@@ -30,6 +30,7 @@ def test_a_lost_ledger_wipes_no_held_phone_and_lifts_no_fence(private_libvirt: P
     ledger, before = state / "ledger.db", images.digest(disk)
     with Product(libvirt, [where]) as product:
         wait_for(lambda: product.get("/v1/phones")["items"], "the phone to be seen")
+        product.ctl("protect", phone.uuid, "--reason", "until the hold is recorded")
         product.bind(phone.uuid, ends_in=1)
         product.ctl("holds", "add", phone.uuid, "--ground", "litigation", "--authority", "court", "--reference", "1", "--reason", "kept")
         wait_for((state / "fence" / phone.uuid).exists, "the held phone, whose time has come, to be fenced")

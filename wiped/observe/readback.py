@@ -134,7 +134,7 @@ def _way(image: SafeFile | BlockFile, mapped: ArtefactMap) -> tuple[Via, int]:
 
 def _past_the_cache(image: SafeFile | BlockFile, extents: ExtentMap) -> int:
     """A descriptor for reading the file itself, where its device cannot be opened; only after a look at this very file showed that such reads come from
-    below the page cache: nothing of a piece is in the cache before it is read so, and nothing is afterwards (docs/physics.md 2, step 5).
+    below the page cache: a piece that was dropped from the cache is not in it after it was read so (docs/physics.md 2, step 5).
 
     The kernel accepts O_DIRECT on files that it then serves from the cache (fscrypt, inline data, journalled data).
     """
@@ -156,8 +156,6 @@ def _past_the_cache(image: SafeFile | BlockFile, extents: ExtentMap) -> int:
 
 def _is_read_below(direct: int, plain: int, offset: int, length: int) -> bool:
     os.posix_fadvise(plain, offset, length, os.POSIX_FADV_DONTNEED)
-    if is_cached(plain, offset, length):
-        return False
     os.preadv(direct, [aligned_buffer(BLOCK)], offset)
     return not is_cached(plain, offset, length)
 

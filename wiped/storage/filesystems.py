@@ -34,6 +34,8 @@ def filesystem_facts(fd: int) -> FilesystemFacts:
     if mount.fs_type in _EXT:
         journaled, shown = _data_journal(mount, flags)
         options += [item for item in shown if item not in options]
+    if journaled:  # says all: such a file has no direct I/O
+        options = [item for item in options if item != "inode:no-direct-io"]
     cow = mount.fs_type in COPY_ON_WRITE
     if mount.fs_type == "btrfs" and flags is not None and flags & FS_NOCOW_FL:
         cow = False

@@ -7,7 +7,6 @@ statx(2) tell. What has no effect on where bytes lie is left out; what is not on
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import stat as st
@@ -168,20 +167,11 @@ def _directory_words(fd: int) -> tuple[str, ...]:
 
 
 def is_cached(fd: int, offset: int, length: int) -> bool:
-    """Whether the page cache holds any page of that stretch of an open, readable file (mincore(2)). True also where that cannot be asked."""
-    page = os.sysconf("SC_PAGESIZE")
-    start = offset // page * page
-    span = -(-(offset + length - start) // page) * page
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype = ctypes.c_void_p
-    libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
-    address = libc.mmap(None, span, 1, 1, fd, start)  # PROT_READ, MAP_SHARED; nothing of it is touched
-    if address in (None, ctypes.c_void_p(-1).value):
-        return True
+    """Whether the page cache holds that stretch of an open, readable file: a buffered read that may not wait finds it there. True also where that cannot be
+    asked. (mincore(2) would tell only the file's owner.) Asking may begin to read the stretch into the cache: ask last."""
     try:
-        pages = (ctypes.c_ubyte * (span // page))()
-        if libc.mincore(ctypes.c_void_p(address), ctypes.c_size_t(span), pages) != 0:
-            return True
-        return any(page & 1 for page in pages)
-    finally:
-        libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(span))
+        return bool(os.preadv(fd, [bytearray(length)], offset, os.RWF_NOWAIT))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -170,6 +170,10 @@ HARMLESS_OPTIONS: Final = frozenset(
 _TRANSIENT: Final = frozenset({"dbus", "dev", "nmdm", "null", "pipe", "pty", "qemu-vdagent", "spiceport", "spicevmc", "stdio", "tcp", "udp", "unix", "vc"})
 
 
+#: What QEMU never sees: other programs' notes, and libvirt's own about a running domain, whose names no schema has.
+_NOTES: Final = frozenset({"cookie", "metadata", "privateData"})
+
+
 @cache
 def _pattern(place: str) -> re.Pattern[str]:
     parts = re.split(r"(\*\*/|/\*\*|\*)", place)
@@ -188,7 +192,7 @@ def unaccounted(root: Element, known: Collection[str], *, skip: Collection[str] 
     qemu = {key.partition(":")[2] for key, value in root.attrib.items() if key.startswith("xmlns:") and value == QEMU_NAMESPACE}
     paths = {posixpath.normpath(path) for path in known if path}
     for child in root:
-        if child.tag not in skip and child.tag != "metadata":
+        if child.tag not in skip and child.tag not in _NOTES:
             yield from _walk(child, "", root, paths, qemu)
     yield from _commandline(root)
 
@@ -207,6 +211,8 @@ def _walk(element: Element, above: str, parent: Element, known: Collection[str],
         elif why := _why_refused(where, value.strip(), element, parent, known):
             yield where, why
     for child in element:
+        if child.tag in _NOTES:
+            continue
         yield from _walk(child, place, element, known, qemu)
 
 
