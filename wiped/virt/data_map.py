@@ -50,7 +50,9 @@ PLACES: Final[tuple[tuple[str, Word, str], ...]] = (
     ("devices/hostdev/source/char", Word.REFUSED, "a character device of the host (containers)"),
     ("bootloader", Word.REFUSED, "another hypervisor's"),
     ("bootloader_args", Word.REFUSED, "another hypervisor's"),
-    ("os/init*", Word.REFUSED, "a container's"),
+    ("os/init", Word.REFUSED, "a container's"),
+    ("os/initdir", Word.REFUSED, "a container's"),
+    ("os/initenv", Word.REFUSED, "a container's"),
     ("os/initarg", Word.REFUSED, "a container's"),
     # What the guest may write.
     ("devices/disk/source/@file", Word.ARTEFACT, "disk"),

@@ -54,7 +54,8 @@ def test_each_line_of_the_map_says_why() -> None:
 PHONE = f"""
 <description>of /srv/whoever</description><metadata><x:app xmlns:x="urn:x"><x:path>/srv/note</x:path></x:app></metadata>
 <os><type arch='x86_64'>hvm</type><loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader>
-<nvram template='/usr/share/OVMF/OVMF_VARS.fd'>/var/lib/libvirt/qemu/nvram/p.fd</nvram><kernel>/srv/boot/vmlinuz</kernel><cmdline>root=/dev/vda</cmdline></os>
+<nvram template='/usr/share/OVMF/OVMF_VARS.fd'>/var/lib/libvirt/qemu/nvram/p.fd</nvram><kernel>/srv/boot/vmlinuz</kernel>
+<initrd>/srv/boot/initrd</initrd><cmdline>root=/dev/vda</cmdline></os>
 <resource><partition>/machine</partition></resource>
 <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
 <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/srv/p.qcow2' index='1'/><backingStore type='file'><format type='raw'/>
@@ -74,7 +75,11 @@ PHONE = f"""
 def test_an_ordinary_phone_is_accounted_for() -> None:
     """Everything that virt-install, virt-manager and libvirt itself write; the kernel is sorted as media are."""
     assert refused(PHONE) == []
-    assert [(disk.location, disk.device) for disk in facts(PHONE).disks] == [("/srv/p.qcow2", "disk"), ("/srv/boot/vmlinuz", "cdrom")]
+    assert [(disk.location, disk.device) for disk in facts(PHONE).disks] == [
+        ("/srv/p.qcow2", "disk"),
+        ("/srv/boot/vmlinuz", "cdrom"),
+        ("/srv/boot/initrd", "cdrom"),
+    ]
 
 
 @pytest.mark.parametrize(
