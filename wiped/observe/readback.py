@@ -155,8 +155,10 @@ def _past_the_cache(image: SafeFile | BlockFile, extents: ExtentMap) -> int:
 
 
 def _is_read_below(direct: int, plain: int, offset: int, length: int) -> bool:
-    os.posix_fadvise(plain, offset, length, os.POSIX_FADV_DONTNEED)
-    os.preadv(direct, [aligned_buffer(BLOCK)], offset)
+    with aligned_buffer(BLOCK) as room:
+        os.preadv(direct, [room], offset)  # writes back what was still waiting, so that it can be dropped
+        os.posix_fadvise(plain, 0, 0, os.POSIX_FADV_DONTNEED)  # the whole file: a part of a large folio alone is not dropped
+        os.preadv(direct, [room], offset)
     return not is_cached(plain, offset, length)
 
 
