@@ -33,7 +33,6 @@ MOST_OF_ONE = 64
 _TELL_EVERY = 60.0
 
 
-@web.middleware
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Everything that goes wrong becomes one problem document; an unexpected error is logged here, and its text is answered to nobody."""
     try:
@@ -68,7 +67,13 @@ def _guarded(operation: Operation, handler: Handler, access: Access) -> Handler:
 def make_application(service: Service, access: Access, parse_import: ParseImport, door: Door | None = None) -> web.Application:
     """The routes of `OPERATIONS`, behind `door`."""
     of_name = handlers(service, parse_import)
-    middlewares = [_answer_errors] if door is None else [door.middleware(), _answer_errors]
+
+    @web.middleware
+    async def served(request: web.Request, handler: Handler) -> web.StreamResponse:
+        with contextlib.nullcontext() if door is None else door.serving(request):
+            return await _answer_errors(request, handler)
+
+    middlewares = [served]
     application = web.Application(middlewares=middlewares, client_max_size=MAX_IMPORT)
     for operation in OPERATIONS:
         path = operation.path.replace("{id}", "{id:[A-Za-z0-9-]{1,128}}").replace("{uuid}", "{uuid:[^/]{1,128}}")
