@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from tests.fakes.host import BLOCK, ROOT, FakeHost, Inode, keystream
+from tests.fakes.sheets import FakeSheets
 from wiped.errors import HelperError, HypervisorError, RefusedError, StorageError
 from wiped.model.inventory import DomainFacts, FileIdentity, FoundArtefact, Inventory
 from wiped.model.outcome import EraseResult, Evidence
 from wiped.model.records import WipeRecord
+from wiped.model.sightings import NEVER_BY_MEMORY
 from wiped.model.subscription import FeedStatus
 from wiped.wire.messages import Lock, Locked, LockedStep, Orphan, OrphansFound, ReadBack, Trimmed
 
@@ -168,6 +170,7 @@ class FakeSession:
     async def lock(self, request: Lock) -> Locked:
         self.eraser.alive()
         self.request = request
+        self._known()
         found: dict[str, tuple[str, Inode | None]] = {}
         for step in request.steps:
             inode, status = self.host.names.get(step.location), "locked"
@@ -194,6 +197,20 @@ class FakeSession:
                 self.inodes[key] = inode
         return Locked(tuple(LockedStep(key, status) for key, status in self.states.items()))
 
+    def _known(self) -> None:
+        """libvirt's own word first; of a phone that it does not know, the record, and no device and no secret."""
+        request = self.request
+        assert request is not None
+        if not request.vanished and self.host.domain(request.uuid) is None:
+            raise RefusedError("libvirt knows no domain of the plan's UUID", codes=("drift",))
+        if request.vanished and self.host.domain(request.uuid) is not None:
+            raise RefusedError("libvirt knows a domain of this UUID: it is not gone", codes=("drift",))
+        if request.vanished and self.eraser.sheets is not None:
+            _, files = self.eraser.sheets.phones.get(request.uuid, (None, ()))
+            own = {(file.location, file.identity) for file in files if file.local and file.kind not in NEVER_BY_MEMORY}
+            if any((step.location, step.identity) not in own for step in request.steps):
+                raise RefusedError("it is not remembered as this phone's", codes=("ambiguous-base",))
+
     def _own(self, request: Lock, location: str, inode: Inode) -> None:
         if inode.identity in request.retained:
             raise RefusedError("it is to be retained", codes=("shared-by-domain",))
@@ -210,6 +227,7 @@ class FakeSession:
     async def erase(self, artefact_id: str, seed: bytes, map_digest: str, passes: int, progress: Callable[[int, int], None]) -> EraseResult:
         if self.states.get(artefact_id) != "locked" or self.request is None:
             raise HelperError("erase of an artefact that is not locked")
+        self._known()
         inode = self.inodes[artefact_id]
         if inode.map_digest != map_digest:
             return EraseResult(artefact_id, 0, passes, map_digest, inode.map_digest, 1, (), ("extent-moved",))
@@ -231,6 +249,7 @@ class FakeSession:
             raise HelperError("remove of an artefact that is not locked")
         if evidence.artefact_id != artefact_id or evidence.reasons or evidence.mismatches:
             raise RefusedError("no passed read-back", codes=("drift",))
+        self._known()
         self.eraser.alive()
         if self.host.witness is not None:
             await self.host.witness(self.request.uuid, "remove", artefact_id)
@@ -264,8 +283,9 @@ class FakeSession:
 class FakeEraser:
     """Port Eraser. `dies`: after how many further calls and blocks the process dies (None: never); `reasons`: what the next `erase`s complain of."""
 
-    def __init__(self, host: FakeHost) -> None:
+    def __init__(self, host: FakeHost, sheets: FakeSheets | None = None) -> None:
         self.host = host
+        self.sheets = sheets
         self.dies_after: int | None = None
         self.reasons: list[str] = []
         self.erased: Counter[str] = Counter()

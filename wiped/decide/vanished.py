@@ -57,7 +57,11 @@ def files_to_remember(inventory: Inventory, rules: StorageRules) -> tuple[Rememb
         layer = found.layer
         return found if layer.extents is not None or layer.problem else replace(found, layer=replace(layer, extents=_NO_EXTENTS))
 
-    plan = make_plan(replace(inventory, artefacts=tuple(map(as_mapped, inventory.artefacts))), 0, rules)
+    return files_of(make_plan(replace(inventory, artefacts=tuple(map(as_mapped, inventory.artefacts))), 0, rules))
+
+
+def files_of(plan: Plan) -> tuple[RememberedFile, ...]:
+    """The files that a plan erases, as they are remembered; none that it keeps or refuses, and no block device."""
     # What only the running phone names is its own all the same: when it stops, nothing else will tell of it.
     refused = {item.location for item in plan.refusals if item.code is not RefusalCode.LIVE_ONLY}
     kept = {item.identity for item in plan.retained} | {item.location for item in plan.retained} | refused

@@ -18,7 +18,7 @@ from wiped.model.outcome import (
     Verdict,
     Via,
 )
-from wiped.model.plan import Plan, Step
+from wiped.model.plan import Plan, RefusalCode, Step
 
 #: FIEMAP flags that end the recipe (docs/physics.md 2, step 2), by the words of `storage.extents`. `delalloc` and `unknown` come and go while a phone runs:
 #: they are no forecast; the eraser stops on them when the phone is off.
@@ -32,6 +32,11 @@ _FLAG_REASONS = {
 }
 
 _BLOCK_READ = frozenset(str(via) for via in Via)
+
+#: What a guard said after the last word is the reason itself, with one older word; all but a hold may change without a person's doing.
+_REASON_OF_REFUSAL = {RefusalCode.IN_USE: ReasonCode.IMAGE_IN_USE}
+_REFUSALS = frozenset(str(code) for code in RefusalCode)
+_RETRYABLE_REFUSALS = frozenset(RefusalCode) - {RefusalCode.LEGAL_HOLD, RefusalCode.EXTENT_SHARED}
 
 FIRST_RETRY = 300
 LAST_RETRY = 86_400
@@ -131,8 +136,17 @@ def judge(
     )
 
 
+def reasons_of_refusal(codes: Iterable[str]) -> tuple[str, ...]:
+    """Why an artefact or an attempt is not sanitized when a guard refused it after the last word: the refusal's own words, sorted.
+
+    `copy-not-reached` where there is none, and for a word that is no refusal code.
+    """
+    known = {RefusalCode(code) for code in codes if code in _REFUSALS}
+    return tuple(sorted(str(_REASON_OF_REFUSAL.get(code, code)) for code in known)) or (str(ReasonCode.COPY_NOT_REACHED),)
+
+
 def retry_after(reasons: Iterable[str], attempt: int) -> int | None:
     """Seconds until the next attempt after the `attempt`-th (from 1) failed; None when only a changed host can help (docs/design.md, "Quarantine")."""
-    if not any(reason in RETRYABLE_REASONS for reason in reasons):
+    if not any(reason in RETRYABLE_REASONS or reason in _RETRYABLE_REFUSALS for reason in reasons):
         return None
     return int(backoff.wait(attempt - 1, first=FIRST_RETRY, longest=LAST_RETRY))

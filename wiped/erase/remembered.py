@@ -1,5 +1,7 @@
 """A phone that vanished: libvirt's files do not name it any more. The positive rule is then what was remembered of it while it was there, and no less.
 
+The same for one that was undefined while its bytes went: its record was written under the locks, when libvirt's files still named each of them.
+
 The daemon wrote the records; they are read here with the eraser's own eyes, and only ever narrow what may be erased: libvirt must know no domain of this
 UUID, every file of the plan must stand in the phone's record with its very identity, on a local filesystem, and in no other phone's record. Every
 negative rule of `claims.py` holds beside that.
@@ -17,6 +19,7 @@ from wiped.erase.claims import Claims
 from wiped.errors import RefusedError
 from wiped.model.inventory import ArtefactKind, FileIdentity
 from wiped.model.plan import RefusalCode
+from wiped.model.sightings import NEVER_BY_MEMORY
 from wiped.model.strict_json import read_json
 from wiped.storage.kernel import is_younger
 from wiped.wire.messages import Lock
@@ -24,8 +27,6 @@ from wiped.wire.messages import Lock
 _MAX_BYTES: Final = 16 << 20
 _MAX_RECORDS: Final = 100_000
 _NAME: Final = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.json")
-#: Never by memory alone: a device is used again without a trace, a secret is used by others.
-_NEVER: Final = frozenset({ArtefactKind.BLOCK_DEVICE, ArtefactKind.LIBVIRT_SECRET})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def claim_remembered(claims: Claims, request: Lock) -> None:
     files = {file.identity for others in records.values() for file in others}
     for step in request.steps:
         known = own.get((step.location, step.identity))
-        if known is None or not known.local or known.kind in _NEVER or step.kind in _NEVER:
+        if known is None or not known.local or known.kind in NEVER_BY_MEMORY or step.kind in NEVER_BY_MEMORY:
             raise RefusedError(f"{step.location}: it is not remembered as this phone's", codes=[RefusalCode.AMBIGUOUS_BASE])
         if is_younger(step.location, known.written_ns):
             raise RefusedError(f"{step.location}: it was made after the phone was last seen", codes=[RefusalCode.AMBIGUOUS_BASE])

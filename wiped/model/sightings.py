@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from wiped.model.inventory import ArtefactKind, FileIdentity
+
+#: Kinds that are never erased by memory alone: a device is used again without a trace, a secret is used by others.
+NEVER_BY_MEMORY: Final = frozenset({ArtefactKind.BLOCK_DEVICE, ArtefactKind.LIBVIRT_SECRET})
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Rig:
         self.host.witness = self._witness
         self.randomness = FakeRandomness()
         self.sheets = FakeSheets()
-        self.eraser = FakeEraser(self.host)
+        self.eraser = FakeEraser(self.host, self.sheets)
         self.observer = FakeObserver(self.host)
         self.feed = FakeFeed(self.clock.now)
         self.announcer = RecordingAnnouncer()

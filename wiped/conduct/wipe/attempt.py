@@ -16,12 +16,14 @@ from wiped.conduct.results import CalledOffError, Proof
 from wiped.conduct.wipe import invariants, trim
 from wiped.conduct.world import LOCK_PATIENCE, LOCK_PAUSE, World
 from wiped.decide.plan import drift
-from wiped.decide.verdict import artefact_proven, expected_reasons
+from wiped.decide.vanished import files_of
+from wiped.decide.verdict import artefact_proven, expected_reasons, reasons_of_refusal
 from wiped.errors import HypervisorError, InvariantError, RefusedError, StorageError
 from wiped.model.inventory import Inventory
 from wiped.model.outcome import EraseResult, Evidence, ReasonCode
 from wiped.model.plan import Plan, Refusal, RefusalCode, Step
 from wiped.model.records import ArtefactRecord, ArtefactState, WipeRecord, WipeStep
+from wiped.model.sightings import NEVER_BY_MEMORY, Memory
 from wiped.model.subscription import Action
 from wiped.ports.helpers import EraserSession
 from wiped.wire.messages import Lock, LockStep, ReadBack
@@ -39,12 +41,14 @@ def fraction_millionths(verify: str) -> int:
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt of one wipe, from the locks to the last removal. `resumed`: an earlier attempt had spoken the last word."""
+    """One attempt of one wipe, from the locks to the last removal. `resumed`: an earlier attempt had spoken the last word; `undefined`: since then somebody
+    undefined the phone, so that its record tells the eraser what libvirt's files told it then."""
 
     world: World
     wipe: WipeRecord
     plan: Plan
     resumed: bool
+    undefined: bool = False
     locked: dict[str, str] = field(default_factory=dict)
     vanished: set[str] = field(default_factory=set)
 
@@ -56,6 +60,7 @@ class Attempt:
             await self._refresh()
         else:
             await self._reobserve()
+            await self._note_files()
         spoken_at = await self._last_word()
         for step in self.plan.steps:
             await self._erase(session, step)
@@ -73,13 +78,13 @@ class Attempt:
         steps = []
         for step in self.plan.steps:
             record = self._of_start(step)
-            if record.state is ArtefactState.REMOVED or step.gone:
+            if record.state is ArtefactState.REMOVED or step.gone or self._is_out_of_reach(step):
                 continue
             digest = record.map_digest if self.resumed and step.artefact_id not in self._untouched() else ""
             steps.append(LockStep(step.artefact_id, step.kind, step.location, step.format, step.identity, record.rename_to, digest))
         if steps:
             retained = tuple(kept.identity for kept in self.plan.retained if kept.identity is not None)
-            request = Lock(self.wipe.id, self.wipe.uuid, self.wipe.name, tuple(steps), retained, self.resumed, self.plan.vanished)
+            request = Lock(self.wipe.id, self.wipe.uuid, self.wipe.name, tuple(steps), retained, self.resumed, self.plan.vanished or self.undefined)
             answer = await self._patiently(lambda: session.lock(request))
             self.locked = {item.artefact_id: item.status for item in answer.steps}
         if not self.resumed:
@@ -117,6 +122,17 @@ class Attempt:
                 await self._save_ranges(step)
         await self.world.ledger.wipes.advance(self.wipe.id, WipeStep.REOBSERVED, self.world.clock.now())
         await self._tell(WipeStep.REOBSERVED)
+
+    async def _note_files(self) -> None:
+        """What this phone has, while libvirt's files and the eraser's locks agree on it: enough to finish, should somebody undefine it from here on (I8)."""
+        if not self.plan.vanished:
+            memory = Memory(self.wipe.uuid, self.wipe.generation, self.world.clock.now(), digest="")
+            await self.world.sheets.remember(memory, files_of(self.plan))
+            await self._tell("files-noted")
+
+    def _is_out_of_reach(self, step: Step) -> bool:
+        """Whether nobody can say any more that it is this phone's: of an undefined phone, what is never erased by memory alone."""
+        return self.undefined and (step.kind in NEVER_BY_MEMORY or not step.filesystem.local)
 
     async def _save_ranges(self, step: Step) -> None:
         blobs, digest = await self.world.observer.ranges(step.location, step.identity)
@@ -162,6 +178,11 @@ class Attempt:
         state, status = self._of_start(step).state, self.locked.get(step.artefact_id, "")
         if state in {ArtefactState.REMOVED, ArtefactState.PROVEN}:
             return
+        if self._is_out_of_reach(step):
+            detail = "the phone was undefined while it was wiped, and this is never erased by memory alone"
+            result = EraseResult(step.artefact_id, 0, self.plan.passes, "", "", 0, (), (str(ReasonCode.COPY_NOT_REACHED),), detail)
+            await self.world.ledger.artefacts.record_erased(self.wipe.id, result)
+            return
         if status != "locked":
             self.vanished.add(step.artefact_id)
             return
@@ -179,7 +200,8 @@ class Attempt:
                 eraser_pid=session.pid,
             )
         except (StorageError, RefusedError) as error:
-            result = EraseResult(step.artefact_id, 0, self.plan.passes, record.map_digest, "", 0, (), (_reason(error),), str(error))
+            await self._not_undefined(error)
+            result = EraseResult(step.artefact_id, 0, self.plan.passes, record.map_digest, "", 0, (), _reasons(error), str(error))
         await self._tell("overwritten", artefact_id=step.artefact_id)
         await self.world.ledger.artefacts.record_erased(self.wipe.id, result)
         await self._tell("erased", artefact_id=step.artefact_id)
@@ -201,7 +223,7 @@ class Attempt:
         try:
             evidence = await self._watched("read-back", step, lambda progress: self.world.observer.read_back(request, progress), eraser_pid=session.pid)
         except (StorageError, RefusedError) as error:
-            evidence = Evidence(step.artefact_id, "", 0, 0, "", reasons=(_reason(error),), detail=str(error))
+            evidence = Evidence(step.artefact_id, "", 0, 0, "", reasons=_reasons(error), detail=str(error))
         await self._tell("looked-at", artefact_id=step.artefact_id)
         sampled_unasked = evidence.sampled and self.plan.verify == "full"
         proven = not artefact_proven(step, record.result, evidence) and not sampled_unasked
@@ -212,7 +234,7 @@ class Attempt:
     async def _remove(self, session: EraserSession, step: Step) -> None:
         record = await self._now(step)
         status = self.locked.get(step.artefact_id, "")
-        if record.state is ArtefactState.REMOVED:
+        if record.state is ArtefactState.REMOVED or self._is_out_of_reach(step):
             return
         if record.state is not ArtefactState.PROVEN:
             if status == "locked":
@@ -233,6 +255,11 @@ class Attempt:
         await self._tell("removed", artefact_id=step.artefact_id)
 
     # -- small parts
+    async def _not_undefined(self, error: StorageError | RefusedError) -> None:
+        """A guard that refused because the phone was undefined this minute: not judged, but begun again by its record. Raises StorageError, HypervisorError."""
+        if isinstance(error, RefusedError) and not self.undefined and not self.plan.vanished and await self.world.hypervisor.domain(self.wipe.uuid) is None:
+            raise StorageError("the phone was undefined while it was wiped: its locks are taken again") from error
+
     def _of_start(self, step: Step) -> ArtefactRecord:
         for record in self.wipe.artefacts:
             if record.artefact_id == step.artefact_id:
@@ -273,11 +300,11 @@ class Attempt:
                 await asyncio.wait([task])
 
 
-def _reason(error: StorageError | RefusedError) -> str:
-    """The reason code for what an artefact met after the last word."""
+def _reasons(error: StorageError | RefusedError) -> tuple[str, ...]:
+    """The reason codes for what an artefact met after the last word."""
     if isinstance(error, StorageError):
-        return error.reason or str(ReasonCode.IO_ERROR)
-    return str(ReasonCode.IMAGE_IN_USE if RefusalCode.IN_USE in error.codes else ReasonCode.READBACK_IMPOSSIBLE)
+        return (error.reason or str(ReasonCode.IO_ERROR),)
+    return reasons_of_refusal(error.codes)
 
 
 def _less_provable(planned: Plan, seen: Plan) -> list[Refusal]:

@@ -18,6 +18,7 @@ from wiped.conduct.results import CalledOffError, Ending, GoneError, Proof, Refu
 from wiped.conduct.wipe import agreement, fence, prepare, refused, stop, vanished, verdict
 from wiped.conduct.wipe.attempt import Attempt
 from wiped.conduct.world import World
+from wiped.decide.verdict import reasons_of_refusal
 from wiped.errors import InvariantError, RefusedError
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
@@ -105,7 +106,8 @@ class Executor:
         try:
             await fence.put(world, wipe.uuid, wipe.plan, None)
             await self.stop_again(wipe.uuid)
-            attempt = Attempt(world, wipe, wipe.plan, resumed=True)
+            undefined = not wipe.plan.vanished and await world.hypervisor.domain(wipe.uuid) is None
+            attempt = Attempt(world, wipe, wipe.plan, resumed=True, undefined=undefined)
             async with world.eraser.session() as session:
                 proof = await attempt.run(session)
         except CalledOffError as signal:
@@ -117,8 +119,7 @@ class Executor:
         except RefusedError as error:
             _log.warning("retry refused", wipe_id=wipe.id, uuid=wipe.uuid, codes=list(error.codes), detail=str(error))
             world.announcer.refused(error.codes)
-            reason = ReasonCode.IMAGE_IN_USE if RefusalCode.IN_USE in error.codes else ReasonCode.COPY_NOT_REACHED
-            return await verdict.give_verdict(world, wipe.id, self._no_proof(wipe), extra=(reason,))
+            return await verdict.give_verdict(world, wipe.id, self._no_proof(wipe), extra=reasons_of_refusal(error.codes))
         return await verdict.give_verdict(world, wipe.id, proof)
 
     async def stop_again(self, uuid: str) -> None:
