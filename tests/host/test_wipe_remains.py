@@ -141,3 +141,25 @@ def test_chain_made_while_running_and_pivoted(private_libvirt, raw_fs, markers):
         assert (wipe["outcome"], len(wipe["artefacts"])) == ("clear", 7)
     assert os.listdir(phones) == []
     assert gone(filesystem, markers) == 0
+
+
+def test_renamed_after_it_ran_its_old_log_goes_too(private_libvirt, raw_fs, markers):
+    """`virsh domrename` leaves OLDNAME.log: wiped with the phone, without a person. One that another domain's name claims by now is told and stays."""
+    phones, filesystem = directory(private_libvirt, raw_fs)
+    logs = private_libvirt.workdir / "root/var/log/libvirt/qemu"
+    renamed = {name: phone_with_disk(private_libvirt, phones, name=name, fmt="raw", markers=markers, blocks=16) for name in ("before-1", "before-2")}
+    for phone in renamed.values():
+        private_libvirt.virsh("start", phone.uuid)
+        private_libvirt.virsh("destroy", phone.uuid)
+    assert all((logs / f"{name}.log").exists() for name in renamed)
+    with Product(private_libvirt, [phones], stop_timeout="1s") as product:
+        for phone in renamed.values():
+            product.bind(phone.uuid, ends_in=8)
+            record = product.state_dir / "remembered" / f"{phone.uuid}.json"
+            wait_for(lambda record=record, phone=phone: record.exists() and f"{phone.name}.log" in record.read_text(), "the log to be remembered")
+            private_libvirt.virsh("domrename", phone.uuid, phone.name.replace("before", "after"))
+        phone_with_disk(private_libvirt, phones, name="before-2", fmt="raw")  # the name of a former phone is given again
+        assert product.wait_for_wipe(renamed["before-1"].uuid)["outcome"] == "clear"
+        wait_for(lambda: "unknown-file" in product.explain(renamed["before-2"].uuid)["refusals"], "the other log to be told")
+    assert not (logs / "before-1.log").exists()
+    assert (logs / "before-2.log").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from wiped.conduct.results import GoneError
@@ -10,7 +11,7 @@ from wiped.decide import classify, leftover
 from wiped.decide.plan import drift, make_plan, refused_too
 from wiped.decide.vanished import make_vanished_plan, with_earlier
 from wiped.errors import HelperError, RefusedError
-from wiped.model.inventory import DomainFacts, Inventory
+from wiped.model.inventory import ArtefactKind, DomainFacts, Inventory
 from wiped.model.plan import Plan, Refusal, RefusalCode
 from wiped.model.policy import StorageRules
 from wiped.model.records import WipeRecord
@@ -48,10 +49,31 @@ async def look(world: World, uuid: str, generation: int) -> tuple[DomainFacts, I
     rules = await _rules(world, uuid)
     plan = make_plan(inventory, generation, rules)
     if unnamed := leftover.unnamed(plan, await _remembered(world, uuid, generation)):
-        subject = classify.nobodys((file.location for file in unnamed), uuid=uuid, name=domain.name)
-        there = await world.observer.survey(subject, others, with_extents=False)
-        plan = refused_too(plan, leftover.left_over(there, unnamed))
+        there = await _as_nobodys(world, domain, others, unnamed, with_extents=True)
+        if logs := leftover.own_logs(there, unnamed):
+            inventory = replace(inventory, artefacts=(*inventory.artefacts, *logs))
+            plan = make_plan(inventory, generation, rules)
+        plan = refused_too(plan, leftover.left_over(there, leftover.unnamed(plan, unnamed)))
     return domain, inventory, plan
+
+
+async def former_logs(
+    world: World, domain: DomainFacts, others: tuple[DomainFacts, ...], generation: int, known: Sequence[RememberedFile]
+) -> tuple[RememberedFile, ...]:
+    """The phone's logs under former names, of which a look at its definition does not tell (`known`: what that look told). Raises as the observer."""
+    here = {file.identity for file in known}
+    files = [file for file in await _remembered(world, domain.uuid, generation) if file.kind is ArtefactKind.CONSOLE_LOG and file.identity not in here]
+    if not files:
+        return ()
+    logs = leftover.own_logs(await _as_nobodys(world, domain, others, files, with_extents=False), files)
+    return tuple(file for file in files if file.location in {found.layer.location for found in logs})
+
+
+async def _as_nobodys(
+    world: World, domain: DomainFacts, others: tuple[DomainFacts, ...], files: Sequence[RememberedFile], *, with_extents: bool
+) -> Inventory:
+    subject = classify.nobodys((file.location for file in files), uuid=domain.uuid, name=domain.name)
+    return await world.observer.survey(subject, others, with_extents=with_extents)
 
 
 async def _remembered(world: World, uuid: str, generation: int) -> tuple[RememberedFile, ...]:

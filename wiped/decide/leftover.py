@@ -1,17 +1,21 @@
 """Files that were a phone's own alone when it was last looked at, and that nothing names today: a block copy pivoted away from, a disk that was plugged
 into the running phone only, a log or seed that its definition dropped.
 
-Such a file still holds the phone's data. It is not taken into the plan (what nothing names is nobody's to erase while its phone is there); it refuses the
-plan, so that no certificate says `clear` beside it, until somebody names it, removes it, or says that it is everybody's.
+A log in libvirt's own directory that no other domain's name claims is the phone's still: libvirt leaves one under the old name of every phone that is
+renamed after it ran, and it is erased with the phone.
+
+Any other such file still holds the phone's data too. It is not taken into the plan (what nothing names is nobody's to erase while its phone is there); it
+refuses the plan, so that no certificate says `clear` beside it, until somebody names it, removes it, or says that it is everybody's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from wiped.decide.classify import found_at
 from wiped.model.images import GOLDEN
-from wiped.model.inventory import Inventory
+from wiped.model.inventory import ArtefactKind, FoundArtefact, Inventory
 from wiped.model.plan import Plan, Refusal, RefusalCode
 from wiped.model.sightings import RememberedFile
 
@@ -26,6 +30,19 @@ def unnamed(plan: Plan, files: Sequence[RememberedFile]) -> tuple[RememberedFile
     known = {step.identity for step in plan.steps} | {kept.identity for kept in plan.retained}
     refused = {refusal.location for refusal in plan.refusals}
     return tuple(file for file in files if file.identity not in known and file.location not in refused)
+
+
+def own_logs(inventory: Inventory, files: Sequence[RememberedFile]) -> tuple[FoundArtefact, ...]:
+    """Those of the files that are the phone's logs under a former name: the same file at the same place, in libvirt's own directories, reached by nobody
+    else. `inventory`: a survey of them (`classify.nobodys` under the phone's UUID)."""
+    own = []
+    for file in files:
+        seen = found_at(inventory, file.location)
+        if file.kind is not ArtefactKind.CONSOLE_LOG or seen is None or seen.layer.problem or seen.layer.identity != file.identity or seen.classified:
+            continue
+        if seen.layer.libvirt_owned and not set(seen.owners) - {inventory.domain.uuid}:
+            own.append(replace(seen, kind=file.kind, target="", owners=(inventory.domain.uuid,), claim="a log of the phone under a former name"))
+    return tuple(own)
 
 
 def left_over(inventory: Inventory, files: Sequence[RememberedFile]) -> tuple[Refusal, ...]:

@@ -14,7 +14,7 @@ from wiped.erase.libvirt_files import read_shelf, saved_domain
 from wiped.erase.others import claim_others, claim_overlaps, claim_secrets
 from wiped.erase.own import claim_bases, claim_by_uuid, claim_own
 from wiped.erase.pools import golden_directories
-from wiped.erase.remembered import claim_remembered
+from wiped.erase.remembered import claim_former_logs, claim_remembered
 from wiped.erase.templated import Templated
 from wiped.errors import RefusedError
 from wiped.model.inventory import LibvirtDirectories
@@ -29,11 +29,14 @@ __all__ = ["Claims", "claims_for", "read_claims", "saved_domain"]
 def claims_for(request: Lock, rules: StorageRules, directories: LibvirtDirectories, previous: Claims | None = None) -> Claims:
     """The claims by which a plan is judged: at the lock, and again whenever libvirt's files changed. Raises RefusedError.
 
-    Here the positive rule is chosen: a phone that libvirt knows goes by libvirt's files, one that vanished by its remembered ones.
+    Here the positive rule is chosen: a phone that libvirt knows goes by libvirt's files (its logs under former names by its remembered ones), one that
+    vanished by its remembered ones.
     """
     claims = read_claims(directories, request.uuid, rules, resumed=request.resumed, previous=previous)
     if request.vanished:
         claim_remembered(claims, request)
+    else:
+        claim_former_logs(claims, request)
     return claims
 
 

@@ -60,6 +60,28 @@ def claim_remembered(claims: Claims, request: Lock) -> None:
         claims.remembered[step.location] = step.identity
 
 
+def claim_former_logs(claims: Claims, request: Lock) -> None:
+    """Grant logs in libvirt's own directory that the phone is remembered to have had under a name that no domain has now (`virsh domrename`): the same file,
+    on a local filesystem, older than the record, in nobody else's record. Raises RefusedError (unreadable)."""
+    places = claims.directories.logs.rstrip("/")
+    wanted = [
+        step
+        for step in request.steps
+        if step.kind is ArtefactKind.CONSOLE_LOG and os.path.dirname(step.location) == places and not claims.grants(step.location, step.identity)
+    ]
+    if not wanted:
+        return
+    records = read_records(claims.directories.remembered, claims.directories.records_uid)
+    own = {(file.path, file.identity): file for file in records.pop(claims.uuid, ())}
+    others = {file.identity for files in records.values() for file in files}
+    for step in wanted:
+        known = own.get((step.location, step.identity))
+        if known is None or known.kind is not ArtefactKind.CONSOLE_LOG or not known.local or step.identity in others:
+            continue
+        if not is_younger(step.location, known.written_ns):
+            claims.remembered[step.location] = step.identity
+
+
 def read_records(directory: str, writer: int = 0) -> dict[str, tuple[Remembered, ...]]:
     """All phones' records, by UUID; names that begin with a dot are being written. Raises RefusedError (unreadable): one that cannot be read may name
     any file as another phone's. `writer`: the daemon's uid; what others than root, we and it wrote is not read."""

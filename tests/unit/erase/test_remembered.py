@@ -195,3 +195,23 @@ async def test_a_file_made_after_a_phone_vanished_is_not_that_phones(tmp_path: P
     (record,) = Path(libvirt.directories.remembered).iterdir()
     os.utime(record, (GONE_LONG_AGO, GONE_LONG_AGO))
     assert codes(libvirt, lock(disk), disk.parent) == ["ambiguous-base"]
+
+
+@pytest.mark.parametrize("case", ["own", "unremembered", "in-use-of-a-name", "in-another-record", "remote", "not-a-log"])
+async def test_a_log_under_a_former_name_is_the_phones_by_its_record(libvirt: LibvirtFiles, case: str) -> None:
+    """`virsh domrename` leaves OLDNAME.log: granted where the record knows that very file, and no other domain or record claims it."""
+    log = Path(libvirt.directories.logs) / "old-name.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("argv\n")
+    libvirt.define("new-name", uuid=GONE)
+    if case == "in-use-of-a-name":
+        libvirt.define("old-name", uuid=OTHER)
+    if case != "unremembered":
+        kind = ArtefactKind.DISK_IMAGE if case == "not-a-log" else ArtefactKind.CONSOLE_LOG
+        await remember(libvirt, log, kind=kind, local=case != "remote")
+    if case == "in-another-record":
+        await remember(libvirt, log, OTHER, kind=ArtefactKind.CONSOLE_LOG)
+    request = lock(log, ArtefactKind.CONSOLE_LOG, vanished=False, name="new-name")
+    claims = claims_for(request, StorageRules(), libvirt.directories)
+    found = {str(refusal.code) for refusal in claims.judge(str(log), identity(log))}
+    assert found == {"own": set(), "in-use-of-a-name": {"shared-by-domain"}}.get(case, {"ambiguous-base"})

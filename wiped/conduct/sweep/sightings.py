@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from wiped.conduct import survey
 from wiped.conduct.world import World
 from wiped.decide.vanished import facts_digest, files_to_remember, lasting
 from wiped.errors import HelperError, RefusedError, StorageError
@@ -109,6 +110,7 @@ class Remembering:
         world = self._world
         inventory = await world.observer.survey(domain, others, with_extents=False)
         files = files_to_remember(inventory, world.rules)
+        files += await survey.former_logs(world, domain, others, phone.generation, files)
         again = await world.ledger.phones.get(phone.uuid)
         if again is None or again.generation != phone.generation or again.state in _NOT_LOOKED_AT or self._busy(phone.uuid):
             return
