@@ -145,7 +145,7 @@ def test_chain_made_while_running_and_pivoted(private_libvirt, raw_fs, markers):
 
 def test_renamed_after_it_ran_its_old_log_goes_too(private_libvirt, raw_fs, markers):
     """`virsh domrename` leaves OLDNAME.log: wiped with the phone, without a person. One that another domain's name claims by now is told and stays."""
-    phones, filesystem = directory(private_libvirt, raw_fs)
+    phones, _ = directory(private_libvirt, raw_fs)
     logs = private_libvirt.workdir / "root/var/log/libvirt/qemu"
     renamed = {name: phone_with_disk(private_libvirt, phones, name=name, fmt="raw", markers=markers, blocks=16) for name in ("before-1", "before-2")}
     for phone in renamed.values():

@@ -158,7 +158,7 @@ def _chains(artefacts: Iterable[FoundArtefact]) -> list[list[FoundArtefact]]:
 
 
 def _residuals(inventory: Inventory, rules: StorageRules) -> tuple[str, ...]:
-    residuals = [ResidualCode.BELOW_BLOCK_DEVICE, ResidualCode.FREED_BLOCKS_UNTRACED]
+    residuals = [ResidualCode.BELOW_BLOCK_DEVICE, ResidualCode.COPIES_UNSEEN, ResidualCode.FREED_BLOCKS_UNTRACED]
     if any(disk.discard for disk in inventory.domain.disks):
         residuals.append(ResidualCode.GUEST_DISCARD_ENABLED)
     if inventory.swap_bytes:

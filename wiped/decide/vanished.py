@@ -99,7 +99,8 @@ def make_vanished_plan(
     reasons = {reason for step in ordered if not step.gone for reason in expected_reasons(step)}
     reasons |= {str(ReasonCode.VANISHED)} if not (ordered or retained) or any(step.gone for step in ordered) else set()
     reasons |= {str(ReasonCode.COPY_NOT_REACHED)} if retained else set()
-    residuals = [ResidualCode.BELOW_BLOCK_DEVICE, ResidualCode.FREED_BLOCKS_UNTRACED, *([ResidualCode.SAMPLED] if rules.verify != "full" else [])]
+    residuals = [ResidualCode.BELOW_BLOCK_DEVICE, ResidualCode.COPIES_UNSEEN, ResidualCode.FREED_BLOCKS_UNTRACED]
+    residuals += [ResidualCode.SAMPLED] if rules.verify != "full" else []
     return Plan(
         uuid=domain.uuid,
         name=domain.name,

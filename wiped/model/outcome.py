@@ -91,6 +91,9 @@ class ResidualCode(StrEnum):
     """What is beneath the block device (flash translation, RAID, a volume's own snapshots) is not seen."""
     HOST_DEVICE_ATTACHED = "host-device-attached"
     """The guest had a device of the host of a class that `storage.harmless_host_devices` names; what the device keeps is not seen."""
+    COPIES_UNSEEN = "copies-unseen"
+    """Copies of the phone's storage that nothing names now and that were made before the product first looked, or between two of its looks: a backup that had
+    ended, a block copy that was pivoted away from, an export by hand. The default, since nobody tells of them afterwards."""
     SAMPLED = "sampled"
     """Only a share was read back (`storage.verify`)."""
 
