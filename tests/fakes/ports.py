@@ -104,6 +104,7 @@ class FakeObserver:
         self.problems: tuple[tuple[str, str, str], ...] = ()
         self.found: tuple[FoundArtefact, ...] = ()
         self.surveys = 0
+        self.blind_to: set[str] = set()  # phones whose survey fails
 
     def _alive(self) -> None:
         if self.dies:
@@ -112,6 +113,8 @@ class FakeObserver:
 
     async def survey(self, domain: DomainFacts, others: Sequence[DomainFacts], *, with_extents: bool) -> Inventory:
         self._alive()
+        if domain.uuid in self.blind_to:
+            raise HelperError("a survey longer than the wire takes")
         self.surveys += 1
         found = self.host.inventory(domain, tuple(others))
         return replace(found, artefacts=(*found.artefacts, *self.found), problems=(*found.problems, *self.problems))

@@ -69,9 +69,7 @@ async def former_logs(
     return tuple(file for file in files if file.location in {found.layer.location for found in logs})
 
 
-async def _as_nobodys(
-    world: World, domain: DomainFacts, others: tuple[DomainFacts, ...], files: Sequence[RememberedFile], *, with_extents: bool
-) -> Inventory:
+async def _as_nobodys(world: World, domain: DomainFacts, others: tuple[DomainFacts, ...], files: Sequence[RememberedFile], *, with_extents: bool) -> Inventory:
     subject = classify.nobodys((file.location for file in files), uuid=domain.uuid, name=domain.name)
     return await world.observer.survey(subject, others, with_extents=with_extents)
 

@@ -25,6 +25,7 @@ from wiped.model.inventory import BlockFacts, FileIdentity, LibvirtDirectories
 from wiped.model.plan import Refusal, RefusalCode
 from wiped.model.policy import StorageRules
 from wiped.storage.classified import Classified, classified_as, read_classified
+from wiped.storage.doubt import Doubt
 from wiped.storage.mounts import real_path
 from wiped.virt.places import rotated_from
 
@@ -104,6 +105,8 @@ class Claims:
     """Present, former and saved names of others."""
     unresolved: str = ""
     """A volume of another domain that may be any block device, in words."""
+    doubts: dict[str, tuple[str, Doubt]] = field(default_factory=dict)
+    """Disks of other domains that nobody can follow, with their owners: each could be files of certain names (`storage.doubt`)."""
     classified: dict[FileIdentity, Classified] = field(default_factory=dict)
     templated: Templated = field(default_factory=Templated)
     protected: Places = field(default_factory=lambda: Places(()))
@@ -134,6 +137,10 @@ class Claims:
         out = []
         if other := self._other(location, identity):
             out.append(Refusal(RefusalCode.SHARED_BY_DOMAIN, location, f"the domain {other} reaches it too"))
+        for owner, doubt in self.doubts.values():
+            if doubt.may_be(location, device=location in self.block_disks):
+                detail = f"it may be what the domain {owner} reaches by {doubt.place}, which cannot be followed to its end ({doubt.reason})"
+                out.append(Refusal(RefusalCode.UNREADABLE, location, detail))
         if classified_as(self.classified, location, identity) == GOLDEN or self._golden(identity):
             out.append(Refusal(RefusalCode.PROTECTED_ROOT, location, "it was classified as a golden image"))
         code = self.lent_identities.get(identity) or self.lent.get(location)

@@ -36,11 +36,10 @@ from wiped.storage.kernel import identity_of
 from wiped.storage.locks import lock_image, take_and_drop_write_lease
 from wiped.storage.paths import SafeFile, open_beneath, open_root
 from wiped.storage.shared_extents import settle
-from wiped.wire.messages import Lock, LockStep
+from wiped.wire.messages import MAX_STEPS, Lock, LockStep
 
 __all__ = ["LOCKED", "MAX_STEPS", "MISSING", "RENAMED", "Held", "alone", "lock_all", "refusals_of", "release", "still_owned"]
 
-MAX_STEPS: Final = 10_000
 #: Whoever only looks (the observer, `qemu-img info`) is gone again after so long.
 _GLANCE_SECONDS: Final = 2.0
 #: While a whole plan is locked, all its files together: the daemon asks again by itself.

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 
 from wiped.erase.claims import Claims, Why
 from wiped.erase.libvirt_files import Document, names_in, saved_domain_at, unreadable
-from wiped.erase.pools import every_location
+from wiped.erase.pools import every_location, is_unknown
 from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import DiskSource, DomainFacts, FileIdentity
 from wiped.storage.blockdev import aliases, block_facts, stack_identities
 from wiped.storage.blockstack import DeviceTree
+from wiped.storage.doubt import Doubt
 from wiped.storage.image_chain import names_reached
 from wiped.storage.kernel import identity_of
 from wiped.storage.mounts import real_path
@@ -60,7 +61,11 @@ def _claim_facts(claims: Claims, owner: str, path: str, facts: DomainFacts, walk
     for shared in facts.shared_directories:
         claims.trees.setdefault(os.path.normpath(shared), owner)
     for disk in facts.disks:
-        locations, certain = every_location(disk, claims.shelf.pools, path)
+        if is_unknown(disk, claims.shelf.pools):
+            where = f"volume {disk.volume} of the pool {disk.pool!a}"
+            claims.doubts.setdefault(where, (owner, Doubt(where, "libvirt's files do not know that pool", os.fsencode(disk.volume))))
+            continue
+        locations, certain = every_location(disk, claims.shelf.pools)
         if not certain:
             claims.unresolved = f"where the disk {disk.target} of {owner} is cannot be told (a volume of the pool {disk.pool!a})"
         for location in locations:
@@ -75,6 +80,8 @@ def _claim_image(claims: Claims, owner: str, path: str, disk: DiskSource, walk: 
     reached = names_reached(disk.location, disk.format, tree=walk.tree)
     if reached.incomplete:
         raise unreadable(path, f"what its disk {disk.target} reaches cannot be followed to the end ({reached.reason})")
+    for doubt in reached.doubts:
+        claims.doubts.setdefault(doubt.place, (owner, doubt))
     behind, shown = _behind(disk.location, walk.tree)
     for identity in reached.identities:
         (claims.behind if identity in behind else claims.identities).setdefault(identity, owner)

@@ -26,16 +26,19 @@ def one_location(disk: DiskSource, pools: Pools) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def every_location(disk: DiskSource, pools: Pools, path: str) -> tuple[tuple[str, ...], bool]:
+def is_unknown(disk: DiskSource, pools: Pools) -> bool:
+    """Whether a disk is a volume of a pool that libvirt's files do not know."""
+    return not disk.location and disk.type == "volume" and not pools.get(disk.pool)
+
+
+def every_location(disk: DiskSource, pools: Pools) -> tuple[tuple[str, ...], bool]:
     """Wherever a disk of another domain may stand, and whether that is all; nothing for storage that is no file or device of this host.
 
-    `path`: the document that names it. Raises RefusedError (unreadable) for a volume of an unknown pool: any file may be that volume.
+    Of a volume of an unknown pool nothing is known but its name: the caller asks `is_unknown` first.
     """
     if disk.location or disk.type != "volume":
         return ((disk.location,) if disk.location else ()), True
     known = pools.get(disk.pool, ())
-    if not known:
-        raise unreadable(path, f"its disk {disk.target} is a volume of a pool that libvirt's files do not know")
     local = [pool for pool in known if pool.type not in _REMOTE]
     return tuple(dict.fromkeys(volume for pool in local if (volume := _perhaps(pool, disk.volume)))), all(pool.type in _BY_NAME for pool in local)
 

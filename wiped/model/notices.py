@@ -42,8 +42,8 @@ class NoticeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One event. `seq` orders all notices of one `subject` (a phone's UUID, "" for the host); `id` is the CloudEvents and webhook id, the same
-    at every attempt.
+    """One event. `seq` orders all notices of one `subject` (a phone's UUID; "" for the host, in order for each noun of its kinds); `id` is the
+    CloudEvents and webhook id, the same at every attempt.
 
     `data`: JSON of codes, instants, ids and pseudonyms; checked by `notify.events` before it leaves."""
 

@@ -18,6 +18,7 @@ from wiped.observe.pools import read_pools
 from wiped.observe.reach import Reach
 from wiped.storage.protected import replaced_roots
 from wiped.virt.devices import refused_devices
+from wiped.wire.messages import MAX_STEPS
 
 #: So many unreadable images of others are named.
 MAX_UNCLEAR = 5
@@ -56,4 +57,9 @@ def survey(domain: DomainFacts, others: Sequence[DomainFacts], rules: StorageRul
         # The eraser would refuse everything because of them, so the phone is better not stopped at all.
         look.problem(RefusalCode.UNREADABLE, path, reason)
     swapped = ram.swapped_bytes(domain, directories, runs=look.runs)
-    return Inventory(domain=domain, artefacts=look.finished(), problems=tuple(dict.fromkeys(look.problems)), swap_bytes=swapped)
+    artefacts = look.finished()
+    if len(artefacts) > MAX_STEPS:
+        what = f"the phone has {len(artefacts)} files, and one plan takes at most {MAX_STEPS}: pack or remove what its guest shares"
+        look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, max(domain.shared_directories, default=""), what)
+        artefacts = artefacts[:MAX_STEPS]
+    return Inventory(domain=domain, artefacts=artefacts, problems=tuple(dict.fromkeys(look.problems)), swap_bytes=swapped)

@@ -39,6 +39,9 @@ def find_orphans(
     walk = _Walk(rules, max_files)
     reach = Reach(_NOBODY, domains, directories)
     problems = [(path, f"an image that cannot be followed: what lies beneath may look like an orphan ({why})") for path, why in reach.unclear.items()]
+    problems += [
+        (place, f"an image that cannot be followed: what lies beneath may look like an orphan ({doubt.reason})") for place, (_, doubt) in reach.doubts.items()
+    ]
     try:
         golden = {identity for identity, record in read_classified(directories.classified, directories.records_uid).items() if record.as_ == GOLDEN}
     except RefusedError as error:

@@ -16,6 +16,7 @@ from wiped.observe.host_files import list_names, read_saved_domain
 from wiped.observe.pools import Pools, read_pools
 from wiped.storage.blockdev import aliases, block_facts
 from wiped.storage.blockstack import DeviceTree
+from wiped.storage.doubt import Doubt
 from wiped.storage.image_chain import Reached, names_reached
 from wiped.storage.kernel import identity_of
 from wiped.virt.places import is_log, qemu_log_names, rotated_from, secret_files, swtpm_log
@@ -40,6 +41,8 @@ class Reach:
         self._above: dict[str, FileIdentity | None] = {}
         #: (image of another domain, why it cannot be followed to its end): whatever lies beneath may be any file, so nothing is safe to erase.
         self.unclear: dict[str, str] = {}
+        #: Disks of other domains that could be files of certain names only.
+        self.doubts: dict[str, tuple[str, Doubt]] = {}
         for domain in (*domains, *(saved for _, saved in saved_domains(directories))):
             if domain.uuid != uuid:
                 self._add(domain)
@@ -67,6 +70,13 @@ class Reach:
         for identity in identities:
             found |= self._identities.get(identity, set())
         return frozenset(found)
+
+    def in_doubt(self, layer: ImageLayer) -> str:
+        """Why `layer` could be what another domain's disk reaches, which nobody can follow; "" if it could not."""
+        for uuid, doubt in self.doubts.values():
+            if doubt.may_be(layer.location, device=layer.block is not None):
+                return f"it may be what domain {uuid} reaches by {doubt.place}, which cannot be followed to its end: {doubt.reason}"
+        return ""
 
     def overlaps(self, directory: str) -> frozenset[str]:
         """UUIDs of the domains that share `directory` or one above it, or that reach anything at all beneath it."""
@@ -116,7 +126,7 @@ class Reach:
             self._note(uuid, location, disk.format)
         elif disk.type == "volume" and not location and not self._pools.is_remote(disk):
             where = f"volume {disk.volume} of pool {disk.pool}"
-            self.unclear.setdefault(where, f"domain {uuid} reaches {where}, and where that is cannot be told (is the pool active?)")
+            self.doubts.setdefault(where, (uuid, Doubt(where, "where that is cannot be told (is the pool active?)", os.fsencode(disk.volume))))
         if disk.type == "dir":
             self._share(uuid, location)
 
@@ -156,6 +166,8 @@ class Reach:
         reached = self._walked[path, fmt]
         if reached.incomplete:
             self.unclear.setdefault(path, f"domain {uuid} reaches {path}, which cannot be followed to its end: {reached.reason}")
+        for doubt in reached.doubts:
+            self.doubts.setdefault(doubt.place, (uuid, doubt))
         behind, shown = self._files_behind(path)
         for name in (reached.paths - shown) | {path}:
             self._paths.setdefault(name, set()).add(uuid)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, text, update
+from sqlalchemy import Connection, case, func, or_, select, text, update
 
 from wiped.decide import notices as rules
 from wiped.decide.notices import Before, Last
@@ -228,8 +228,10 @@ def find(connection: Connection, *, subject: str, account: str, state: str, limi
 
 
 def due(connection: Connection, now: datetime, limit: int) -> tuple[Notice, ...]:
-    """`NoticeStore.due`."""
-    first = select(func.min(tables.notices.c.seq)).where(_PENDING).group_by(tables.notices.c.subject)
+    """`NoticeStore.due`. Of the host itself, notices of one noun (`breaker`, `drain`) are in order among themselves: one that a receiver refuses for what it
+    is does not hold back that the breaker opened."""
+    noun = case((tables.notices.c.subject == "", func.substr(tables.notices.c.kind, 1, func.instr(tables.notices.c.kind, "."))), else_="")
+    first = select(func.min(tables.notices.c.seq)).where(_PENDING).group_by(tables.notices.c.subject, noun)
     come = or_(tables.notices.c.next_at <= now, tables.notices.c.next_at > now + _TOO_FAR)
     query = select(tables.notices).where(tables.notices.c.seq.in_(first), come).order_by(tables.notices.c.seq).limit(max(0, limit))
     return tuple(notice_of(row) for row in connection.execute(query))

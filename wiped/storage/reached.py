@@ -12,6 +12,7 @@ from typing import Any, Final
 from wiped.errors import InputError, RefusedError, StorageError
 from wiped.model.inventory import FileIdentity
 from wiped.storage.blockstack import DeviceTree, number_of
+from wiped.storage.doubt import Doubt, has_too_many, head_of, paths_in
 from wiped.storage.foreign import NAMING, format_by_magic, names_in
 from wiped.storage.kernel import identity_of
 from wiped.storage.mounts import real_path
@@ -19,6 +20,8 @@ from wiped.storage.qcow2 import MAGIC, read_qcow2_header
 from wiped.storage.quiet_open import has_protocol, open_quietly
 
 MAX_DEPTH: Final = 64
+#: So many images of one disk may be in doubt; one more, and nothing is known.
+_MAX_DOUBTS: Final = 8
 #: Formats that hold everything in the one file and name no other: erased as they stand, without being understood.
 OPAQUE: Final = frozenset({"raw", "luks", "vdi", "iso", "dmg", "cloop", "bochs"})
 #: Protocols of QEMU that reach no file of this host by name.
@@ -34,6 +37,8 @@ class Reached:
     paths: frozenset[str]
     incomplete: bool = False
     reason: str = ""
+    doubts: tuple[Doubt, ...] = ()
+    """Images that were read and that their stated format cannot open: what they could name is known by their letters."""
 
 
 def names_reached(path: str, fmt: str, max_depth: int = MAX_DEPTH, tree: DeviceTree | None = None) -> Reached:
@@ -42,11 +47,12 @@ def names_reached(path: str, fmt: str, max_depth: int = MAX_DEPTH, tree: DeviceT
     Follows symbolic links, external data files, `json:` and `file:` names, whatever VMDK descriptors, QED and qcow headers mention, and backing names
     without stated format (by the magic: to protect more, never to erase). A block device brings all devices above and below it, and the files of loop
     devices. What is stated as raw is not parsed. A file that is not there, or one without its format's magic (half wiped), reaches nothing further; one
-    that is there and cannot be read or understood makes the answer `incomplete`. `tree`: one look at the devices for many calls.
+    that is there and cannot be read makes the answer `incomplete`, and one that is read and not understood is a doubt (`doubt.py`). `tree`: one look at the
+    devices for many calls.
     """
     walk = _Liberal(max_depth, tree or DeviceTree())
     walk.follow(path, fmt, 0)
-    return Reached(frozenset(walk.identities), frozenset(walk.paths), bool(walk.reason), walk.reason)
+    return Reached(frozenset(walk.identities), frozenset(walk.paths), bool(walk.reason), walk.reason, tuple(walk.doubts))
 
 
 class _Liberal:
@@ -58,6 +64,7 @@ class _Liberal:
         self.identities: set[FileIdentity] = set()
         self.paths: set[str] = set()
         self.reason = ""
+        self.doubts: list[Doubt] = []
         self._parsed: set[tuple[FileIdentity, str]] = set()
 
     def follow(self, path: str, fmt: str, depth: int) -> None:
@@ -104,8 +111,9 @@ class _Liberal:
     def _names(self, fd: int, path: str, fmt: str) -> list[tuple[str, str]]:
         """(name, format) of what the image names; nothing for one that does not begin as its format says, unless none is stated."""
         try:
-            readable = open_quietly(fd, path)
+            readable, head = open_quietly(fd, path), b""
             try:
+                head = head_of(readable)
                 fmt = fmt or format_by_magic(os.pread(readable, 4096, 0))
                 if fmt in NAMING:
                     return [(name, "") for name in names_in(readable, fmt, liberal=True)]
@@ -114,13 +122,23 @@ class _Liberal:
                 header = read_qcow2_header(readable)
             finally:
                 os.close(readable)
-        except (InputError, RefusedError, StorageError) as error:
+        except InputError as error:
+            return self._doubtful(path, head, str(error))
+        except (RefusedError, StorageError) as error:
             self.reason = self.reason or f"{path}: {error}"
         except OSError as error:
             self.reason = self.reason or f"{path}: {os.strerror(error.errno or 0)}"
         else:
             return [each for each in ((header.backing_file, header.backing_format), (header.data_file, "raw")) if each[0]]
         return []
+
+    def _doubtful(self, path: str, head: bytes, reason: str) -> list[tuple[str, str]]:
+        """Nothing can open this image as it stands. What its letters lead to is reached all the same, and what bears a name that stands in it may be."""
+        if has_too_many(head) or len(self.doubts) >= _MAX_DOUBTS:
+            self.reason = self.reason or f"{path}: {reason}"
+            return []
+        self.doubts.append(Doubt(path, reason, head))
+        return [(name, "") for name in paths_in(head, os.path.dirname(path)) if os.path.lexists(name)]
 
     def _follow_name(self, name: str, fmt: str, directories: Sequence[str], depth: int) -> None:
         if not has_protocol(name):

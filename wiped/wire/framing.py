@@ -19,8 +19,8 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {message.type: TypeAdapter(message) for
 
 
 def encode(message: Message) -> bytes:
-    """The line of `message`, newline included. Raises HelperError if it would be longer than MAX_LINE bytes."""
-    body: dict[str, Any] = _ADAPTERS[message.type].dump_python(message, mode="json")
+    """The line of `message`, newline included; what has its default is left out. Raises HelperError if it would be longer than MAX_LINE bytes."""
+    body: dict[str, Any] = _ADAPTERS[message.type].dump_python(message, mode="json", exclude_defaults=True)
     line = json.dumps({"type": message.type, **body}, separators=(",", ":")).encode("ascii") + b"\n"
     if len(line) > MAX_LINE:
         raise HelperError(f"a {message.type} message of {len(line)} bytes is longer than the wire takes ({MAX_LINE})")

@@ -10,7 +10,7 @@ One request at a time on a connection. Helpers take the storage rules from root'
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from wiped.model.inventory import ArtefactKind, DomainFacts, FileIdentity, Inventory
 from wiped.model.outcome import EraseResult, Evidence
@@ -18,8 +18,10 @@ from wiped.model.plan import Refusal
 
 #: Both sides must speak the same version; there is one program of each on a host.
 VERSION = 1
-#: A longer line ends the connection. A survey of 1,000 domains is about 1 MiB.
-MAX_LINE = 16 * 1024 * 1024
+#: So many artefacts has a plan at most: a phone with more is refused by name.
+MAX_STEPS: Final = 10_000
+#: A longer line ends the connection. A survey of 1,000 domains is about 1 MiB, the inventory of MAX_STEPS artefacts with the longest paths less than this.
+MAX_LINE: Final = 96 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

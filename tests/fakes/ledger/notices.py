@@ -27,10 +27,10 @@ class FakeNotices:
         return tuple(wanted[len(wanted) - min(limit, len(wanted)) :])
 
     async def due(self, now: datetime, limit: int) -> tuple[Notice, ...]:
-        first: dict[str, Notice] = {}
+        first: dict[tuple[str, str], Notice] = {}
         for notice in self._state.notices:
             if notice.state is NoticeState.PENDING:
-                first.setdefault(notice.subject, notice)
+                first.setdefault((notice.subject, "" if notice.subject else notice.kind.partition(".")[0]), notice)
         return tuple(n for n in sorted(first.values(), key=lambda n: n.seq) if n.next_at is not None and n.next_at <= now)[:limit]
 
     async def note_delivery(self, notice_id: str, now: datetime, *, delivered: bool, fault: str = "", retry_at: datetime | None = None) -> None:

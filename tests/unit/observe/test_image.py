@@ -335,10 +335,11 @@ def test_image_of_another_that_is_missing(places: Places) -> None:
 
 
 def test_image_of_another_that_cannot_be_understood(places: Places) -> None:
-    """What a neighbour reaches is not known: any file may be beneath, so the survey says `unreadable` rather than let the phone be stopped."""
-    broken = places.raw("broken.qcow2", b"QFI\xfb" + bytes(4096))
+    """What a neighbour reaches is not known: what its head may name is told as `unreadable` rather than let the phone be stopped; other phones go on."""
+    broken = places.raw("broken.qcow2", b"QFI\xfb" + b"\xff" * 4096 + b"/srv/phones/a.raw")
     inventory = places.look(phone(disk(places.raw("a.raw"))), neighbour(disk(broken, "qcow2")))
-    assert codes(inventory) == [("unreadable", "broken.qcow2")]
+    assert codes(inventory) == [("unreadable", "a.raw")]
+    assert places.look(phone(disk(places.raw("b.raw"))), neighbour(disk(broken, "qcow2"))).problems == ()
     assert places.look(phone(disk(places.raw("a.raw"))), neighbour(disk(broken, "raw"))).problems == ()
 
 

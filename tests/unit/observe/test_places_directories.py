@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from tests.unit.observe.places import ME, OTHER, Places, disk, neighbour, phone
 from wiped.decide.plan import make_plan
 from wiped.model.inventory import DomainState, Inventory
+from wiped.observe import image
+from wiped.wire.framing import decode, encode
+from wiped.wire.messages import MAX_STEPS, Surveyed
 
 
 @pytest.fixture
@@ -160,3 +164,28 @@ def test_links_in_the_tpm_directory(places: Places) -> None:
     os.link(places.base / "swtpm" / ME / "x", places.base / "elsewhere/second")
     (places.base / "swtpm" / ME / "link").symlink_to("x")
     assert sorted(codes(places.look(phone()))) == [("hard-link", "x"), ("symlink", "link")]
+
+
+def test_more_files_than_one_plan_takes_are_refused_by_name(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a guest strewed over its shared directory cannot outgrow the wire: the phone is refused with the number."""
+    monkeypatch.setattr(image, "MAX_STEPS", 40)
+    share = places.images / "share"
+    share.mkdir()
+    for number in range(40):
+        (share / f"file-{number}").touch()
+    assert places.look(phone(shared_directories=(str(share),))).problems == ()
+    (share / "one-more").touch()
+    crowded = places.look(phone(shared_directories=(str(share),)))
+    ((code, where, detail),) = crowded.problems
+    assert (code, where, "41 files" in detail, len(crowded.artefacts)) == ("unsupported-artefact", str(share), True, 40)
+
+
+def test_as_many_files_as_a_plan_takes_cross_the_wire(places: Places) -> None:
+    """With paths and reasons of the longest kind, and nothing lost on the way."""
+    path = places.raw("a.raw")
+    (found,) = places.look(phone(disk(path)), with_extents=True).artefacts
+    long = replace(found, layer=replace(found.layer, location="/srv/" + "directory/" * 150 + "name"), claim="a file that the phone shares with the host" * 4)
+    message = Surveyed(Inventory(phone(), (long,) * MAX_STEPS))
+    line = encode(message)
+    assert len(line) > 16 << 20
+    assert bool(decode(line) == message)

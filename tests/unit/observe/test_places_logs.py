@@ -60,9 +60,10 @@ def secret(places: Places, usage: str = "", uuid: str = SECRET) -> Path:
 
 
 def test_the_guilty_domain_is_named(places: Places) -> None:
-    """A neighbour's image that cannot be understood refuses every wipe: the detail says whose and which."""
-    broken = places.raw("broken.qcow2", b"QFI\xfb" + bytes(4096))
-    ((code, where, detail),) = places.look(phone(disk(places.raw("a.raw"))), neighbour(disk(broken, "qcow2"))).problems
-    assert (code, where) == ("unreadable", str(broken))
+    """A neighbour's image that cannot be understood refuses the wipe of what it may name: the detail says whose and which."""
+    broken = places.raw("broken.qcow2", b"QFI\xfb" + bytes(4096) + b"a.raw")
+    path = places.raw("a.raw")
+    ((code, where, detail),) = places.look(phone(disk(path)), neighbour(disk(broken, "qcow2"))).problems
+    assert (code, where) == ("unreadable", str(path))
     assert OTHER in detail
     assert str(broken) in detail

@@ -41,7 +41,8 @@ def test_volumes_are_found_through_their_pools(places: Places) -> None:
     assert places.look(phone(disk(path)), neighbour(volume)).artefacts[0].owners == (ME, OTHER)
     lost = DiskSource("vda", "volume", "", "raw", pool="q", volume="a.raw")
     ((code, where, detail),) = places.look(phone(disk(path)), neighbour(lost)).problems
-    assert (code, where, OTHER in detail) == ("unreadable", "volume a.raw of pool q", True)
+    assert (code, where, OTHER in detail) == ("unreadable", str(path), True)
+    assert places.look(phone(disk(places.raw("b.raw"))), neighbour(lost)).problems == ()
     remote = "<pool type='rbd'><name>q</name><source><name>rbd</name></source></pool>"
     places.raw("etc/storage/q.xml", remote.encode())
     assert places.look(phone(disk(path)), neighbour(lost)).problems == ()

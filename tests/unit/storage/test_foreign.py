@@ -101,13 +101,13 @@ def test_an_image_that_names_none(tmp_path: Path, fmt: str, data: bytes) -> None
     ],
 )
 def test_a_header_that_cannot_be_understood(tmp_path: Path, fmt: str, data: bytes) -> None:
-    """The own one is untrusted; a neighbour's leaves the answer incomplete."""
+    """The own one is untrusted; a neighbour's is in doubt."""
     pool = tmp_path.resolve()
     (pool / "disk").write_bytes(data)
     with (pool / "disk").open("rb") as file, pytest.raises(InputError):
         names_in(file.fileno(), fmt)
     assert look_at_layer(str(pool / "disk"), fmt, roots=[str(pool)], protected=[], libvirt_dirs=[]).problem == "untrusted-format"
-    assert names_reached(str(pool / "disk"), fmt).incomplete
+    assert [doubt.place for doubt in names_reached(str(pool / "disk"), fmt).doubts] == [str(pool / "disk")]
 
 
 def test_liberal_reading_takes_every_string(tmp_path: Path) -> None:

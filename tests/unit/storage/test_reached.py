@@ -36,7 +36,7 @@ def test_format_by_magic_protects_more(pool: Path) -> None:
 
 
 def test_incomplete_answers(pool: Path) -> None:
-    """What is there and cannot be understood is said to be incomplete; what is not there, remote or already wiped is not."""
+    """What is there and cannot be followed is said to be incomplete; what is in doubt, not there, remote or already wiped is not."""
     (pool / "cut").write_bytes(qcow2()[:80])
     (pool / "cow").write_bytes(b"x")
     (pool / "wiped").write_bytes(os.urandom(65536))
@@ -45,7 +45,7 @@ def test_incomplete_answers(pool: Path) -> None:
     overlay(pool / "broken-json", "json:{", "raw")
     answers = {name: names_reached(str(pool / name), "cow" if name == "cow" else "qcow2").incomplete for name in
                ("cut", "cow", "wiped", "none", "nbd", "odd", "broken-json")}  # fmt: skip
-    assert answers == {"cut": True, "cow": True, "wiped": False, "none": False, "nbd": False, "odd": True, "broken-json": True}
+    assert answers == {"cut": False, "cow": False, "wiped": False, "none": False, "nbd": False, "odd": True, "broken-json": True}
     assert names_reached("relative", "raw").incomplete
 
 

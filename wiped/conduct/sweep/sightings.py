@@ -24,6 +24,8 @@ _log = structlog.get_logger(__name__)
 OLD_AFTER = timedelta(hours=1)
 #: At most so many looks in one sweep, and for at most so many seconds.
 LOOKS, LOOK_SECONDS = 16, 5.0
+#: A phone that could not be looked at waits so many seconds, so that the others are.
+AGAIN_AFTER = 300.0
 #: A wipe changes the files of a phone by itself: nothing is learnt from looking then.
 _NOT_LOOKED_AT = frozenset({State.ERASING, State.VERIFYING, State.WIPED, State.QUARANTINED, State.RELEASED, State.RECYCLED, State.DISPOSED})
 
@@ -45,6 +47,8 @@ class Remembering:
         self._busy = busy
         self._turn = asyncio.Lock()
         self._looks: dict[str, _Look] = {}
+        self._failed: dict[str, float] = {}
+        """When a phone that could not be looked at is asked again, seconds of the clock's boot time."""
 
     def bound_anew(self, uuid: str, generation: int) -> None:
         """A phone was decided: another generation than the one that was looked at is looked at again."""
@@ -61,6 +65,7 @@ class Remembering:
             return 0
         async with self._turn:
             self._looks = {uuid: look for uuid, look in self._looks.items() if uuid in domains}
+            self._failed = {uuid: at for uuid, at in self._failed.items() if uuid in domains}
             now = self._world.clock.now()
             wanted = [uuid for uuid, domain in domains.items() if self._is_wanted(uuid, domain, now)]
             return await self._look_at(wanted, domains) if wanted else 0
@@ -74,13 +79,15 @@ class Remembering:
         for phone, domain in await self._order(wanted, domains):
             if looked >= LOOKS or self._world.clock.boottime() - began > LOOK_SECONDS:
                 break
-            if self._busy(phone.uuid):
+            if self._busy(phone.uuid) or began < self._failed.get(phone.uuid, 0.0):
                 continue
             try:
                 await self._one(phone, domain, tuple(other for uuid, other in domains.items() if uuid != phone.uuid))
             except (HelperError, StorageError, RefusedError) as error:
                 _log.warning("a phone could not be looked at; what is remembered of it grows old", uuid=phone.uuid, code=error.code, detail=str(error))
-                break
+                self._failed[phone.uuid] = self._world.clock.boottime() + AGAIN_AFTER
+            else:
+                self._failed.pop(phone.uuid, None)
             looked += 1
         return looked
 

@@ -173,6 +173,11 @@ class Look:
     def finished(self) -> tuple[FoundArtefact, ...]:
         """Every artefact with its owners, this phone's UUID included."""
         bounds: dict[str, Bound] = {}
+        for found in self.artefacts:
+            # What lies beneath is kept or refused by itself, unless it is the phone's own.
+            own = not found.retain_reason and (not found.depth or found.snapshot_made or found.classified == PRIVATE)
+            if own and (why := self.reach.in_doubt(found.layer)):
+                self.problem(RefusalCode.UNREADABLE, found.layer.location, why)
         return tuple(
             replace(
                 found,

@@ -77,11 +77,11 @@ class Post:
         self.outbox = Hindered(self.rig.ledger)
         self.delivering = Delivering(cast(NoticeStore, self.outbox), self.courier, clock, FakeRandomness(), clock.pause, self.results.append)
 
-    async def put(self, subject: str, number: int) -> None:
-        """The `number`-th notice of a phone."""
+    async def put(self, subject: str, number: int, kind: NoticeKind = NoticeKind.FENCED) -> None:
+        """The `number`-th notice of a phone, or of the host ("")."""
 
         def change(connection: Connection) -> None:
-            notices.put(connection, NoticeKind.FENCED, subject, 1, "p-1", {"count": number}, self.clock.now())
+            notices.put(connection, kind, subject, 1, "p-1", {"count": number}, self.clock.now())
 
         await self.rig.ledger._db.write(change)
 
@@ -231,6 +231,18 @@ async def test_an_event_that_is_refused_for_itself_holds_back_its_own_phone_alon
             assert numbers(receiver.taken) == {OTHER: [0, 1], PHONE: [1, 0]}
     finally:
         await receiver.down()
+
+
+async def test_a_notice_of_the_host_that_is_refused_holds_back_its_own_noun_alone() -> None:
+    """The receiver refuses `drain.announced` for what it is: that the breaker opened arrives all the same; the end of that drain waits for its beginning."""
+    async with receiving(lambda one: 422 if one.event["type"] == "wiped.drain.announced" else 204) as receiver, post_to(receiver.url) as post:
+        for number, kind in enumerate((NoticeKind.DRAIN_ANNOUNCED, NoticeKind.BREAKER_OPENED, NoticeKind.DRAIN_CANCELLED, NoticeKind.BREAKER_OPENED)):
+            await post.put("", number, kind)
+        await post.until(60)
+        assert numbers(receiver.taken) == {"": [1, 3]}
+        receiver.mood = lambda _: 204
+        await post.until(2 * HOUR, post.empty)
+        assert numbers(receiver.taken) == {"": [1, 3, 0, 2]}
 
 
 async def test_the_wish_of_the_receiver_is_granted_within_bounds() -> None:

@@ -61,3 +61,19 @@ async def test_a_phone_bound_and_gone_between_two_looks_is_known_from_before_it_
         assert await rig.drain() == [Ending.RELEASED]
         assert rig.host.remains("SECRET of phone-1") == 0
         assert await rig.ledger.sightings.find() == ()
+
+
+async def test_a_phone_that_cannot_be_looked_at_does_not_keep_the_others_from_it() -> None:
+    """Twenty phones, one of which cannot be surveyed: all others are remembered; it is asked again after a while, and then remembered too."""
+    rig = Rig()
+    uuids = [rig.host.add_phone(number) for number in range(20)]
+    blind = uuids[0]
+    rig.observer.blind_to = {blind}
+    for _ in range(4):
+        await rig.reconciler.sweep()
+        rig.clock.move(30)
+    assert set(rig.sheets.phones) == set(uuids) - {blind}
+    rig.observer.blind_to = set()
+    rig.clock.move(300)
+    await rig.reconciler.sweep()
+    assert blind in rig.sheets.phones
