@@ -35,6 +35,10 @@ class FakeHypervisor:
     def connected(self) -> bool:
         return not self.host.libvirt_down
 
+    @property
+    def fault(self) -> str:
+        return "no answer" if self.host.libvirt_down else ""
+
     async def domains(self) -> tuple[DomainFacts, ...]:
         return self.host.all_domains()
 

@@ -15,8 +15,13 @@ class Hypervisor(Protocol):
     def connected(self) -> bool:
         """Whether the last contact succeeded."""
 
+    @property
+    def fault(self) -> str:
+        """What is wrong with libvirt, in words: no connection, or a domain about which it does not answer; "" when nothing is."""
+
     async def domains(self) -> tuple[DomainFacts, ...]:
-        """All domains, active and inactive, their snapshots' XML included; a complete answer or an error, never a part."""
+        """All domains, active and inactive, their snapshots' XML included; a complete answer or an error, never a part. Of a domain that hangs, what was
+        known of it."""
 
     async def domain(self, uuid: str) -> DomainFacts | None:
         """One domain; None when libvirt says that there is none."""

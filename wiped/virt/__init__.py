@@ -5,7 +5,7 @@ place of a domain's XML that may hold a path (`schema_names.py`: every name that
 this room that `erase/` and `observe/` may import.
 `connection.py` is the port Hypervisor, with its limits of time in `bounds.py`; `listener.py` hears libvirt's events, and `hints.py` turns them into hints
 for the sweep. `connection.py` and `listener.py` alone `import libvirt`. `domain.py` reads and moves one domain; `calls.py` keeps blocking calls off the event
-loop; `fence.py` is the port Fences: files beside libvirt that its hook obeys.
+loop; `emulator.py` asks the kernel why a domain is silent; `fence.py` is the port Fences: files beside libvirt that its hook obeys.
 
 May: open connections to libvirt, stop, start and undefine domains, write files in the fence directory. May not: open an image, call a
 storage-removing or storage-wiping function of libvirt or hand it such a flag (a volume that libvirt deletes or wipes is evidence of nothing,

@@ -12,7 +12,10 @@ class Bounds:
     open: float = 10.0
     call: float = 15.0
     sweep: float = 60.0
-    destroy: float = 45.0
+    #: One domain while the list does not answer, and whether libvirt answers at all.
+    glance: float = 4.0
+    #: libvirt kills an emulator by force twice, and waits 40 s for it each time.
+    destroy: float = 100.0
     start: float = 60.0
     keepalive_interval: int = 5
     keepalive_count: int = 3
@@ -20,6 +23,6 @@ class Bounds:
     backoff_most: float = 30.0
     #: A connection that lived this long was a good one: the back-off starts anew.
     settled: float = 30.0
-    #: Threads, and how many of them may be stuck before calls are refused at once.
+    #: Threads, and how many calls may be stuck (one for each domain at most) before all are refused at once.
     threads: int = 8
-    stuck: int = 4
+    stuck: int = 32

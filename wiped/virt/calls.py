@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from wiped.errors import HypervisorError
 
@@ -55,36 +56,75 @@ def _succeed(future: asyncio.Future[T], result: T) -> None:
 
 
 class BoundedCalls:
-    """At most `threads` calls at a time, refused at once while `stuck_limit` of them have outlived their bound. Of one event loop."""
+    """At most `threads` calls at a time; one that outlives its bound gives its place away. Of one event loop.
 
-    def __init__(self, *, threads: int = 8, stuck_limit: int = 4) -> None:
+    About one domain (`key`) one call is made at a time: libvirt 9.0 holds the lock of its whole list while it waits for the lock of the domain that is looked
+    up, so that a second question about one that hangs, and a change of any other, make all of libvirt wait. While that call is stuck the next about the
+    domain is refused at once, and nobody else's is. While `stuck_limit` calls altogether
+    have outlived their bound, every call is refused.
+    """
+
+    def __init__(self, *, threads: int = 8, stuck_limit: int = 32) -> None:
         self._slots = asyncio.Semaphore(threads)
-        self._stuck_limit = min(stuck_limit, threads)
-        self._stuck = 0
+        self._stuck_limit = stuck_limit
+        self._stuck: Counter[str] = Counter()
+        self._joined: dict[str, asyncio.Future[Any]] = {}
+        self._under_way: dict[str, asyncio.Future[Any]] = {}
 
     @property
     def stuck(self) -> int:
         """Calls given up that have not returned yet."""
-        return self._stuck
+        return self._stuck.total()
 
-    async def run(self, function: Callable[[], T], *, seconds: float, what: str) -> T:
-        """The result of `function`, or what it raised. Raises HypervisorError after `seconds`, or at once while too many calls are stuck."""
-        if self._stuck >= self._stuck_limit:
-            raise HypervisorError(f"{what}: libvirt does not answer; {self._stuck} calls are still waiting for it")
+    def is_stuck(self, key: str) -> bool:
+        """Whether a call about `key` was given up and has not returned yet."""
+        return self._stuck[key] > 0
+
+    async def join(self, function: Callable[[], T], *, seconds: float, what: str) -> T:
+        """As `run`, for a question that everybody asks alike: who asks while it is being asked waits for the same answer, within bounds of his own."""
+        asked = self._joined.get(what)
+        if asked is None:
+            if self.is_stuck(what):
+                raise HypervisorError(f"{what}: an earlier question has had no answer yet")
+            asked = asyncio.ensure_future(self.run(function, seconds=seconds, what=what, key=what))
+            self._joined[what] = asked
+            asked.add_done_callback(_look)
+            asked.add_done_callback(lambda _: self._joined.pop(what, None))
+        try:
+            async with asyncio.timeout(seconds):
+                return cast(T, await asyncio.shield(asked))
+        except TimeoutError as error:
+            raise HypervisorError(f"{what}: no answer within {seconds:g} s") from error
+
+    async def run(self, function: Callable[[], T], *, seconds: float, what: str, key: str = "") -> T:
+        """The result of `function`, or what it raised. Raises HypervisorError after `seconds`, or at once while a call about `key`, or too many, are stuck."""
+        if key and self.is_stuck(key):
+            raise HypervisorError(f"{what}: an earlier call about it has not come back yet")
+        if self.stuck >= self._stuck_limit:
+            raise HypervisorError(f"{what}: libvirt does not answer; {self.stuck} calls are still waiting for it")
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         try:
             async with asyncio.timeout_at(until):
+                while key and (before := self._under_way.get(key)) is not None:
+                    await asyncio.wait({before})
+                    if self.is_stuck(key):
+                        raise HypervisorError(f"{what}: an earlier call about it has not come back yet")
                 await self._slots.acquire()
         except TimeoutError as error:
             raise HypervisorError(f"{what}: no answer within {seconds:g} s (every call is waiting)") from error
         call = in_thread(function, f"libvirt: {what}")
+        if key:
+            self._under_way[key] = call
         given_up = False
 
         def returned(_: asyncio.Future[T]) -> None:
-            self._slots.release()
+            if self._under_way.get(key) is call:
+                del self._under_way[key]
             if given_up:
-                self._stuck -= 1
+                self._stuck[key] -= 1
+            else:
+                self._slots.release()
 
         call.add_done_callback(returned)
         try:
@@ -98,4 +138,5 @@ class BoundedCalls:
         finally:
             if not call.done():
                 given_up = True
-                self._stuck += 1
+                self._stuck[key] += 1
+                self._slots.release()

@@ -13,7 +13,7 @@ import contextlib
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -22,14 +22,16 @@ import libvirt
 
 from wiped.decide import backoff
 from wiped.errors import HypervisorError, InputError
-from wiped.model.inventory import DomainFacts
+from wiped.model.inventory import DomainFacts, DomainState, LibvirtDirectories
 from wiped.virt.bounds import Bounds
 from wiped.virt.calls import BoundedCalls, in_thread
 from wiped.virt.domain import Host, LateError, StillActiveError
+from wiped.virt.emulator import emulator_state, hangs
 from wiped.virt.hints import Bell, Hints
 from wiped.virt.listener import Listener, connect, words
 
 T = TypeVar("T")
+_LIST = "read all domains"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -40,8 +42,9 @@ class LibvirtHypervisor:
     event loop in which `run()` runs. `jitter` yields numbers in [0, 1) for the back-off.
     """
 
-    def __init__(self, uri: str, *, bounds: Bounds | None = None, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(self, uri: str, *, bounds: Bounds | None = None, jitter: Callable[[], float] = random.random, run_directory: str = "") -> None:
         self._uri = uri
+        self._run_directory = run_directory or LibvirtDirectories().run
         self._bounds = bounds or Bounds()
         self._jitter = jitter
         self._bell = Bell()
@@ -53,6 +56,12 @@ class LibvirtHypervisor:
         self._up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._migrated: set[str] = set()
+        self._known: dict[str, DomainFacts] | None = None
+        """The newest complete list."""
+        self._silent: set[str] = set()
+        """Domains about which libvirt did not answer while it answered about others."""
+        self._hung: dict[str, str] = {}
+        """Domains that cannot be stopped, since their emulators hang in the kernel, and that in words; until they are seen to be off."""
 
     # -- the connection's life
 
@@ -134,10 +143,26 @@ class LibvirtHypervisor:
 
     @property
     def fault(self) -> str:
-        """Why `connected` is false, in words; "" when it is true."""
-        return "" if self.connected else self._fault
+        """What is wrong, in words: why `connected` is false, or which domains hang (and why, as the kernel says); "" when nothing is."""
+        if not self.connected:
+            return self._fault
+        told = [f"the domain {uuid} cannot be stopped: {why}" for uuid, why in self._hung.items()]
+        told += [f"libvirt does not answer about the domain {uuid}: {self._why_silent(uuid)}" for uuid in sorted(self._silent - self._hung.keys())]
+        return "; ".join(told[:3])
 
-    async def _ask(self, what: str, uuid: str, function: Callable[[Host], T], seconds: float) -> T:
+    def _why_silent(self, uuid: str) -> str:
+        return emulator_state(self._name(uuid), self._run_directory) or "a call on it hangs"
+
+    def _name(self, uuid: str) -> str:
+        """As libvirt's files call it; "" for an unknown one."""
+        return self._known[uuid].name if self._known is not None and uuid in self._known else ""
+
+    def _seen(self, found: Iterable[DomainFacts]) -> None:
+        for facts in found:
+            if facts.state is DomainState.SHUTOFF:
+                self._hung.pop(facts.uuid, None)
+
+    async def _ask(self, what: str, uuid: str, function: Callable[[Host], T], seconds: float, *, joined: bool = False) -> T:
         """Run `function` on a connection of its own, bounded; everything that goes wrong is a HypervisorError.
 
         A connection of its own (0.4 ms on a local socket), because libvirt 9.0's client frees what a second waiting caller still uses when
@@ -171,33 +196,91 @@ class LibvirtHypervisor:
                     conn.close()
 
         try:
-            answer, failure, answered = await self._calls.run(body, seconds=seconds, what=asked)
+            if joined:
+                answer, failure, answered = await self._calls.join(body, seconds=seconds, what=asked)
+            else:
+                answer, failure, answered = await self._calls.run(body, seconds=seconds, what=asked, key=uuid)
         except HypervisorError as error:
             if link is self._link:
-                self._healthy, self._fault = False, str(error)
+                await self._whose_fault(link, uuid, str(error))
             raise
+        self._silent.discard(uuid)
         if link is self._link:
             self._healthy, self._fault = answered, failure
         if failure:
             raise HypervisorError(f"{asked}: {failure}")
         return answer  # type: ignore[return-value]  # None only where T allows it: a failure has raised
 
+    async def _whose_fault(self, link: Listener, uuid: str, fault: str) -> None:
+        """A call had no answer: does libvirt not answer, or is it this one domain that hangs? Asked by a question that touches no domain."""
+        if uuid:
+            with contextlib.suppress(HypervisorError):
+                if await self._calls.join(lambda: _answers(self._uri, self._bounds), seconds=self._bounds.glance, what="ask libvirt's version"):
+                    self._silent.add(uuid)
+                    return
+        if link is self._link:
+            self._healthy, self._fault = False, fault
+
     async def domains(self) -> tuple[DomainFacts, ...]:
-        """See the port. One thread, one sweep: about five questions a domain."""
+        """See the port. One thread, one sweep: about five questions a domain. Who asks meanwhile waits for the same answer.
+
+        One domain that hangs makes libvirt's list hang. Then those of the newest list are asked one by one: the answers of those that answer, the known
+        facts of those that do not. A domain that is new since then is missing, which only delays it: whose a file is the eraser finds out by itself (I5).
+        """
         deadline = time.monotonic() + self._bounds.sweep
-        return await self._ask("read all domains", "", lambda host: host.read_all(deadline), self._bounds.sweep)
+        try:
+            if self._known and self._calls.is_stuck(_LIST):
+                raise HypervisorError(f"{_LIST}: an earlier question has had no answer yet")
+            found = await self._ask(_LIST, "", lambda host: host.read_all(deadline), self._bounds.sweep, joined=True)
+        except HypervisorError:
+            if self._link is None or not self._known or not (found := await self._one_by_one(self._known)):
+                raise
+        else:
+            self._silent.clear()
+            here = {facts.uuid for facts in found}
+            self._hung = {uuid: why for uuid, why in self._hung.items() if uuid in here}
+        self._known = {facts.uuid: facts for facts in found}
+        self._seen(found)
+        return found
+
+    async def _one_by_one(self, known: dict[str, DomainFacts]) -> tuple[DomainFacts, ...]:
+        """Every known domain by its UUID; () where none answers, for then libvirt itself does not."""
+        deadline = time.monotonic() + self._bounds.sweep
+
+        async def one(uuid: str) -> DomainFacts | None:
+            return await self._ask("read domain", uuid, lambda host: host.read_one(uuid, deadline), self._bounds.glance)
+
+        answers = await asyncio.gather(*(one(uuid) for uuid in known), return_exceptions=True)
+        found: list[DomainFacts] = []
+        for before, answer in zip(known.values(), answers, strict=True):
+            if isinstance(answer, BaseException):
+                if not isinstance(answer, HypervisorError):
+                    raise answer
+                found.append(before)
+            elif answer is not None:
+                found.append(answer)
+        if all(isinstance(answer, BaseException) for answer in answers):
+            return ()
+        self._healthy = self._link is not None
+        return tuple(found)
 
     async def domain(self, uuid: str) -> DomainFacts | None:
         """See the port."""
         deadline = time.monotonic() + self._bounds.call
-        return await self._ask("read domain", uuid, lambda host: host.read_one(uuid, deadline), self._bounds.call)
+        found = await self._ask("read domain", uuid, lambda host: host.read_one(uuid, deadline), self._bounds.call)
+        self._seen((found,) if found is not None else ())
+        return found
 
     async def shutdown(self, uuid: str) -> None:
         """See the port."""
         await self._ask("shut down domain", uuid, lambda host: host.shutdown(uuid), self._bounds.call)
 
     async def destroy(self, uuid: str) -> None:
-        """See the port. libvirt waits up to 15 s for the emulator to end, and says so if it does not."""
+        """See the port. libvirt kills the emulator twice, waits up to 40 s each time for it to end, and says so if it does not. One whose storage hangs
+        cannot end: it is not asked to, since all that concerns it would wait in libvirt meanwhile."""
+        if hung := await in_thread(partial(hangs, self._name(uuid), self._run_directory), "look at an emulator"):
+            self._hung[uuid] = hung
+            raise HypervisorError(f"destroy domain {uuid}: {hung}")
         await self._ask("destroy domain", uuid, lambda host: host.destroy(uuid), self._bounds.destroy)
 
     async def start(self, uuid: str) -> None:
@@ -223,6 +306,21 @@ class LibvirtHypervisor:
     def hints(self) -> Hints:
         """See the port. From this call on; "" after every (re)connection."""
         return self._bell.listen()
+
+
+def _answers(uri: str, bounds: Bounds) -> bool:
+    """Whether libvirt answers a question about itself. Blocking."""
+    try:
+        conn = connect(uri, bounds)
+    except libvirt.libvirtError:
+        return False
+    try:
+        return bool(conn.getLibVersion())
+    except libvirt.libvirtError:
+        return False
+    finally:
+        with contextlib.suppress(libvirt.libvirtError):
+            conn.close()
 
 
 def _alive(conn: Any) -> bool:

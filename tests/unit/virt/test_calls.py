@@ -73,6 +73,63 @@ async def test_a_cancelled_wait_keeps_its_place_until_the_thread_returns() -> No
         await asyncio.sleep(0.01)
 
 
+async def test_one_domain_that_hangs_costs_nobody_else() -> None:
+    """Of one domain one call may be stuck: the next about it is refused at once, any number about others are answered, on as many threads as before."""
+    calls, free = BoundedCalls(threads=2, stuck_limit=8), threading.Event()
+    for key in ("a", "b", "c"):  # more than there are threads
+        with pytest.raises(HypervisorError, match="no answer within"):
+            await calls.run(free.wait, seconds=0.05, what="hang", key=key)
+    for _ in range(3):
+        with pytest.raises(HypervisorError, match="has not come back"):
+            await calls.run(lambda: 1, seconds=PATIENCE, what="next", key="a")
+        assert await calls.run(lambda: 1, seconds=PATIENCE, what="other", key="d") == 1
+    assert (calls.stuck, calls.is_stuck("a"), calls.is_stuck("d")) == (3, True, False)
+    free.set()
+    async with asyncio.timeout(PATIENCE):
+        while calls.stuck:
+            await asyncio.sleep(0.01)
+    assert await calls.run(lambda: 1, seconds=PATIENCE, what="again", key="a") == 1
+
+
+async def test_a_question_that_is_being_asked_is_joined() -> None:
+    """Ten askers, one thread, one answer; one that leaves early leaves it to the others; a stuck question is not asked again; a later one is new."""
+    calls, free, asked = BoundedCalls(), threading.Event(), []
+
+    def read() -> int:
+        asked.append(1)
+        free.wait()
+        return len(asked)
+
+    tasks = [asyncio.create_task(calls.join(read, seconds=PATIENCE, what="list")) for _ in range(10)]
+    async with asyncio.timeout(PATIENCE):
+        while not asked:
+            await asyncio.sleep(0.01)
+    with pytest.raises(HypervisorError, match="no answer within"):
+        await calls.join(read, seconds=0.05, what="list")
+    tasks[0].cancel()
+    await asyncio.wait({tasks[0]})
+    free.set()
+    assert await asyncio.gather(*tasks[1:]) == [1] * 9
+    assert await calls.join(read, seconds=PATIENCE, what="list") == 2
+    free.clear()
+    with pytest.raises(HypervisorError, match="no answer within"):
+        await calls.join(read, seconds=0.05, what="list")
+    async with asyncio.timeout(PATIENCE):
+        while not calls.is_stuck("list"):
+            await asyncio.sleep(0.01)
+    with pytest.raises(HypervisorError, match="has had no answer yet"):
+        await calls.join(read, seconds=PATIENCE, what="list")
+    free.set()
+    assert len(asked) == 3
+
+
+async def test_what_a_joined_question_raises_reaches_everybody() -> None:
+    """And is no unhandled error when nobody waits any more."""
+    calls = BoundedCalls()
+    answers = await asyncio.gather(*(calls.join(lambda: 1 // 0, seconds=PATIENCE, what="bad") for _ in range(3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [ZeroDivisionError] * 3
+
+
 def test_a_hung_call_does_not_keep_the_process_from_ending() -> None:
     """The interpreter ends with a call that will never return."""
     program = """

@@ -67,7 +67,7 @@ class Status:
         answered = conditions.feed.complete_at
         stale = answered is None or (world.clock.now() - answered).total_seconds() > world.safety.feed_max_age
         faults = {
-            "libvirt": "" if world.hypervisor.connected else "no connection to libvirt; it is tried again",
+            "libvirt": world.hypervisor.fault,
             "ledger": world.ledger.fault,
             "feed": "the feed has given no complete answer within its maximum age" if stale else "",
             "helpers": conditions.helper_fault,

@@ -238,7 +238,7 @@ class Reconciler:
         standing = await self._world.fences.standing()
         for uuid in standing:
             if self._running(uuid) and not self.queue.busy_with(uuid):
-                _log.error("a fenced phone is running: is the libvirt hook loaded?", uuid=uuid)
+                _log.error("a fenced phone is running", uuid=uuid, hook=await self._world.fences.hook_fault() or "loaded", libvirt=self._world.hypervisor.fault)
                 if any(wipe.step in COMMITTED_STEPS for wipe in await self._world.ledger.wipes.find(uuid, unfinished=True)):
                     self.queue.submit(Work(Kind.STOP, uuid))
                 else:
