@@ -24,6 +24,8 @@ LOCK_PAUSE = 1.0
 STOP_PAUSE = 1.0
 #: How long a domain that was destroyed may take to be gone, seconds.
 GONE_PATIENCE = 60.0
+#: Sweeps come every 30 s or more often: after so many seconds without a whole one something is wrong.
+SWEEP_LATE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Conditions:
     helper_fault: str = ""
     """"" or what the observer answered last instead of a survey."""
     last_sweep_at: datetime | None = None
+    swept_at: float | None = None
+    """Boottime of the end of the last sweep that looked at everything, seconds; before the first, of the daemon's first question for it."""
     emptied: set[str] = field(default_factory=set)
     """Running wipes that have removed all they had."""
     trimming: dict[int, asyncio.Lock] = field(default_factory=dict)

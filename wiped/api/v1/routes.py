@@ -105,7 +105,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("audit_head", "GET", "/v1/audit/head", "A signed head over the first entries of the log, for an export", _CHECK,
               media="application/vnd.dsse.envelope.v1+json", query=(("seq", "integer", "the last entry that it covers"),)),
     Operation("healthz", "GET", "/healthz", "Alive", ()),
-    Operation("readyz", "GET", "/readyz", "libvirt, ledger, feed, helpers, hook, clock, breaker; 503 where one is missing", (), status.ReadyOut),
+    Operation("readyz", "GET", "/readyz", "libvirt, ledger, feed, helpers, hook, clock, breaker, last sweep; 503 where one is missing", (), status.ReadyOut),
     Operation("openapi", "GET", "/openapi.json", "This description", ()),
 )  # fmt: skip
 

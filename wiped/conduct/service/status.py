@@ -6,7 +6,7 @@ from collections import Counter
 
 from wiped.conduct.progress import Hub
 from wiped.conduct.sweep.queue import WorkQueue
-from wiped.conduct.world import World
+from wiped.conduct.world import SWEEP_LATE, World
 from wiped.decide import breaker, notices
 from wiped.errors import LedgerError
 from wiped.model.records import WipeRecord
@@ -62,7 +62,7 @@ class Status:
         )
 
     async def readiness(self) -> dict[str, str]:
-        """What the daemon needs, and what is wrong with it ("" when nothing is): libvirt, ledger, feed, helpers, hook, clock, breaker."""
+        """What the daemon needs, and what is wrong with it ("" when nothing is): libvirt, ledger, feed, helpers, hook, clock, breaker, the last sweep."""
         conditions, world = self._world.conditions, self._world
         answered = conditions.feed.complete_at
         stale = answered is None or (world.clock.now() - answered).total_seconds() > world.safety.feed_max_age
@@ -73,12 +73,21 @@ class Status:
             "helpers": conditions.helper_fault,
             "hook": await world.fences.hook_fault(),
             "clock": conditions.clock_suspect,
+            "sweep": self._late_sweep(),
         }
         try:
             faults["breaker"] = breaker.why(await world.ledger.breaker.get())
         except LedgerError as error:
             faults["ledger"] = str(error)
         return faults
+
+    def _late_sweep(self) -> str:
+        """Why nothing new may be begun although all else is well: no sweep came to its end for too long."""
+        conditions, now = self._world.conditions, self._world.clock.boottime()
+        if conditions.swept_at is None:
+            conditions.swept_at = now
+        age = now - conditions.swept_at
+        return f"no sweep has looked at everything for {age:.0f} s" if age > SWEEP_LATE else ""
 
     async def _progress(self) -> tuple[WipeProgress, ...]:
         found = []

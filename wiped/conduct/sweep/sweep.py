@@ -67,6 +67,7 @@ class Reconciler:
                 await self._mend_fences()
                 if complete:
                     self._world.conditions.last_sweep_at = now
+                    self._world.conditions.swept_at = self._world.clock.boottime()
                     await self._remembering.look(self._domains)
             except LedgerError as error:
                 _log.error("the ledger cannot be used: nothing new is begun", code=error.code, detail=str(error))
