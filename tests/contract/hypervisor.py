@@ -116,6 +116,12 @@ class HypervisorContract:
         await hypervisor.undefine_secret(NOBODY)
         assert await hypervisor.domains() == before
 
+    async def test_no_ephemeral_secret_is_no_error(self, hypervisor: Hypervisor) -> None:
+        """Nor where the driver knows nothing of secrets."""
+        before = await hypervisor.domains()
+        await hypervisor.undefine_ephemeral(NOBODY)
+        assert await hypervisor.domains() == before
+
     async def test_a_stop_is_hinted(self, hypervisor: Hypervisor, phone: str) -> None:
         """Who listens hears the UUID (or "look at everything") soon."""
         hints = hypervisor.hints()

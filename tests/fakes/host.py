@@ -86,6 +86,7 @@ class FakeHost:
     hook_loaded: bool = True
     events: list[str] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
+    ephemeral: set[str] = field(default_factory=set)
     migrated: set[str] = field(default_factory=set)
 
     # -- building
@@ -239,6 +240,12 @@ class FakeHost:
         self._answer()
         self.events.append(f"undefine secret {uuid}")
         self.secrets.discard(uuid)
+
+    def undefine_ephemeral(self, uuid: str) -> None:
+        self._answer()
+        if uuid in self.ephemeral:
+            self.events.append(f"undefine ephemeral {uuid}")
+            self.ephemeral.discard(uuid)
 
     def migrate_away(self, uuid: str) -> None:
         """The phone leaves for another host, which has its files from now on; here only their names stay."""

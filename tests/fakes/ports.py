@@ -65,6 +65,9 @@ class FakeHypervisor:
     async def undefine_secret(self, uuid: str) -> None:
         self.host.undefine_secret(uuid)
 
+    async def undefine_ephemeral(self, uuid: str) -> None:
+        self.host.undefine_ephemeral(uuid)
+
     def migrated_away(self) -> frozenset[str]:
         return frozenset(self.host.migrated)
 

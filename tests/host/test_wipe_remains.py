@@ -163,3 +163,34 @@ def test_renamed_after_it_ran_its_old_log_goes_too(private_libvirt, raw_fs, mark
         wait_for(lambda: "unknown-file" in product.explain(renamed["before-2"].uuid)["refusals"], "the other log to be told")
     assert not (logs / "before-1.log").exists()
     assert (logs / "before-2.log").exists()
+
+
+def test_an_ephemeral_secret_and_the_tpms_directory_go_too(private_libvirt, raw_fs, markers):
+    """A key that stands in no file, and the directory that bears the phone's UUID; another phone's secret and directory stay."""
+    phones, _ = directory(private_libvirt, raw_fs)
+    ours, theirs = "11111111-2222-4333-8444-000000000001", "11111111-2222-4333-8444-000000000002"
+    staged = {}
+    for name, secret in (("phone-1", ours), ("phone-2", theirs)):
+        phone = phone_with_disk(private_libvirt, phones, name=name, fmt="raw", markers=markers, blocks=16)
+        path = phone.disks["vda"][0]
+        xml = private_libvirt.workdir / f"{name}-secret.xml"
+        xml.write_text(f"<secret ephemeral='yes' private='yes'><uuid>{secret}</uuid><usage type='volume'><volume>{path}</volume></usage></secret>")
+        private_libvirt.virsh("secret-define", xml)
+        private_libvirt.virsh("secret-set-value", secret, "--base64", "c2VjcmV0LXNlY3JldC1zZWNyZXQ=")
+        encryption = f"<encryption format='luks'><secret type='passphrase' uuid='{secret}'/></encryption><target dev='vda'"
+        definition = private_libvirt.workdir / f"{name}.xml"
+        definition.write_text(phone.xml.replace("<target dev='vda'", encryption))
+        private_libvirt.virsh("define", definition)
+        state = private_libvirt.path("/var/lib/libvirt/swtpm") / phone.uuid / "tpm2" / "tpm2-00.permall"
+        state.parent.mkdir(parents=True)
+        markers.write(state, 1)
+        staged[name] = (phone, state)
+    with Product(private_libvirt, [phones]) as product:
+        phone, state = staged["phone-1"]
+        product.bind(phone.uuid)
+        assert product.wait_for_wipe(phone.uuid)["outcome"] == "clear"
+    left = private_libvirt.virsh("secret-list").stdout
+    assert (ours in left, theirs in left) == (False, True)
+    assert not state.parent.parent.exists()
+    assert state.parent.parent.parent.exists()
+    assert staged["phone-2"][1].exists()

@@ -23,7 +23,7 @@ from wiped.erase.claims import Claims
 from wiped.erase.locks import LOCKED, MAX_STEPS, RENAMED, Held, alone, lock_all, refusals_of, release, still_owned
 from wiped.erase.overwrite import MAX_PASSES, Interrupted, Order, overwrite
 from wiped.erase.ownership import claims_for
-from wiped.erase.remove import evidence_faults, give_back, remove, still_as_proven
+from wiped.erase.remove import evidence_faults, give_back, remove, remove_folders, still_as_proven
 from wiped.erase.trim import trim
 from wiped.errors import HelperError, RefusedError, WipedError
 from wiped.helpers.link import HelperEnd, failure_of
@@ -267,6 +267,8 @@ class _Work:
             remove(file, held.step.rename_to, renamed=renamed)
         artefact.state = "removed"
         release([held])
+        if (bound := self._claims.bound(held.step.location, held.step.identity) if self._claims is not None else None) is not None:
+            remove_folders(held.step.location, request.uuid, bound)
         _tell("removed", artefact=message.artefact_id)
         return Removed(message.artefact_id)
 

@@ -2,7 +2,8 @@
 
 Each step can be the last one before a crash: the file is then found under its rename target, or not at all (at worst its name, without content, is left in
 a directory of ours beside it). A name is unlinked only where nobody else can put another file under it in the meantime (`_unlink_apart`).
-Directories that become empty stay: they hold no data, and others may be about to use them.
+Directories that become empty stay: they hold no data, and others may be about to use them. But one that bears the phone's UUID, and what is empty beneath
+it, goes: its name is the phone's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import stat as st
 from typing import Final
 
+from wiped.erase.bounds import Bound
 from wiped.erase.overwrite import Look
 from wiped.erase.target import Opened
 from wiped.errors import RefusedError, StorageError
@@ -23,7 +25,7 @@ from wiped.model.outcome import Evidence, Via
 from wiped.model.plan import RefusalCode
 from wiped.storage.blockdev import BlockFile, discard
 from wiped.storage.kernel import identity_of, translated
-from wiped.storage.paths import SafeFile
+from wiped.storage.paths import SafeFile, open_beneath, open_root
 
 _RENAME_NOREPLACE: Final = 1
 _VIAS: Final = frozenset(str(via) for via in Via)
@@ -154,6 +156,28 @@ def clear_apart(dir_fd: int, name: str, identity: FileIdentity) -> None:
     with contextlib.suppress(OSError):  # not empty: not ours to judge
         os.rmdir(apart, dir_fd=dir_fd)
         os.fsync(dir_fd)
+
+
+def remove_folders(location: str, uuid: str, bound: Bound) -> None:
+    """Remove the directories above `location` that are empty now, up to the one whose name is the phone's UUID; none where there is no such one below
+    `bound`. Never raises: a directory that somebody fills, holds or exchanges meanwhile stays."""
+    folder, root = os.path.dirname(location), os.path.normpath(bound.directory)
+    parts = os.path.relpath(folder, root).split(os.sep)
+    if uuid not in parts or ".." in parts:
+        return
+    for depth in range(len(parts), parts.index(uuid), -1):
+        above = os.path.join(root, *parts[: depth - 1])
+        try:
+            flags = os.O_RDONLY | os.O_DIRECTORY
+            fd = open_root(root) if above == root else open_beneath(root, above, flags, cross_mounts=bound.cross_mounts)
+        except (RefusedError, StorageError):
+            return
+        try:
+            os.rmdir(parts[depth - 1], dir_fd=fd)
+        except OSError:
+            return
+        finally:
+            os.close(fd)
 
 
 def _rename(file: SafeFile, old: str, new: str) -> None:

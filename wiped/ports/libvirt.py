@@ -44,6 +44,9 @@ class Hypervisor(Protocol):
     async def undefine_secret(self, uuid: str) -> None:
         """Remove a libvirt secret, after its value's file was erased: libvirt only unlinks. Idempotent: no secret is no error."""
 
+    async def undefine_ephemeral(self, uuid: str) -> None:
+        """Remove a secret that libvirt keeps in memory alone (`ephemeral='yes'`), of a kind that opens a phone's own storage; any other stays. Idempotent."""
+
     def migrated_away(self) -> frozenset[str]:
         """UUIDs that libvirt told to have left by migration, while this object listened. Grows only: one that came back stays in it.
 

@@ -299,6 +299,10 @@ class LibvirtHypervisor:
         """See the port. libvirt unlinks the secret's definition, and its value's file where that is still there."""
         await self._ask("undefine secret", uuid, lambda host: host.undefine_secret(uuid), self._bounds.call)
 
+    async def undefine_ephemeral(self, uuid: str) -> None:
+        """See the port."""
+        await self._ask("undefine ephemeral secret", uuid, lambda host: host.undefine_ephemeral(uuid), self._bounds.call)
+
     def migrated_away(self) -> frozenset[str]:
         """See the port."""
         return frozenset(self._migrated)

@@ -13,6 +13,7 @@ from typing import Any
 
 from wiped.model.inventory import DiskSource, DomainFacts, DomainState, JobKind
 from wiped.virt.domain_xml import merge, parse_domain
+from wiped.virt.places import OF_VOLUMES, parse_secret
 
 #: virDomainState (libvirt's stable numbers).
 _STATES = {
@@ -237,6 +238,18 @@ class Host:
             self.conn.secretLookupByUUIDString(uuid).undefine()
         except api.libvirtError as error:
             if error.get_error_code() != api.VIR_ERR_NO_SECRET:
+                raise
+
+    def undefine_ephemeral(self, uuid: str) -> None:
+        """Remove a secret that libvirt keeps in its memory alone and that opens storage of the host's own; any other, and none, is left as it is."""
+        api = self.api
+        try:
+            secret = self.conn.secretLookupByUUIDString(uuid)
+            facts = parse_secret(secret.XMLDesc(0))
+            if facts.ephemeral and facts.usage_type in OF_VOLUMES:
+                secret.undefine()
+        except api.libvirtError as error:
+            if error.get_error_code() not in (api.VIR_ERR_NO_SECRET, api.VIR_ERR_NO_SUPPORT):
                 raise
 
     def _undefine_flags(self) -> Iterator[int]:

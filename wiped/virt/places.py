@@ -155,6 +155,8 @@ def matches_memory_dir(entry: str, name: str) -> bool:
 
 
 #: Usages of secrets that let somebody in (a cluster, a target, a TLS key), and are never one phone's data.
+#: What opens a volume or a TPM of one phone's.
+OF_VOLUMES: Final = frozenset({"none", "volume", "vtpm"})
 CREDENTIALS: Final = frozenset({"ceph", "iscsi", "tls"})
 
 

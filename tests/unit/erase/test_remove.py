@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from wiped.erase.remove import _put_back, evidence_faults
+from wiped.erase.bounds import Bound
+from wiped.erase.remove import _put_back, evidence_faults, remove_folders
 from wiped.errors import RefusedError
 from wiped.model.outcome import Evidence
 from wiped.storage.paths import SafeFile, open_image
@@ -74,3 +75,38 @@ def test_a_file_renamed_by_mistake_is_put_back(tmp_path: Path, taken: bool) -> N
     assert caught.value.codes == ("identity-changed",)
     found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert found == ({"aside": b"ours", "random": b"theirs", "ours": b"third"} if taken else {"aside": b"ours", "ours": b"theirs"})
+
+
+@pytest.mark.parametrize(
+    ("location", "gone"),
+    [
+        ("a/UUID/tpm2/state", ["a/UUID/tpm2", "a/UUID"]),
+        ("a/UUID/state", ["a/UUID"]),
+        ("a/UUID/full/state", []),
+        ("a/other/tpm2/state", []),
+        ("a/UUID/link/state", []),
+        ("UUID/state", ["UUID"]),
+    ],
+)
+def test_empty_directories_of_the_phones_name_go(tmp_path: Path, location: str, gone: list[str]) -> None:
+    """Those that bear the UUID and what is empty beneath; never one with something in it, one of another name, one above it, or one behind a link."""
+    uuid = "00000000-0000-4000-8000-000000000001"
+    root = tmp_path.resolve() / "root"
+    for path in ("a/UUID/tpm2", "a/UUID/full/else", "a/other/tpm2", "UUID"):
+        (root / path.replace("UUID", uuid)).mkdir(parents=True)
+    outside = tmp_path / "outside/empty"
+    outside.mkdir(parents=True)
+    (root / "a" / uuid / "link").symlink_to(outside)
+    if "tpm2" in location or location == "a/UUID/state":
+        (root / "a" / uuid / "link").unlink()
+        (root / "a" / uuid / "full/else").rmdir()
+        (root / "a" / uuid / "full").rmdir()
+    if location == "a/UUID/state":
+        (root / "a" / uuid / "tpm2").rmdir()
+    before = {path for path in root.rglob("*") if path.is_dir()}
+    remove_folders(str(root / location.replace("UUID", uuid)), uuid, Bound(str(root)))
+    after = {path for path in root.rglob("*") if path.is_dir()}
+    assert before - after == {root / path.replace("UUID", uuid) for path in gone}
+    assert outside.is_dir()
+    remove_folders("/nowhere/x", uuid, Bound(str(root)))
+    assert root.is_dir()

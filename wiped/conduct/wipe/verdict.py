@@ -137,6 +137,15 @@ def _erased_secrets(plan: Plan | None) -> tuple[str, ...]:
     return tuple(posixpath.basename(step.location).removesuffix(".base64") for step in steps if step.kind is ArtefactKind.LIBVIRT_SECRET)
 
 
+async def _own_secrets(world: World, uuid: str) -> tuple[str, ...]:
+    """UUIDs of the secrets that the phone's definition names and no other domain's: an ephemeral one would stay in libvirt's memory."""
+    domain = await world.hypervisor.domain(uuid)
+    if domain is None or not domain.secrets:
+        return ()
+    others = {secret for other in await world.hypervisor.domains() if other.uuid != uuid for secret in other.secrets}
+    return tuple(secret for secret in domain.secrets if secret not in others and ":" not in secret)
+
+
 async def release(world: World, wipe_id: str) -> Ending:
     """Step 10, after JUDGED only: look once more, undefine, lift the fence, end. Idempotent.
 
@@ -151,6 +160,8 @@ async def release(world: World, wipe_id: str) -> Ending:
         for secret in _erased_secrets(wipe.plan):
             await world.hypervisor.undefine_secret(secret)
             await world.milestones.reached("secret-undefined", wipe_id)
+        for secret in await _own_secrets(world, wipe.uuid):
+            await world.hypervisor.undefine_ephemeral(secret)
         await world.hypervisor.undefine(wipe.uuid)
         await world.milestones.reached("undefined", wipe_id)
     await fence.lift(world, wipe.uuid, reason="released")

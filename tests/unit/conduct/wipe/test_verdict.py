@@ -226,3 +226,17 @@ async def test_an_image_that_vanishes_in_the_middle_is_never_called_clear() -> N
     assert found.reasons == ("vanished",)
     assert [c.kind for c in rig.ledger.certificates.issued] == ["incident"]  # type: ignore[attr-defined]
     assert rig.host.remains("SECRET of phone-1 nvram") == 0
+
+
+async def test_ephemeral_secrets_of_the_phone_alone_are_undefined() -> None:
+    """They stand in no file, and would stay in libvirt's memory; one that another domain names too, and one named by its usage alone, stay."""
+    rig = Rig()
+    uuid, other = rig.host.add_phone(1), rig.host.add_phone(2)
+    own, shared = "11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000002"
+    rig.host.ephemeral = {own, shared}
+    rig.host.update(uuid, secrets=(own, shared, "usage:volume:/phones/phone-1.qcow2"))
+    rig.host.update(other, secrets=(shared,))
+    wipe = await rig.begun(uuid)
+    await rig.run(wipe.id)
+    assert (await rig.wipe_of(uuid)).outcome == "clear"
+    assert rig.host.ephemeral == {shared}
