@@ -141,7 +141,8 @@ async def test_the_nth_call_of_a_door_fails(raw_fs, markers, role: str, call: st
                 assert filesystem.count(markers.prefix) == 0, (role, call, n)
             await story.finish(wipe)
             assert not story.disk.exists()
-            assert not [path.name for path in stage.images.iterdir() if path != neighbour]
+            left = [path for path in stage.images.iterdir() if path != neighbour]
+            assert not [path.name for path in left if call != "rmdir" or not path.is_dir() or any(path.iterdir())]  # at worst an empty directory of ours
             assert [digest(neighbour), digest(golden)] == kept
             if not fired:
                 break

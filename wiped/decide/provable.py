@@ -20,8 +20,8 @@ COPY_ON_WRITE: Final = frozenset({"btrfs", "zfs", "bcachefs", "f2fs", "nilfs2", 
 #: What a word about an inode means for the proof; None: nothing. Any other word that begins with `inode:` proves nothing.
 INODE_WORDS: Final[Mapping[str, ReasonCode | None]] = {
     "inode:nodatacow": None,  # judged with btrfs, by `FilesystemFacts.cow`
-    "inode:data=journal": None,  # judged by `FilesystemFacts.data_journal`, as is what could not be verified
-    "inode:data=unverified": None,
+    "inode:data=journal": None,  # judged by `FilesystemFacts.data_journal`
+    "inode:data=unverified": ReasonCode.UNVERIFIED,
     "inode:immutable": None,  # refused before anything is begun (`decide.refusal.immutable`)
     "inode:append-only": None,
     "inode:encrypted": ReasonCode.EXTENT_ENCODED,
@@ -31,7 +31,7 @@ INODE_WORDS: Final[Mapping[str, ReasonCode | None]] = {
     "inode:dax": ReasonCode.INODE_UNPROVEN,
     "inode:realtime": ReasonCode.INODE_UNPROVEN,
     "inode:no-direct-io": ReasonCode.INODE_UNPROVEN,
-    "inode:unverified": ReasonCode.INODE_UNPROVEN,
+    "inode:unverified": ReasonCode.UNVERIFIED,
 }
 
 #: What a word about the device beneath means; any other word that begins with `device:` is storage that cannot be seen.
@@ -41,6 +41,8 @@ _DEVICE_WORDS: Final[Mapping[str, ReasonCode]] = {
     "device:thin-pool": ReasonCode.THIN_POOL,
     "device:snapshot": ReasonCode.COPY_NOT_REACHED,
     "device:cache": ReasonCode.COPY_NOT_REACHED,
+    "device:unproven": ReasonCode.INODE_UNPROVEN,
+    "device:unverified": ReasonCode.UNVERIFIED,
 }
 
 
@@ -63,6 +65,8 @@ def provability_reasons(facts: FilesystemFacts) -> tuple[str, ...]:
     for word in facts.mount_options:
         if word.startswith("device:"):
             reasons.add(str(_DEVICE_WORDS.get(word, ReasonCode.OPAQUE_STORAGE)))
+        elif word == "data=unverified":
+            reasons.add(str(ReasonCode.UNVERIFIED))
         elif word.startswith("inode:"):
             reason = INODE_WORDS.get(word, ReasonCode.INODE_UNPROVEN)
             reasons.update(() if reason is None else (str(reason),))

@@ -33,6 +33,8 @@ class ReasonCode(StrEnum):
     INODE_UNPROVEN = "inode-unproven"
     """A flag or attribute of the inode for which nothing is proven: fs-verity, DAX, XFS realtime, no direct I/O, or one that this program does not know. It
     stands among the mount options of plan and certificate, as `inode:...`. Nothing was overwritten."""
+    UNVERIFIED = "unverified"
+    """The kernel could not be asked what the file is (its flags, its attributes, whether its data is journalled). Nothing was overwritten."""
     EXTENT_MOVED = "extent-moved"
     """The ranges were not the same before and after the overwriting."""
     JOURNALED_DATA = "journaled-data"
@@ -67,6 +69,7 @@ class ReasonCode(StrEnum):
 RETRYABLE_REASONS = frozenset(
     {
         ReasonCode.IO_ERROR,
+        ReasonCode.UNVERIFIED,
         ReasonCode.READBACK_MISMATCH,
         ReasonCode.READBACK_IMPOSSIBLE,
         ReasonCode.IMAGE_IN_USE,

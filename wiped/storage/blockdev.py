@@ -20,7 +20,7 @@ from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
 from wiped.storage.blockstack import DeviceTree, facts_of_number, number_of
 from wiped.storage.extents import ExtentMap
-from wiped.storage.filesystems import describe_device, device_layers, filesystem_facts
+from wiped.storage.filesystems import describe_device, device_layers, filesystem_facts, vices_of
 from wiped.storage.kernel import RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, identity_of, openat2, rdev_without_sync, translated
 from wiped.storage.mounts import containing_root
 
@@ -282,6 +282,7 @@ def block_filesystem(fd: int, tree: DeviceTree | None = None) -> FilesystemFacts
         else:
             cow, journaled = cow or backing.cow, journaled or backing.data_journal
             options |= dict.fromkeys(word for word in backing.mount_options if word.startswith("device:"))
+            options |= dict.fromkeys(f"device:{word}" for word in sorted(vices_of(backing)))
             if not backing.local:
                 options["device:unseen"] = None
     return FilesystemFacts(

@@ -1,7 +1,8 @@
 """What lies under a file: filesystem, mount options, device, and what the kernel tells of its inode. What that means for the proof: `decide.provable`.
 
 `data=journal` copies every byte through the journal and hides in three places: the mount's options, the driver's own list (where it shows even
-when it is a default kept in the superblock), and a flag of the single file. Where one of them cannot be read, it counts as journaled.
+when it is a default kept in the superblock), and a flag of the single file. Where one of them cannot be read, a word says so (`data=unverified`), which
+proves as little.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import os
 import stat as st
 from typing import Final
 
-from wiped.decide.provable import COPY_ON_WRITE, IN_PLACE
+from wiped.decide.provable import COPY_ON_WRITE, IN_PLACE, INODE_WORDS
 from wiped.model.inventory import FilesystemFacts
+from wiped.model.outcome import ReasonCode
 from wiped.storage.inode import inode_facts
 from wiped.storage.kernel import FS_JOURNAL_DATA_FL, FS_NOCOW_FL
 from wiped.storage.mounts import Mount, mount_of
@@ -66,7 +68,7 @@ def _data_journal(mount: Mount, flags: int | None) -> tuple[bool, list[str]]:
         shown.append("data=unverified")
     elif hidden is not None:
         shown += [item for item in hidden if item.startswith("data=")]
-    return "data=journal" in mount.options or any(item.endswith(("data=journal", "data=unverified")) for item in shown), shown
+    return "data=journal" in mount.options or any(item.endswith("data=journal") for item in shown), shown
 
 
 def _driver_options(device: tuple[int, int]) -> list[str] | None:
@@ -159,7 +161,19 @@ def _layers_of_file(path: str, depth: int) -> set[str]:
     finally:
         os.close(fd)
     words = {option.partition(":")[2] for option in facts.mount_options if option.startswith("device:")}
-    return words | ({"cow"} if facts.cow else set()) | ({"journal"} if facts.data_journal else set())
+    return words | vices_of(facts) | ({"cow"} if facts.cow else set()) | ({"journal"} if facts.data_journal else set())
+
+
+def vices_of(facts: FilesystemFacts) -> set[str]:
+    """What a device on a file inherits of what the file itself is: `unproven` (encrypted, inline, of an unknown flag...), `unverified`."""
+    found: set[str] = set()
+    for word in facts.mount_options:
+        reason = INODE_WORDS.get(word, ReasonCode.INODE_UNPROVEN) if word.startswith("inode:") else None
+        if word == "data=unverified" or reason is ReasonCode.UNVERIFIED:
+            found.add("unverified")
+        elif reason is not None:
+            found.add("unproven")
+    return found
 
 
 def first_line(path: str, *, strip: bool = True) -> str:

@@ -99,7 +99,7 @@ def inode_facts(fd: int, fs_type: str) -> InodeFacts:
     kind = _kind(fd)
     flags, xflags = _ioctls(fd) if kind in (st.S_IFREG, st.S_IFDIR) else (None, None)
     if kind != st.S_IFREG:
-        return InodeFacts(flags, ())
+        return InodeFacts(flags, () if kind else ("inode:unverified",))
     words = set(_words(_FLAGS, flags or 0, "flag"))
     words.update(_words(_XFLAGS, xflags or 0, "xflag"))
     answer = statx(fd)

@@ -9,7 +9,7 @@ import pytest
 
 from wiped.decide.provable import provability_reasons
 from wiped.model.inventory import FilesystemFacts
-from wiped.storage.filesystems import device_layers, filesystem_facts, open_block_device
+from wiped.storage.filesystems import device_layers, filesystem_facts, open_block_device, vices_of
 
 
 @pytest.mark.parametrize(("path", "fs_type", "local"), [("/proc/self/stat", "proc", False), ("/dev/shm", "tmpfs", True)])
@@ -53,3 +53,18 @@ def test_layers_below_a_device(tmp_path: Path, uuids: tuple[str, ...], layers: t
         if number:
             (tmp_path / f"dm-{number - 1}/slaves/dm-{number}").symlink_to(tmp_path / f"dm-{number}")
     assert device_layers(str(tmp_path / "dm-0")) == layers
+
+
+@pytest.mark.parametrize(
+    ("words", "vices"),
+    [
+        (("rw", "inode:nodatacow", "inode:data=journal"), set()),
+        (("inode:encrypted",), {"unproven"}),
+        (("inode:flag-0x800",), {"unproven"}),
+        (("inode:unverified", "inode:verity"), {"unverified", "unproven"}),
+        (("data=unverified",), {"unverified"}),
+    ],
+)
+def test_a_device_on_a_file_has_the_files_vices(words: tuple[str, ...], vices: set[str]) -> None:
+    """A loop device over an encrypted file, say: what is written to it is not what lies on the disk."""
+    assert vices_of(FilesystemFacts("ext4", mount_options=words)) == vices

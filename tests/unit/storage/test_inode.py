@@ -73,9 +73,9 @@ def test_directory_words(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }  # fmt: skip
 
 
-def test_no_file_has_no_words() -> None:
-    """Neither a closed descriptor nor a pipe is asked."""
-    assert inode_facts(1 << 20, "ext4").words == ()
+def test_what_is_no_file_has_no_words() -> None:
+    """A pipe is not asked; of a descriptor that cannot even be looked at, nothing is known, which is said."""
+    assert inode_facts(1 << 20, "ext4").words == ("inode:unverified",)
     reader, writer = os.pipe()
     try:
         assert inode_facts(reader, "ext4").words == ()
