@@ -17,7 +17,7 @@ from wiped.decide.verdict import FIRST_RETRY, judge, retry_after
 from wiped.errors import InvariantError, RefusedError
 from wiped.model.inventory import ArtefactKind
 from wiped.model.outcome import Outcome, ReasonCode, Verdict
-from wiped.model.plan import Plan
+from wiped.model.plan import Plan, RefusalCode
 from wiped.model.records import ArtefactState, WipeRecord, WipeStep
 
 _log = structlog.get_logger(__name__)
@@ -54,8 +54,8 @@ async def give_verdict(world: World, wipe_id: str, proof: Proof, *, extra: tuple
     extra = (*extra, *_of_memory(proof.plan))
     freed = frozenset(device for device, method in (await world.ledger.free_space.methods(wipe_id)).items() if method)
     verdict = _verdict(wipe, proof, freed, extra)
-    if verdict.outcome is not Outcome.NOT_SANITIZED and await _appeared(world, wipe, proof.plan):
-        verdict = _verdict(wipe, proof, freed, (*extra, ReasonCode.COPY_NOT_REACHED))
+    if verdict.outcome is not Outcome.NOT_SANITIZED and (codes := await _appeared(world, wipe, proof.plan)):
+        verdict = _verdict(wipe, proof, freed, (*extra, *_of_last_look(codes)))
     invariants.worth_a_certificate(proof.plan, verdict, wipe.artefacts)
     now = world.clock.now()
     sanitized = verdict.outcome is not Outcome.NOT_SANITIZED
@@ -103,23 +103,28 @@ def _of_memory(plan: Plan) -> tuple[str, ...]:
     return (*(() if plan.steps or plan.retained else (ReasonCode.VANISHED,)), *((ReasonCode.COPY_NOT_REACHED,) if plan.retained else ()))
 
 
-async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> bool:
-    """Whether the phone reaches a file that its wipe did not have: told with its codes, and then neither signed for nor undefined (nothing is orphaned).
+def _of_last_look(codes: tuple[str, ...]) -> tuple[str, ...]:
+    """A file that came is a copy that was not reached. Where it only could not be looked whether one came, that is said, and looked at again."""
+    return (str(RefusalCode.UNREADABLE),) if set(codes) <= {RefusalCode.UNREADABLE} else (str(ReasonCode.COPY_NOT_REACHED),)
+
+
+async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> tuple[str, ...]:
+    """Codes, if the phone reaches a file that its wipe did not have: told with its codes, and then neither signed for nor undefined (nothing is orphaned).
 
     A domain that is gone reaches nothing. Raises HypervisorError, HelperError, StorageError: looked at again by the next run.
     """
     if plan.vanished:
-        return False  # whoever is defined under its UUID now is another: it is neither looked at nor undefined
+        return ()  # whoever is defined under its UUID now is another: it is neither looked at nor undefined
     await world.milestones.reached("last-look", wipe.id)
     try:
         _, _, seen = await survey.look(world, wipe.uuid, wipe.generation)
     except GoneError:
-        return False
+        return ()
     except RefusedError as error:  # transient now: somebody made another domain of this UUID
         _log.error("the wiped phone's domain cannot be looked at: it is kept", wipe_id=wipe.id, uuid=wipe.uuid, codes=list(error.codes), detail=str(error))
         world.announcer.refused(error.codes)
         await world.ledger.phones.mark(wipe.uuid, refusals=error.codes, reason="last-look")
-        return True
+        return error.codes or (str(RefusalCode.UNSUPPORTED_ARTEFACT),)
     found = appeared(plan, seen)
     codes = tuple(dict.fromkeys(item.code for item in found))
     if found:
@@ -128,7 +133,7 @@ async def _appeared(world: World, wipe: WipeRecord, plan: Plan) -> bool:
         world.announcer.refused(codes)
         world.conditions.refused[wipe.uuid] = detail
     await world.ledger.phones.mark(wipe.uuid, refusals=codes, reason="last-look")
-    return bool(found)
+    return codes
 
 
 def _erased_secrets(plan: Plan | None) -> tuple[str, ...]:
