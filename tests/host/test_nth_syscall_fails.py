@@ -35,6 +35,18 @@ CHANGES = {"pwrite", "fsync", "ftruncate", "unlink", "mkdir", "rmdir", "rename"}
 DOORS_OF = {"eraser": list(DOORS), "observer": [call for call in DOORS if call not in CHANGES]}
 
 
+#: Those that take seconds run with every test, the others with the long ones.
+QUICK = {("eraser", call, False) for call in ("pwrite", "fsync", "rename", "unlink")}
+CASES = [
+    pytest.param(
+        role, call, for_ever, id=f"{role}-{call}-{'for-ever' if for_ever else 'once'}", marks=[] if (role, call, for_ever) in QUICK else pytest.mark.long
+    )
+    for role, calls in DOORS_OF.items()
+    for call in calls
+    for for_ever in (False, True)
+]
+
+
 class Helpers:
     """The fork server beside one stage."""
 
@@ -115,8 +127,7 @@ class Story:
         raise AssertionError(f"the wipe never ends: {found}")
 
 
-@pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for-ever"])
-@pytest.mark.parametrize(("role", "call"), [(role, call) for role, calls in DOORS_OF.items() for call in calls])
+@pytest.mark.parametrize(("role", "call", "for_ever"), CASES)
 async def test_the_nth_call_of_a_door_fails(raw_fs, markers, role: str, call: str, for_ever: bool, scratch: Path) -> None:
     """For every n until none fails any more (every third of the many calls that only look, to keep the time)."""
     filesystem = raw_fs("ext4")
