@@ -86,7 +86,7 @@ class BoundedCalls:
         if asked is None:
             if self.is_stuck(what):
                 raise HypervisorError(f"{what}: an earlier question has had no answer yet")
-            asked = asyncio.ensure_future(self.run(function, seconds=seconds, what=what, key=what))
+            asked = asyncio.create_task(self.run(function, seconds=seconds, what=what, key=what), name=f"libvirt: {what}")
             self._joined[what] = asked
             asked.add_done_callback(_look)
             asked.add_done_callback(lambda _: self._joined.pop(what, None))
@@ -95,6 +95,18 @@ class BoundedCalls:
                 return cast(T, await asyncio.shield(asked))
         except TimeoutError as error:
             raise HypervisorError(f"{what}: no answer within {seconds:g} s") from error
+
+    async def _place(self, key: str, what: str) -> None:
+        """Take one of the places when no call about `key` is under way. Raises HypervisorError for one that became stuck meanwhile."""
+        while True:
+            await self._slots.acquire()
+            before = self._under_way.get(key) if key else None
+            if before is None:
+                return
+            self._slots.release()
+            await asyncio.wait({before})
+            if self.is_stuck(key):
+                raise HypervisorError(f"{what}: an earlier call about it has not come back yet")
 
     async def run(self, function: Callable[[], T], *, seconds: float, what: str, key: str = "") -> T:
         """The result of `function`, or what it raised. Raises HypervisorError after `seconds`, or at once while a call about `key`, or too many, are stuck."""
@@ -106,11 +118,7 @@ class BoundedCalls:
         until = loop.time() + seconds
         try:
             async with asyncio.timeout_at(until):
-                while key and (before := self._under_way.get(key)) is not None:
-                    await asyncio.wait({before})
-                    if self.is_stuck(key):
-                        raise HypervisorError(f"{what}: an earlier call about it has not come back yet")
-                await self._slots.acquire()
+                await self._place(key, what)
         except TimeoutError as error:
             raise HypervisorError(f"{what}: no answer within {seconds:g} s (every call is waiting)") from error
         call = in_thread(function, f"libvirt: {what}")

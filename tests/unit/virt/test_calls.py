@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -89,6 +90,25 @@ async def test_one_domain_that_hangs_costs_nobody_else() -> None:
         while calls.stuck:
             await asyncio.sleep(0.01)
     assert await calls.run(lambda: 1, seconds=PATIENCE, what="again", key="a") == 1
+
+
+async def test_about_one_domain_one_call_at_a_time() -> None:
+    """However many ask, on however many threads; about different domains side by side."""
+    calls, at_once, most = BoundedCalls(threads=4), [0], [0]
+    lock = threading.Lock()
+
+    def work() -> None:
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(0.02)
+        with lock:
+            at_once[0] -= 1
+
+    await asyncio.gather(*(calls.run(work, seconds=PATIENCE, what="work", key="a") for _ in range(12)))
+    assert most == [1]
+    await asyncio.gather(*(calls.run(work, seconds=PATIENCE, what="work", key=key) for key in "abcd"))
+    assert most[0] > 1
 
 
 async def test_a_question_that_is_being_asked_is_joined() -> None:

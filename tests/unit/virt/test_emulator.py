@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.patience import PATIENCE
-from wiped.virt.emulator import emulator_state
+from wiped.virt.emulator import emulator_state, hangs
 
 
 def told(tmp_path: Path, pid: int, name: str = "phone-1") -> str:
@@ -42,6 +42,7 @@ def test_one_thread_is_enough(tmp_path: Path, threads: str, word: str) -> None:
         thread = tmp_path / f"proc/77/task/{77 + number}"
         thread.mkdir(parents=True)
         (thread / "stat").write_text(f"77 (a) D (x) {letter} 1 77 0")
+        (thread / "status").write_text("voluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t0\n")
     (tmp_path / "phone.pid").write_text("77")
     found = emulator_state("phone", str(tmp_path), str(tmp_path / "proc"))
     assert (word in found) if word else found == ""
@@ -53,3 +54,23 @@ def test_a_pid_file_of_anything_else_says_nothing(tmp_path: Path, text: str) -> 
     (tmp_path / "phone.pid").write_text(text)
     assert emulator_state("phone", str(tmp_path)) == ""
     assert [emulator_state(name, str(tmp_path)) for name in ("", "../phone", "none", "a\0b")] == [""] * 4
+
+
+@pytest.mark.parametrize(("story", "hung"), [("hangs", True), ("works", False), ("in turn", False), ("ends", False)])
+def test_one_that_works_hard_does_not_hang(tmp_path: Path, story: str, hung: bool) -> None:
+    """In state D at every look, but scheduled in between; or another thread each time: that is a slow disk. It can be stopped as any other."""
+    (tmp_path / "phone.pid").write_text("77")
+    looks = 0
+
+    def show(_: float = 0) -> None:
+        nonlocal looks
+        looks += 1
+        for number in range(2):
+            thread = tmp_path / f"proc/77/task/{77 + number}"
+            thread.mkdir(parents=True, exist_ok=True)
+            waits = (story != "in turn" or looks % 2 == number) and not (story == "ends" and looks > 3)
+            (thread / "stat").write_text(f"77 (qemu) {'D' if waits else 'S'} 1")
+            (thread / "status").write_text(f"voluntary_ctxt_switches:\t{looks if story == 'works' else 5}\nnonvoluntary_ctxt_switches:\t0\n")
+
+    show()
+    assert ("state D" in hangs("phone", str(tmp_path), str(tmp_path / "proc"), show)) is hung
