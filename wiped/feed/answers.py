@@ -28,8 +28,12 @@ FORM = "wiped/1"
 _DOCUMENT = frozenset({"feed", "revision", "count", "at", "next", "records"})
 _SIGNED = ("revision", "valid_from", "valid_until", "signature")
 #: Records of one answer; a host has hundreds of phones.
-MAX_RECORDS = 1_000_000
+MAX_RECORDS = 100_000
+#: Bytes of one answer, all pages together (480 for each record).
+MAX_BYTES = 48 << 20
 _MAX_CURSOR = 1024
+#: A record has 15 keys and four times, of which each holds up to four colons; texts hold few commas.
+_MAX_COLONS = 64
 
 
 class FeedError(Exception):
@@ -76,6 +80,17 @@ def read_json(data: bytes, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise malformed(f"{what} is not a JSON object")
     return value
+
+
+def page_of(data: bytes, what: str) -> Page:
+    """One document; blocking, for a thread. Raises FeedError: too-large where it has more objects than an answer may have records, or more keys and times
+    than so many records have (counted by their letters, before anything is made of them), malformed."""
+    objects = data.count(b"{")
+    if objects > MAX_RECORDS + 1 or data.count(b"[") > MAX_RECORDS + 1:
+        raise FeedError(FeedFault.TOO_LARGE, f"it has more than {MAX_RECORDS} records")
+    if data.count(b":") > _MAX_COLONS * (objects + 1) or data.count(b",") > _MAX_COLONS * (objects + 1):
+        raise FeedError(FeedFault.TOO_LARGE, "its objects have more keys than a record has")
+    return read_page(read_json(data, what))
 
 
 def _whole(value: Any, name: str, *, low: int = 0) -> int:

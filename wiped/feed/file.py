@@ -18,10 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from wiped.decide.feed_answer import FeedFault
-from wiped.feed.answers import MAX_RECORDS, FeedError, Page, malformed, read_json, read_page
-
-#: A larger file is a mistake: a host has hundreds of phones.
-MAX_BYTES = 256 << 20
+from wiped.feed.answers import MAX_BYTES, MAX_RECORDS, FeedError, Page, malformed, read_json, read_page
 
 
 class FileSource:

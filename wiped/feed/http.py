@@ -20,10 +20,9 @@ from typing import Self
 import aiohttp
 
 from wiped.decide.feed_answer import FeedFault
-from wiped.feed.answers import MAX_RECORDS, FeedError, Page, malformed, read_json, read_page
+from wiped.feed.answers import MAX_BYTES, MAX_RECORDS, FeedError, Page, malformed, page_of
 
-#: Bytes of one page, and pages of one answer.
-MAX_PAGE = 64 << 20
+#: Pages of one answer.
 MAX_PAGES = 10_000
 _MAX_TOKEN = 4096
 
@@ -101,16 +100,16 @@ class HttpSource:
         self._etag, self._pages = "", ()
 
     async def _all_pages(self, token: str) -> tuple[Page, ...]:
-        first = await self._page("", token)
+        first = await self._page("", token, MAX_BYTES)
         if first is None:
             return self._pages
-        etag, page = first
+        etag, page, room = first
         pages, cursors, records = [page], {page.cursor}, len(page.rows)
         while page.cursor:
-            found = await self._page(page.cursor, token)
+            found = await self._page(page.cursor, token, room)
             if found is None:
                 raise malformed("it answered a page with 304")
-            page = found[1]
+            _, page, room = found
             records += len(page.rows)
             if (page.cursor and page.cursor in cursors) or len(pages) >= MAX_PAGES or records > MAX_RECORDS:
                 raise FeedError(FeedFault.TOO_LARGE, "its pages never end")
@@ -119,8 +118,8 @@ class HttpSource:
         self._pages, self._etag = tuple(pages), etag
         return self._pages
 
-    async def _page(self, cursor: str, token: str) -> tuple[str, Page] | None:
-        """(ETag, page); None for 304."""
+    async def _page(self, cursor: str, token: str, room: int) -> tuple[str, Page, int] | None:
+        """(ETag, page, bytes that are left for others); None for 304. The page is made in a thread: however large, the loop goes on."""
         if self._session is None:
             raise FeedError(FeedFault.UNREACHABLE, "the feed is closed")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -135,7 +134,8 @@ class HttpSource:
             data = bytearray()
             async for chunk in answer.content.iter_chunked(1 << 16):
                 data += chunk
-                if len(data) > MAX_PAGE:
-                    raise FeedError(FeedFault.TOO_LARGE, f"a page is larger than {MAX_PAGE} bytes")
+                if len(data) > room:
+                    raise FeedError(FeedFault.TOO_LARGE, f"its answer is larger than {MAX_BYTES} bytes")
             etag = answer.headers.get("ETag", "")
-        return (etag if len(etag) <= 256 else ""), read_page(read_json(bytes(data), "its answer"))
+        page = await asyncio.to_thread(page_of, bytes(data), "its answer")
+        return (etag if len(etag) <= 256 else ""), page, room - len(data)

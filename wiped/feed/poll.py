@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any, Protocol
@@ -53,7 +54,8 @@ class PolledFeed:
     async def poll(self) -> FeedStatus:
         """See `ports.Feed`."""
         try:
-            answer = joined(await self._source.fetch(), self._clock.now(), policies=self._policies, verifier=self._verifier)
+            pages = await self._source.fetch()
+            answer = await asyncio.to_thread(joined, pages, self._clock.now(), policies=self._policies, verifier=self._verifier)
             await self._take(answer)
         except FeedError as error:
             self._source.forget()

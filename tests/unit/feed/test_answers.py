@@ -7,8 +7,11 @@ import json
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.fakes.clock import FakeClock
 from tests.unit.feed.test_poll import PHONES, POLICIES, SAFETY, row
+from wiped.feed.answers import MAX_RECORDS, FeedError, page_of
 from wiped.feed.file import FileSource
 from wiped.feed.poll import PolledFeed
 from wiped.keys.salts import SaltFile
@@ -51,3 +54,23 @@ def test_what_is_no_answer_is_not_taken(tmp_path: Path) -> None:
                 assert await ledger.subscriptions.current() == ()
 
     asyncio.run(all_of_it())
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b'{"feed":"wiped/1","count":0,"records":[' + b"{}," * MAX_RECORDS + b"{}]}", "too-large"),
+        (b'{"feed":"wiped/1","count":0,"records":[' + b"[]," * (MAX_RECORDS + 1) + b"[]]}", "too-large"),
+        (b'{"feed":"wiped/1","count":0,"records":[{' + b",".join(b'"%d":1' % number for number in range(500)) + b"}]}", "too-large"),
+        (b'{"feed":"wiped/1","count":0,"records":[' + b"[" * 5_000 + b"]" * 5_000 + b"]}", "malformed"),
+        (b'{"feed":"wiped/1","count":' + b"9" * 5_000 + b',"records":[]}', "malformed"),
+        (b'{"feed":"wiped/1","count":0,"records":[1,1]}', "malformed"),
+        (b"\xff\xfe{}", "malformed"),
+    ],
+    ids=["objects", "lists", "keys", "deep", "digits", "numbers", "utf-16"],
+)
+def test_what_no_answer_is_costs_nothing(body: bytes, fault: str) -> None:
+    """Counted by its letters before anything is made of it; deep and broken documents are faults of the feed."""
+    with pytest.raises(FeedError) as caught:
+        page_of(body, "its answer")
+    assert caught.value.fault == fault
