@@ -40,13 +40,21 @@ def _printable(value: str) -> str:
     return value
 
 
-def _account(value: SecretStr) -> SecretStr:
+def _known_account(value: SecretStr) -> SecretStr:
+    """An account as it may stand in the ledger, whatever broke it."""
     text = value.get_secret_value()
     if not text.strip() or not text.isprintable():
         raise ValueError("must be printable text, and not blank")
     if text != text.strip():
         raise ValueError("must not begin or end with white space")
-    return SecretStr(_reference(text))
+    return value
+
+
+def _account(value: SecretStr) -> SecretStr:
+    broken = fault_of(_known_account(value).get_secret_value())
+    if broken:
+        raise ValueError(f"{broken}. Two customers may share such a reference: to ask for one phone, name it by its UUID")
+    return value
 
 
 def _reference(value: str) -> str:
@@ -76,6 +84,10 @@ Reference = Annotated[Text, Field(description="the requester's own case number; 
 #: An identifier of billing's.
 Identifier = Annotated[Text, Field(min_length=1), AfterValidator(_reference)]
 Account = Annotated[SecretStr, Field(min_length=1, max_length=256, description="becomes a pseudonym at once, is never stored"), AfterValidator(_account)]
+#: Of a hold, which only keeps: an account that was recorded broken can be held.
+HeldAccount = Annotated[
+    SecretStr, Field(min_length=1, max_length=256, description="becomes a pseudonym at once, is never stored"), AfterValidator(_known_account)
+]
 PhoneUuid = Annotated[str, AfterValidator(_uuid)]
 
 

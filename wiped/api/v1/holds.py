@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from wiped.api.http.bodies import CALLER, MAX_BODY, as_items, bytes_of, may_read, parsed, person_of
 from wiped.api.http.idempotency import Idempotency
-from wiped.api.v1.fields import AboutIn, Instant, InstantIn, ReasonIn, Reference
+from wiped.api.v1.fields import AboutIn, HeldAccount, Instant, InstantIn, ReasonIn, Reference
 from wiped.model.approvals import UNDISCLOSED, HoldGround
 from wiped.model.subscription import Hold
 from wiped.ports.service import HoldsService
@@ -19,6 +19,7 @@ class HoldIn(AboutIn):
     """Body of `POST /v1/holds`. `until`: the hold ends by itself then; `disclose` null: as the ground says
     (`model.approvals.UNDISCLOSED`)."""
 
+    account: HeldAccount | None = None
     authority: Annotated[Reference, Field(min_length=1)]
     reference: Annotated[Reference, Field(min_length=1)]
     ground: HoldGround

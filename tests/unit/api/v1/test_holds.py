@@ -49,3 +49,15 @@ def test_a_hold_without_words_repeats_none_of_them() -> None:
     """Neither the authority nor the reference."""
     said = hold_out(HOLD, words=False).model_dump_json()
     assert not any(word in said for word in ("District Court", "AZ-7", *WORDS.values()))
+
+
+@pytest.mark.parametrize("account", ["1.38E+10", "#N/A", "cafe\u0301"])
+async def test_an_account_that_was_recorded_broken_can_be_held(face: Face, account: str) -> None:
+    """A hold only keeps. To wipe or to report by such an account would meet every customer who shares it: refused, with the way by the phone."""
+    held = {key: value for key, value in HELD.items() if key != "phone"} | {"account": account}
+    assert (await face.ask("POST", "/v1/holds", json=held)).status == 201
+    wanted = {"kind": "deletion", "account": account, "reference": "T-1", "confirm": account}
+    answer = await face.ask("POST", "/v1/requests", json=wanted)
+    assert answer.status == 422
+    assert "name it by its UUID" in str(answer.json)
+    assert account not in str(answer.json)
