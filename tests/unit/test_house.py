@@ -41,7 +41,6 @@ WITHOUT_A_TEST_OF_THEIR_NAME: dict[str, tuple[str, tuple[str, ...]]] = {
         ("tests/unit/config/test_settings.py", "tests/unit/config/test_shipped.py"),
     ),
     "wiped/config/storage.py": ("read through a whole file, as the helpers meet it", ("tests/unit/config/test_settings.py",)),
-    "wiped/decide/vanished.py": ("through a sweep with a fake host, and through the whole product", ("tests/unit/conduct", "tests/host/test_vanished.py")),
     "wiped/erase/locks.py": ("a forged plan against a real eraser", ("tests/host/test_eraser_guards.py", "tests/host/test_eraser_in_use.py")),
     "wiped/erase/target.py": ("files and devices opened by a real eraser", ("tests/host/test_eraser_guards.py", "tests/host/test_eraser_devices.py")),
     "wiped/erase/trim.py": ("a real eraser on real filesystems", ("tests/host/test_eraser_kinds.py", "tests/host/test_storage_free_space.py")),

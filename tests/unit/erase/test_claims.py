@@ -79,3 +79,27 @@ def test_golden_stays_golden(host: Host) -> None:
     os.utime(host.files.classify(disk, "golden"), (GONE_LONG_AGO, GONE_LONG_AGO))
     host.files.define("mine", [Disk(disk, "raw")], uuid=MINE)
     assert "protected-root" in host.codes(disk)
+
+
+def test_a_golden_file_is_golden_under_every_name(host: Host) -> None:
+    """The record's identity counts, not its path: moved and defined as a phone's own disk, it is still everybody's. The refusal names the file."""
+    disk, elsewhere = image(host.images / "d.raw"), host.images / "moved.raw"
+    host.files.classify(disk, "golden")
+    os.rename(disk, elsewhere)
+    both(host, disks=[Disk(str(elsewhere), "raw")])
+    found = os.stat(elsewhere)
+    (refusal,) = host.claims().judge(str(elsewhere), FileIdentity(found.st_dev, found.st_ino))
+    assert (str(refusal.code), refusal.location) == ("protected-root", str(elsewhere))
+
+
+def test_a_neighbour_in_doubt_holds_back_every_device(host: Host) -> None:
+    """A device has many names: what a damaged image of another domain named may be this one. The refusal names whose image it is, and the device."""
+    disk = "<disk type='block' device='disk'><driver type='raw'/><source dev='/dev/vg/mine'/><target dev='vda'/></disk>"
+    both(host, devices=disk)
+    broken = image(host.files.base / "broken", b"QFI\xfb" + b"\xff" * 200)
+    assert host.claims().judge("/dev/vg/mine", FileIdentity(1, 0)) == ()
+    host.files.define("theirs", [Disk(broken, "qcow2")], uuid=THEIRS)
+    (refusal,) = host.claims().judge("/dev/vg/mine", FileIdentity(1, 0))
+    assert (str(refusal.code), refusal.location) == ("unreadable", "/dev/vg/mine")
+    assert THEIRS in refusal.detail
+    assert broken in refusal.detail
