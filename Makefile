@@ -15,7 +15,9 @@ COVERAGE :=
 # Each process would compile the program anew where the environment forbids it to keep what it compiled: a third of the tests' processor time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help deps venv demo test test-long test-vm test-fresh quick lint docs bench clean
+MUTATE :=
+
+.PHONY: help deps venv demo test test-long test-vm test-fresh mutants quick lint docs bench clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | sed "s/^/make /" | column -t -s "$$(printf '\t')"
@@ -67,6 +69,12 @@ test-fresh: ## the README's first command in a bare Debian 12 of its own (about 
 	@bash .ci/bootstrap fresh
 	@/usr/bin/python3 -m tests.lab.fresh
 
+mutants: venv ## changes of the deciding code that no unit test notices (hours; MUTATE="wiped/erase/claims.py" for one file)
+	@echo "mutants: a virtual environment of its own in .mutants"
+	@[ -e .mutants/venv/.done ] || { rm -rf .mutants/venv; /usr/bin/python3 -m venv .mutants/venv; .lock/install .mutants/venv/bin/python dev; \
+		.lock/install .mutants/venv/bin/python mutants; touch .mutants/venv/.done; }
+	@.mutants/venv/bin/python -m tests.mutants $(MUTATE)
+
 quick: venv ## the tests that need neither root nor libvirt
 	@echo "quick: the tests that need neither root nor libvirt"
 	@$(PYTHON) -m pytest -q -n 2 tests/unit
@@ -90,5 +98,5 @@ bench: venv ## measure the proven wipe against its peers (10 GiB of disk, a few 
 clean: ## remove what was built, and what killed labs left behind
 	@echo "clean: caches, environment, stale labs"
 	@/usr/bin/python3 -c "from tests.lab.mounts import sweep_stale; sweep_stale()"
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* build *.egg-info .stamps .lint-imports.log .collect.log
+	@rm -rf .venv .mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* build *.egg-info .stamps .lint-imports.log .collect.log
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
