@@ -126,6 +126,13 @@ class BoundedCalls:
             self._under_way[key] = call
         given_up = False
 
+        def give_up() -> None:
+            nonlocal given_up
+            if not call.done() and not given_up:
+                given_up = True
+                self._stuck[key] += 1
+                self._slots.release()
+
         def returned(_: asyncio.Future[T]) -> None:
             if self._under_way.get(key) is call:
                 del self._under_way[key]
@@ -142,9 +149,8 @@ class BoundedCalls:
         except TimeoutError as error:
             if call.done():
                 return call.result()
+            give_up()
             raise HypervisorError(f"{what}: no answer within {seconds:g} s") from error
         finally:
-            if not call.done():
-                given_up = True
-                self._stuck[key] += 1
-                self._slots.release()
+            if not call.done():  # nobody waits any more: it keeps its place as long as it may take, and is stuck only then
+                loop.call_at(until, give_up)
