@@ -20,7 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from wiped.errors import InputError
-from wiped.model.identifiers import fault_of
+from wiped.model.identifiers import POLICY, PRODUCT, fault_of
 from wiped.model.instants import read_end, read_rfc3339
 from wiped.model.strict_json import RepeatedKeyError, read_json
 from wiped.model.subscription import AccountReference, SubscriptionRecord
@@ -225,6 +225,9 @@ def _record(number: int, row: Mapping[str, Any], policies: Collection[str] | Non
             faults.add(number, f"{name}: {broken}")
     policy = _text(number, "policy", row.get("policy", "default"), faults)
     product = _text(number, "product", row["product"], faults) if row.get("product") else ""
+    for name, text, form in (("policy", policy, POLICY), ("product", product, PRODUCT)):
+        if text and not re.fullmatch(form, text, re.ASCII):
+            faults.add(number, f"{name}: must be letters, digits, '-'{' (small letters)' if name == 'policy' else ', . and _'}, 63 at most")
     if policy and policies is not None and policy not in policies:
         faults.add(number, "policy: no policy of that name is configured")
     minor = _truth(row.get("minor", False))

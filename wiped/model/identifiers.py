@@ -10,6 +10,10 @@ import re
 import unicodedata
 from typing import Final
 
+#: A policy's name, and a product's (which may be ""): the same at every door.
+POLICY: Final = r"[a-z0-9][a-z0-9-]{0,62}"
+PRODUCT: Final = r"([a-zA-Z0-9][a-zA-Z0-9._-]{0,62})?"
+
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 #: (form of the whole text, what made it, what to do). None of the sentences repeats the text.
 _BROKEN: Final = (

@@ -12,7 +12,9 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from wiped.api.v1.subscriptions import SubscriptionIn
 from wiped.errors import InputError
 from wiped.feed.import_file import COLUMNS, MAX_FAULTS, MAX_LINES, SHOWN_FAULTS, parse_subscriptions
 from wiped.model.identifiers import fault_of
@@ -292,3 +294,25 @@ def test_what_is_written_is_read(rows: list[dict[str, object]], seconds: int, cr
     for text in (out.getvalue(), "\n".join(map(json.dumps, table))):
         records = parse_subscriptions(text.encode())
         assert [(r.uuid, r.account.value, r.subscription_id, r.starts_at, r.expires_at, r.minor) for r in records] == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "good"),
+    [
+        ("policy", "default", True), ("policy", "Default", False), ("policy", "a b", False), ("policy", "x" * 64, False), ("policy", "é", False),
+        ("product", "Basic-2.0_x", True), ("product", "-x", False), ("product", "a/b", False), ("product", "x" * 64, False), ("product", "\u0661", False),
+    ],
+)  # fmt: skip
+def test_policy_and_product_are_the_same_words_at_every_door(column: str, text: str, good: bool) -> None:
+    """What PUT refuses is refused here too, with the line, and without the text; where policies are not known (`check`), by their form alone."""
+    if good:
+        assert parse_subscriptions(line(**{column: text}).encode())
+    else:
+        assert [fault.partition(":")[0] for _, fault in faults_of(line(**{column: text}))] == [column]
+    body = {"account": "a-1", "subscription": "s-1", "starts": "2026-01-01T00:00:00Z", "expires": "never", column: text}
+    try:
+        SubscriptionIn.model_validate(body)
+    except ValidationError:
+        assert not good
+    else:
+        assert good

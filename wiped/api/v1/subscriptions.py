@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from wiped.api.http.bodies import CALLER, MAX_BODY, MAX_IMPORT, as_items, as_json, bytes_of, check_key, parsed, person_of, uuid_of
 from wiped.api.v1.fields import Account, End, EndIn, Identifier, Instant, InstantIn, StrictIn
 from wiped.errors import InputError
+from wiped.model.identifiers import POLICY, PRODUCT
 from wiped.model.subscription import AccountReference, Subscription, SubscriptionRecord
 from wiped.ports.service import SubscriptionsService
 
@@ -30,8 +31,8 @@ class SubscriptionIn(StrictIn):
     starts: InstantIn
     expires: EndIn
     minor: Annotated[bool, Field(strict=True)] = False
-    policy: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "default"
-    product: Annotated[str, Field(pattern=r"^([a-zA-Z0-9][a-zA-Z0-9._-]{0,62})?$")] = ""
+    policy: Annotated[str, Field(pattern=rf"^{POLICY}$")] = "default"
+    product: Annotated[str, Field(pattern=rf"^{PRODUCT}$")] = ""
 
     def record(self, uuid: str) -> SubscriptionRecord:
         """The record for one phone. Raises InputError for an end that is not after the start."""
