@@ -140,12 +140,13 @@ def _past_the_cache(image: SafeFile | BlockFile, extents: ExtentMap) -> int:
     below the page cache: a piece that was dropped from the cache is not in it after it was read so (docs/physics.md 2, step 5).
 
     The kernel accepts O_DIRECT on files that it then serves from the cache (fscrypt, inline data, journalled data): there no look ever shows it. Elsewhere
-    a look fails where a neighbour's plan reads this file's header at that moment, so it is repeated, each time somewhere else, for about three seconds.
+    a look fails where a neighbour's plan reads this file's header at that moment, so it is repeated for about three seconds. The first piece, the last and
+    one drawn by chance must each be shown.
     """
     fd, plain, shown = reopen(image.fd, os.O_RDONLY | os.O_DIRECT, image.path), -1, False
     try:
         plain = reopen(image.fd, os.O_RDONLY, image.path)
-        shown = not extents.count or any(_is_read_below(fd, plain, extents, pause) for pause in _LOOK_AGAIN)
+        shown = all(any(_is_read_below(fd, plain, piece, pause) for pause in _LOOK_AGAIN) for piece in _pieces(extents))
     except OSError as error:
         raise StorageError(f"reading past the cache: {os.strerror(error.errno or 0)}", reason=ReasonCode.IO_ERROR) from error
     finally:
@@ -158,12 +159,23 @@ def _past_the_cache(image: SafeFile | BlockFile, extents: ExtentMap) -> int:
     return fd
 
 
-def _is_read_below(direct: int, plain: int, extents: ExtentMap, pause: float) -> bool:
-    """One look at a piece drawn by chance, after `pause` seconds."""
+def _pieces(extents: ExtentMap) -> tuple[tuple[int, int], ...]:
+    """(offset, length) of the first block, the last, and one drawn by chance; () of a file without any."""
+    if not extents.count:
+        return ()
+
+    def blocks(number: int) -> int:
+        return -(-extents.length[number] // BLOCK)
+
+    last, drawn = extents.count - 1, secrets.randbelow(extents.count)
+    chosen = dict.fromkeys(((0, 0), (last, blocks(last) - 1), (drawn, secrets.randbelow(blocks(drawn)))))
+    return tuple((extents.logical[number] + block * BLOCK, min(extents.length[number] - block * BLOCK, BLOCK)) for number, block in chosen)
+
+
+def _is_read_below(direct: int, plain: int, piece: tuple[int, int], pause: float) -> bool:
+    """One look, after `pause` seconds."""
     time.sleep(pause)
-    drawn = secrets.randbelow(extents.count)
-    within = secrets.randbelow(-(-extents.length[drawn] // BLOCK)) * BLOCK
-    offset, length = extents.logical[drawn] + within, min(extents.length[drawn] - within, BLOCK)
+    offset, length = piece
     with aligned_buffer(BLOCK) as room:
         os.preadv(direct, [room], offset)  # writes back what was still waiting, so that it can be dropped
         os.posix_fadvise(plain, 0, 0, os.POSIX_FADV_DONTNEED)  # the whole file: a part of a large folio alone is not dropped
