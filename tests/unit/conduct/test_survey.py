@@ -91,3 +91,31 @@ async def test_a_file_that_another_domain_has_now_is_told_with_that_domain() -> 
     _, _, plan = await survey.look(rig.world, uuid, 1)
     assert [(item.code, neighbour in item.detail) for item in plan.refusals] == [("unknown-file", True)]
     assert OLD not in {step.location for step in plan.steps}
+
+
+@pytest.mark.parametrize(("place", "taken"), [("/libvirt/log/old-name.log", False), ("/libvirt/log/old-name.log", True), ("/phones/old-name.log", False)])
+async def test_a_log_under_a_former_name(place: str, taken: bool) -> None:
+    """Erased with the phone where libvirt keeps it and nobody else reaches it, and remembered meanwhile; in a root, or another's by now, it refuses by name."""
+    rig = Rig()
+    uuid = rig.host.add_phone(1)
+    rig.host.add_file(place, secret("phone-1 log", 2))
+    rig.host.update(uuid, console_logs=(place,))
+    await rig.reconciler.sweep()
+    await rig.subscribe(uuid)
+    await rig.reconciler.sweep()
+    rig.host.update(uuid, console_logs=())  # as after a rename: no definition names it
+    if taken:
+        other = rig.host.add_phone(2)
+        rig.host.update(other, console_logs=(place,))
+    rig.clock.move(1)
+    await rig.reconciler.sweep()
+    own = place.startswith("/libvirt/") and not taken
+    assert (place in {file.location for file in rig.sheets.phones[uuid][1]}) is own
+    rig.clock.move(600 + GRACE + 1)
+    await rig.reconciler.sweep()
+    await rig.drain(2)
+    wipe = await rig.wipe_of(uuid)
+    phone = await rig.ledger.phones.get(uuid)
+    assert phone is not None
+    assert (wipe.outcome, phone.refusals) == (("clear", ()) if own else ("", ("unknown-file",)))
+    assert rig.host.remains("SECRET of phone-1 log") == (0 if own else 2)
