@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wiped.erase.bounds import Bound
 from wiped.erase.claims import Claims
 from wiped.erase.locks import LOCKED, MAX_STEPS, RENAMED, Held, alone, lock_all, refusals_of, release, still_owned
 from wiped.erase.overwrite import MAX_PASSES, Interrupted, Order, overwrite
@@ -117,11 +118,16 @@ class _Work:
         self._claims: Claims | None = None
         self._artefacts: dict[str, _Artefact] = {}
         self._looked = 0.0
+        self._emptied: list[tuple[str, Bound]] = []
+        """Places of what was removed: their directories are needed until the free space was trimmed from them."""
         self._goldens: GoldenFiles | None = None
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything; then the directories go that are empty and bear the phone's UUID."""
         release(artefact.held for artefact in self._artefacts.values())
+        for location, bound in self._emptied:
+            if self._request is not None:
+                remove_folders(location, self._request.uuid, bound)
 
     def answer(self, message: Message) -> Message:
         """Do what a message asks. Raises HelperError (out of turn), RefusedError, StorageError, Interrupted."""
@@ -267,8 +273,8 @@ class _Work:
             remove(file, held.step.rename_to, renamed=renamed)
         artefact.state = "removed"
         release([held])
-        if (bound := self._claims.bound(held.step.location, held.step.identity) if self._claims is not None else None) is not None:
-            remove_folders(held.step.location, request.uuid, bound)
+        if self._claims is not None and (bound := self._claims.bound(held.step.location, held.step.identity)) is not None:
+            self._emptied.append((held.step.location, bound))
         _tell("removed", artefact=message.artefact_id)
         return Removed(message.artefact_id)
 
