@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.forks import stop_server
 from tests.lab.mounts import enter_private_mounts, leftovers, make_scratch, mount_points, remove_scratch
 from tests.lab.privatelibvirt import PrivateLibvirt, children
 from tests.lab.rawdevice import Markers, RawFilesystem
@@ -32,6 +33,7 @@ def private_mounts() -> Iterator[None]:
     enter_private_mounts()
     mounts_before, children_before = mount_points("/"), set(children(os.getpid()))
     yield
+    stop_server()
     left = leftovers()
     left += [f"mount {point}" for point in mount_points("/") if point not in mounts_before]
     left += [f"process {_command(pid)}" for pid in children(os.getpid()) if pid not in children_before]

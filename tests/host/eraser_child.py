@@ -13,6 +13,13 @@ from wiped.erase.eraser import serve
 from wiped.model.inventory import LibvirtDirectories
 from wiped.model.policy import StorageRules
 
-settings = json.loads(sys.argv[1])
-rules = StorageRules(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings["rules"].items()})
-sys.exit(serve(socket.socket(fileno=0), rules, LibvirtDirectories(**settings["directories"])))
+
+def main() -> int:
+    """Serve the line until it ends."""
+    settings = json.loads(sys.argv[1])
+    rules = StorageRules(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings["rules"].items()})
+    return serve(socket.socket(fileno=0), rules, LibvirtDirectories(**settings["directories"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,10 +10,12 @@ import stat
 import subprocess
 import sys
 import uuid as uuids
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.lab.forks import measured, server
 from tests.lab.libvirtfiles import LibvirtFiles
 from tests.patience import PATIENCE
 from wiped.errors import RefusedError
@@ -47,8 +49,14 @@ class Stage:
     def eraser(self, **rules: object) -> EraserProcess:
         """The port, over a child with this stage's rules and directories."""
         settings = {"rules": asdict(self.rules) | rules, "directories": asdict(self.files.directories)}
-        child = str(Path(__file__).with_name("eraser_child.py"))
-        return EraserProcess(config="", command=(sys.executable, "-I", child, json.dumps(settings)), silence=PATIENCE, farewell=PATIENCE)
+        words = [str(Path(__file__).with_name("eraser_child.py")), json.dumps(settings)]
+        if measured():
+            return EraserProcess(config="", command=(sys.executable, "-I", *words), silence=PATIENCE, farewell=PATIENCE)
+        address = f"\0wiped-tests-{os.getpid()}-{secrets.token_hex(8)}"
+        listener = server().listen(address, "tests.host.eraser_child:main", words)
+        port = EraserProcess(config="", socket_path=address, silence=PATIENCE, farewell=PATIENCE)
+        weakref.finalize(port, listener.leave)
+        return port
 
     def request(self, uuid: str, name: str, paths: Sequence[Path | str], **fields: object) -> Lock:
         """A plan over these files, as they are now."""

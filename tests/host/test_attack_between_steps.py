@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +104,7 @@ def test_nothing_is_erased_that_changed_since_the_plan(private_libvirt: PrivateL
     before = {path: images.digest(path) for attack in plot.attacks for path in attack.spared}
     script = plot.file("attacks.json", json.dumps([{"name": each.phone.name, "step": each.step, "command": each.command} for each in plot.attacks]))
     product = host.product()
-    product.start(sys.executable, "-m", "tests.lab.attacking_daemon", str(script))
+    product.start("tests.lab.attacking_daemon", str(script))
     try:
         bind_all(product, [attack.phone for attack in plot.attacks])
         for attack in plot.attacks:

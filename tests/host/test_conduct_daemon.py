@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import pytest
@@ -47,7 +46,7 @@ def gone(filesystem, markers) -> None:
 def test_a_stop_in_the_middle_is_clean_and_the_next_start_finishes(stage, step):
     """SIGTERM at a step: exit status 0 within seconds, no helper left behind, the phone fenced; the next start ends `clear`."""
     libvirt, filesystem, markers, phone, product = stage
-    product.start(sys.executable, "-m", "tests.lab.stopping_daemon", step)
+    product.start("tests.lab.stopping_daemon", step)
     product.bind(phone.uuid)
     process = product.process
     assert process is not None

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import grp
+import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import libvirt as libvirt_python
 import pytest
 
-from tests.lab import images
+from tests.lab import forks, images
 from tests.lab.guest import Disk, Load, domain_xml, wait_ready
 from tests.lab.mounts import SCRATCH_BASE, mount_points, sweep_stale
 from tests.lab.privatelibvirt import LabError, PrivateLibvirt, alive, wait_for
 from tests.lab.rawdevice import KINDS, Markers, marked_blocks, occurrences
+from tests.patience import PATIENCE
 
 TINY = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory>
 <os><type arch='x86_64' machine='q35'>hvm</type></os><devices><serial type='pty'/></devices></domain>"""
@@ -120,6 +125,36 @@ def test_killed_maker_leaves_nothing_but_a_directory_that_is_swept(private_mount
     wait_for(lambda: sweep_stale() or not Path(workdir).exists(), "the directory swept")
     assert not Path(workdir).exists()
     assert mount_points(SCRATCH_BASE) == []
+
+
+def test_a_forked_program_is_the_program(private_libvirt, tmp_path):
+    """Exit status, arguments, directory, environment, user, descriptors and process namespace are those asked for; a killed one tells its signal."""
+    out, err = tmp_path / "out", tmp_path / "err"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        options = {"cwd": tmp_path, "stdout": stdout, "stderr": stderr, "env": {"ONE": "1"}, "person": ("games", "sys", "users")}
+        done = private_libvirt.fork("tests.host.test_lab:tell", ["tell", "a b"], **options)
+        assert done.wait() == 7
+        killed = private_libvirt.fork("tests.host.test_lab:wait_long", ["wait"], **options)
+        assert killed.pid in private_libvirt.pids()
+        killed.kill()
+        assert killed.poll() == -9
+    groups = sorted(grp.getgrnam(name).gr_gid for name in ("sys", "users"))
+    assert json.loads(out.read_text()) == [["tell", "a b"], str(tmp_path), {"ONE": "1"}, pwd.getpwnam("games").pw_uid, groups]
+    assert err.read_text() == "no\n"
+    missing = forks.server().start("tests.host.test_lab:absent", ["x"], (0, 1, os.open(os.devnull, os.O_WRONLY)), cwd=tmp_path, env={})
+    assert missing.wait() == 1
+
+
+def tell() -> int:
+    """A forked program."""
+    print(json.dumps([sys.argv, os.getcwd(), dict(os.environ), os.getuid(), sorted(os.getgroups())]))
+    print("no", file=sys.stderr)
+    return 7
+
+
+def wait_long() -> None:
+    """A forked program that does not end by itself."""
+    time.sleep(PATIENCE)
 
 
 def test_guest_leaves_its_secrets_everywhere(private_libvirt, markers):

@@ -5,7 +5,6 @@ The steps of `OFTEN` are tried in `make test`, all of them in `make test-long`; 
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
@@ -90,7 +89,7 @@ def test_killed_at_a_step(module_libvirt, golden, raw_fs, step, target, request)
     slow = 'rate_limit = "4MiB"' if step == "erase-progress" else ""
     product = Product(libvirt, [phones], [golden.parent], storage=slow, safety="breaker_max = 1000")  # one phone after the other on one ledger
     try:
-        product.start(sys.executable, "-m", "tests.lab.killing_daemon", step, target, "3" if slow else "1")
+        product.start("tests.lab.killing_daemon", step, target, "3" if slow else "1")
         product.bind(phone.uuid)
         if step == "erase-progress":
             wait_for(lambda: f"killing {target} [" in product.log.read_text(), "the kill")

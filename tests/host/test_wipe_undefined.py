@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
@@ -25,7 +24,7 @@ def test_undefined_at_any_moment_after_the_last_word(private_libvirt, raw_fs, ma
     script = private_libvirt.workdir / "undefine.json"
     script.write_text(json.dumps(plot))
     product = Product(private_libvirt, [phones])
-    product.start(sys.executable, "-m", "tests.lab.attacking_daemon", str(script))
+    product.start("tests.lab.attacking_daemon", str(script))
     try:
         for phone in staged.values():
             product.bind(phone.uuid)
@@ -61,7 +60,7 @@ def test_undefined_and_somebody_else_took_the_file(private_libvirt, raw_fs, mark
         command = f"{virsh} undefine {phone.uuid} && install -m 600 {other} {product.state_dir}/remembered/{record['uuid']}.json"
     script = private_libvirt.workdir / "undefine.json"
     script.write_text(json.dumps([{"name": phone.name, "step": "erasing", "command": command}]))
-    product.start(sys.executable, "-m", "tests.lab.attacking_daemon", str(script))
+    product.start("tests.lab.attacking_daemon", str(script))
     try:
         product.bind(phone.uuid)
         wait_for(lambda: product.wipes(phone.uuid) and product.wipes(phone.uuid)[0]["state"] == "quarantined", "the wipe to be judged", 60)

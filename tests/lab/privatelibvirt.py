@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from tests.lab.forks import Forked, server
 from tests.lab.mounts import make_scratch, mount_points, remove_scratch, unmount_beneath
 from tests.lab.namespace_init import PRIVATE
 from tests.patience import PATIENCE
@@ -82,9 +83,9 @@ def children(pid: int) -> list[int]:
 
 
 class LabProcess:
-    """A program running inside the namespaces. Its own id, not the one of the ``nsenter`` that waits for it."""
+    """A program running inside the namespaces. Its own id, not the one of the ``nsenter`` (or its like) that waits for it."""
 
-    def __init__(self, popen: subprocess.Popen[str]) -> None:
+    def __init__(self, popen: subprocess.Popen[str] | Forked) -> None:
         self.popen = popen
         self.stdin, self.stdout, self.stderr = popen.stdin, popen.stdout, popen.stderr
 
@@ -303,6 +304,15 @@ class PrivateLibvirt:
         """Start a command inside; ``options`` are subprocess.Popen's. It ends with the namespaces at the latest."""
         options.setdefault("stdin", subprocess.DEVNULL)
         process = LabProcess(subprocess.Popen(self.argv(command, cwd), text=True, **options))
+        self._started.append(process)
+        return process
+
+    def fork(self, entry: str, argv: Sequence[str], *, cwd: Path, stdin: IO[Any] | None = None, stdout: IO[Any], stderr: IO[Any],
+             env: Mapping[str, str], person: Sequence[str] = (), helpers: bool = False) -> LabProcess:  # fmt: skip
+        """Start a program of the product inside as `tests.lab.forks` does: `entry` is "module:function", `argv` becomes sys.argv."""
+        with open(os.devnull, "rb") as nothing:
+            standard = ((stdin or nothing).fileno(), stdout.fileno(), stderr.fileno())
+            process = LabProcess(server().start(entry, argv, standard, cwd=cwd, env=env, holder=self.holder_pid, person=person, helpers=helpers))
         self._started.append(process)
         return process
 

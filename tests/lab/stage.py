@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import subprocess
-import sys
+import tempfile
 import time
 import urllib.request
 import uuid
@@ -38,11 +38,8 @@ LOCAL_FEED = 'kind = "local"\ninterval = "5s"'
 STAFF = 'group = "users"\noperator_group = "sys"\napprover_group = "games"'
 
 
-def _as(user: str, *groups: str) -> tuple[str, ...]:
-    return ("setpriv", f"--reuid={user}", f"--regid={groups[0]}", f"--groups={','.join((*groups, 'users'))}", "--")
-
-
-OPERATOR, APPROVER, OTHER_APPROVER = _as("sys", "sys"), _as("games", "games"), _as("mail", "games")
+#: User, group, further groups.
+OPERATOR, APPROVER, OTHER_APPROVER = ("sys", "sys", "users"), ("games", "games", "users"), ("mail", "games", "users")
 
 CONFIG = """
 [host]
@@ -131,11 +128,12 @@ class Product:
         self.stop()
 
     # -- the daemon
-    def start(self, *command: str, ready: bool = True) -> None:
-        """Start the daemon (or `command` in its stead) and wait until it answers on its socket."""
-        argv = command or (sys.executable, "-m", "wiped", "run")
+    def start(self, module: str = "wiped.__main__", *words: str, ready: bool = True) -> None:
+        """Start the daemon (or the `main` of another module, with `words`, in its stead) and wait until it answers on its socket."""
+        argv = [module, *words] if words else ["wiped", "run"]
+        # What kills a helper, or looks for one, finds it as the product starts it: as a child of the daemon.
         with self.log.open("ab") as log:
-            self.process = self.libvirt.popen(argv, cwd=REPOSITORY, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=unmeasured())
+            self.process = self.libvirt.fork(f"{module}:main", argv, cwd=REPOSITORY, stdout=log, stderr=log, env=unmeasured(), helpers=not words)
         if ready:
             wait_for(self._answers, f"the daemon to answer; its log ends:\n{self.log.read_text()[-3000:]}")
 
@@ -166,8 +164,19 @@ class Product:
         self, *words: str, check: bool = True, timeout: float = PATIENCE, stdin: str = "", person: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:  # fmt: skip
         """`wipectl WORDS`, inside the namespace; as `person` (one of `OPERATOR`, `APPROVER`...), root where none is given."""
-        argv = [*person, str(Path(sys.executable).parent / "wipectl"), "--socket", SOCKET, *words]
-        done = self.libvirt.run(argv, check=False, cwd=REPOSITORY, timeout=timeout, stdin_text=stdin, env=unmeasured())
+        with tempfile.TemporaryFile("w+") as asked, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            asked.write(stdin)
+            asked.seek(0)
+            argv = ["wipectl", "--socket", SOCKET, *words]
+            process = self.libvirt.fork("wiped.cli.main:main", argv, cwd=REPOSITORY, stdin=asked, stdout=out, stderr=err, env=unmeasured(), person=person)
+            try:
+                status = process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            out.seek(0)
+            err.seek(0)
+            done = subprocess.CompletedProcess(argv, status, out.read(), err.read())
         if check and done.returncode != 0:
             raise AssertionError(f"wipectl {' '.join(words)} -> {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log.read_text()[-3000:]}")
         return done

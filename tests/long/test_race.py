@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -73,7 +72,7 @@ def test_the_whole_product(private_libvirt: PrivateLibvirt) -> None:
         batches.append(name)
     script.write_text(json.dumps(attacks))
     product = host.product(storage="parallel_wipes = 4")
-    product.start(sys.executable, "-m", "tests.lab.attacking_daemon", str(script))
+    product.start("tests.lab.attacking_daemon", str(script))
     ended: Counter[str] = Counter()
     try:
         while batches and (sum(ended.values()) < PHONES or ended["clear"] <= 5):
