@@ -154,8 +154,12 @@ def awkward(bench: Bench, name: str) -> tuple[Path, str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["söme näme.raw", "-e.raw", "back\\slash\\n.raw", "*", "100%s.raw", " x ", "\U0001f4f1", "a=b,c;d|e", "&amp;lt;", "ü" * 125 + ".raw"]
-)
+    "name",
+    [
+        "söme näme.raw", "back\\slash\\n.raw", "&amp;lt;", "a=b,c;d|e",
+        *(pytest.param(each, marks=pytest.mark.long) for each in ("-e.raw", "*", "100%s.raw", " x ", "\U0001f4f1", "ü" * 125 + ".raw")),
+    ],
+)  # fmt: skip
 def test_awkward_names_are_recognised(bench, name):
     """Names that XML escapes, shells split, or printf reads: recognised by text and by inode alike."""
     path, inode = awkward(bench, name)
@@ -371,8 +375,12 @@ def test_new_overlay_over_a_fenced_disk_does_not_start(bench):
 
 
 @pytest.mark.parametrize(
-    "name", ["söme \U0001f4f1.raw", 'quo"te\\u0041\\.raw', "two\nlines.raw", "a:b,c", "*", "\x1b[31mred", "tab\there", " x ", "ü" * 125 + ".raw"]
-)
+    "name",
+    [
+        'quo"te\\u0041\\.raw', "two\nlines.raw", "a:b,c",
+        *(pytest.param(each, marks=pytest.mark.long) for each in ("söme \U0001f4f1.raw", "*", "\x1b[31mred", "tab\there", " x ", "ü" * 125 + ".raw")),
+    ],
+)  # fmt: skip
 def test_awkward_names_beneath_an_overlay_are_recognised(bench, name):
     """Whatever a header can name, qemu-img says as JSON, and the hook reads as it is."""
     path, inode = awkward(bench, name)
@@ -491,7 +499,10 @@ def numbered(device: Path, partition: int) -> int:
     return os.makedev(int(major), int(minor))
 
 
-@pytest.mark.parametrize("kind", ["disks", "description", "tags", "comment", "attribute", "metadata"])
+SELDOM = [pytest.param(each, marks=pytest.mark.long) for each in ("description", "tags", "attribute", "metadata")]
+
+
+@pytest.mark.parametrize("kind", ["disks", "comment", *SELDOM])
 def test_huge_xml_is_read_in_time(bench, kind):
     """Ten megabytes, or a thousand disks, with a fenced disk at the end: found, within seconds."""
     filler = {

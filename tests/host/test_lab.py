@@ -180,6 +180,7 @@ def test_guest_leaves_its_secrets_everywhere(private_libvirt, markers):
     wait_for(lambda: lab.state("phone") == "shut off", "a graceful shutdown")
 
 
+@pytest.mark.long
 def test_guest_may_ignore_its_power_button(private_libvirt, markers):
     """The hard stop has something to be tested on."""
     log = "/var/log/libvirt/qemu/phone-console.log"

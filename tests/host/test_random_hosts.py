@@ -303,7 +303,11 @@ def on(place: Path, host: Host) -> Plan:
         shutil.rmtree(base)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+#: A fixture of the whole module serves all examples.
+SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+
+@settings(SHARED, max_examples=40)
 @example(CASES[0])
 @example(CASES[1])
 @example(CASES[2])
@@ -312,7 +316,15 @@ def on(place: Path, host: Host) -> Plan:
 @example(CASES[5])
 @given(host=hosts())
 def test_no_plan_holds_a_strangers_file_and_nothing_is_forgotten(place: Path, host: Host) -> None:
-    """200 random hosts and the kept cases: planner, observer and eraser against the oracle."""
+    """40 random hosts and the kept cases: planner, observer and eraser against the oracle."""
+    on(place, host)
+
+
+@pytest.mark.long
+@settings(SHARED, max_examples=400)
+@given(host=hosts())
+def test_nor_on_four_hundred_others(place: Path, host: Host) -> None:
+    """As above."""
     on(place, host)
 
 

@@ -57,8 +57,14 @@ def made(libvirt: PrivateLibvirt, device: Device, shape: str) -> StagedPhone:
     return phone
 
 
-@pytest.mark.parametrize("shape", ["raw-sparse", "raw-preallocated", "qcow2-internal-snapshot", "qcow2-chain-of-three"])
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        ("ext4", "raw-sparse"), ("xfs", "raw-preallocated"), ("ext4", "qcow2-internal-snapshot"), ("xfs", "qcow2-chain-of-three"),
+        pytest.param("xfs", "raw-sparse", marks=pytest.mark.long), pytest.param("ext4", "raw-preallocated", marks=pytest.mark.long),
+        pytest.param("xfs", "qcow2-internal-snapshot", marks=pytest.mark.long), pytest.param("ext4", "qcow2-chain-of-three", marks=pytest.mark.long),
+    ],
+)  # fmt: skip
 def test_every_marker_is_gone_from_the_raw_device(private_libvirt, raw_fs, kind, shape):
     """ext4 and XFS, raw and qcow2 with snapshots and chains: `clear`, nothing of the phone left, the golden image untouched."""
     device = Device(private_libvirt, raw_fs, kind)
@@ -78,7 +84,10 @@ def test_every_marker_is_gone_from_the_raw_device(private_libvirt, raw_fs, kind,
     assert not phone.exists()
 
 
-@pytest.mark.parametrize(("kind", "reason"), [("btrfs", "cow-filesystem"), ("ext4-journal", "journaled-data"), ("ext4-journal-default", "journaled-data")])
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("btrfs", "cow-filesystem"), pytest.param("ext4-journal", "journaled-data", marks=pytest.mark.long), ("ext4-journal-default", "journaled-data")],
+)
 def test_what_cannot_be_proven_is_quarantined(private_libvirt, raw_fs, kind, reason):
     """btrfs and data=journal (by mount option and hidden as a default): not-sanitized with its reason, fenced, in place, told by metric and exit code."""
     device = Device(private_libvirt, raw_fs, kind)

@@ -12,8 +12,9 @@ BLOCKS = 4096
 SPAN = 64 * images.MIB
 
 
-@pytest.mark.parametrize("trim", [True, False])
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+@pytest.mark.parametrize(
+    ("kind", "trim"), [("ext4", True), pytest.param("ext4", False, marks=pytest.mark.long), pytest.param("xfs", True, marks=pytest.mark.long), ("xfs", False)]
+)
 def test_what_the_guest_trimmed_is_gone_too_where_the_device_can_show_it(private_libvirt, raw_fs, kind, trim):
     """4,096 marked blocks, all of them discarded by the guest: with FITRIM none is left and the certificate says so; without it they stay, and it says so."""
     device = Device(private_libvirt, raw_fs, kind)

@@ -14,7 +14,7 @@ from tests.lab.rawdevice import Markers
 from tests.lab.stage import Product
 
 
-@pytest.mark.parametrize("ignores", [False, True], ids=["obeys-the-power-button", "ignores-the-power-button"])
+@pytest.mark.parametrize("ignores", [pytest.param(False, marks=pytest.mark.long), True], ids=["obeys-the-power-button", "ignores-the-power-button"])
 def test_a_running_guest_is_stopped_and_wiped(private_libvirt, raw_fs, ignores):
     """The guest that obeys is off long before the limit (it powered itself off); the one that ignores is stopped at the limit, not before."""
     libvirt, markers, phone, limit = private_libvirt, Markers(), str(uuid.uuid4()), 8 if ignores else 90

@@ -39,7 +39,7 @@ def test_undefined_at_any_moment_after_the_last_word(private_libvirt, raw_fs, ma
     assert gone(filesystem, markers) == 0
 
 
-@pytest.mark.parametrize("heir", [True, False])
+@pytest.mark.parametrize("heir", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_undefined_and_somebody_else_took_the_file(private_libvirt, raw_fs, markers, heir):
     """Undefined before its first byte went and given to another domain (or remembered as another phone's): nobody's byte goes, and the record says why."""
     phones, _ = directory(private_libvirt, raw_fs)

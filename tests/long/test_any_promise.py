@@ -1,4 +1,4 @@
-"""The promise over two thousand stories (the quick suite tells a hundred, other ones each time): renew, expire, hold, release, request, approve, reject,
+"""The promise over two thousand stories (the quick suite tells forty, other ones each time): renew, expire, hold, release, request, approve, reject,
 protect, crash, restart, feed loss, clock steps, with a fake clock over the daemon's whole inside."""
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from wiped.model.breaker import BreakerRecord
 
 MANY = 50
 #: Where every phone is wiped over the real ledger: a few in the quick suite, all of them in the long one.
-SOME_OR_MANY = pytest.mark.parametrize("many", [12, pytest.param(MANY, marks=pytest.mark.long)])
+SOME_OR_MANY = pytest.mark.parametrize("many", [8, pytest.param(MANY, marks=pytest.mark.long)])
 
 
 OP, OTHER = Person("op", 1001), Person("other", 1002, may_approve=True)

@@ -21,6 +21,7 @@ from tests.fakes.ports import (
     RecordingMilestones,
 )
 from tests.fakes.sheets import FakeSheets
+from tests.unit.ledger_file import new_ledger
 from wiped.attest.signing import Ed25519Signer, generate_key
 from wiped.conduct import decisions
 from wiped.conduct.progress import Hub
@@ -167,6 +168,7 @@ class Rig:
     async def on_disk(state_dir: str) -> AsyncIterator[Rig]:
         """A rig over the real SQLite ledger and salt file."""
         rig = Rig()
+        new_ledger(state_dir)
         with ExitStack() as files:
             salts = files.enter_context(closing(SaltFile.open(state_dir, refers_to_accounts)))
             rig.ledger = await SqlLedger.open(state_dir, salts, rig.clock)

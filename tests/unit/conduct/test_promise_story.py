@@ -315,5 +315,5 @@ class PromiseStory(RuleBasedStateMachine):
 TestPromiseStory = PromiseStory.TestCase
 TestPromiseStory.__doc__ = "The promise over any story: see the rules and invariants of `PromiseStory`; WIPED_STORIES sets how many are told."
 TestPromiseStory.settings = settings(
-    max_examples=int(os.environ.get("WIPED_STORIES", "100")), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=int(os.environ.get("WIPED_STORIES", "40")), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

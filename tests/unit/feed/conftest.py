@@ -13,6 +13,7 @@ from tests.fakes.billing_server import TOKEN, Billing
 from tests.fakes.clock import FakeClock
 from tests.patience import PATIENCE
 from tests.unit.feed.test_poll import POLICIES, SAFETY, Stand, write
+from tests.unit.ledger_file import new_ledger
 from wiped.feed.file import FileSource
 from wiped.feed.http import HttpSource
 from wiped.feed.poll import PolledFeed
@@ -25,6 +26,7 @@ from wiped.record.sql.migrate import refers_to_accounts
 async def stand(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stand]:
     """Each source over a ledger of its own."""
     clock = FakeClock()
+    new_ledger(tmp_path)
     async with AsyncExitStack() as stack:
         salts = stack.enter_context(closing(SaltFile.open(str(tmp_path), refers_to_accounts)))
         ledger = await stack.enter_async_context(await SqlLedger.open(str(tmp_path), salts, clock))

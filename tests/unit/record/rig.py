@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.fakes.clock import START, FakeClock
 from tests.unit.attest.samples import EVIDENCE, PLAN, RESULTS
+from tests.unit.ledger_file import new_ledger
 from wiped.keys.salts import SaltFile
 from wiped.model.inventory import DomainFacts
 from wiped.model.plan import Plan
@@ -138,6 +139,7 @@ class Rig:
 async def rig_in(folder: Path, clock: FakeClock | None = None) -> AsyncIterator[Rig]:
     """Open what is in `folder` (again)."""
     clock = clock or FakeClock()
+    new_ledger(folder)
     salts = SaltFile.open(str(folder), refers_to_accounts)
     try:
         async with await SqlLedger.open(str(folder), salts, clock) as ledger:
