@@ -3,13 +3,14 @@ hundreds.
 
 One server per process of the suite: started at the first use, ended with this process (its line is closed, by SIGKILL too). What is forked has
 the namespaces, the user, the directory, the environment and the three standard descriptors that it is asked for, nothing else of the server's, and runs the
-program's own entry point to the interpreter's normal end. A daemon started with `helpers=True` has its helpers forked in the same way, instead of loading
+program's own entry point to its end. A daemon started with `helpers=True` has its helpers forked in the same way, instead of loading
 each anew. The programs themselves, as installed, are started by the tour, the demo, the tests of the unit, of the helpers' line and of crashes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import ctypes
 import fcntl
 import gc
@@ -23,7 +24,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -321,7 +324,22 @@ def main() -> None:
     request = _next(line)
     _become(request)
     module, _, function = request["entry"].partition(":")
-    sys.exit(getattr(importlib.import_module(module), function)())
+    status: Any = 1
+    try:
+        status = getattr(importlib.import_module(module), function)()
+    except SystemExit as end:
+        status = end.code
+    except BaseException:
+        traceback.print_exc()
+    # As sys.exit() does, but that the interpreter does not take every loaded module down piece by piece: that takes longer than most of these programs.
+    if isinstance(status, str):
+        print(status, file=sys.stderr)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(status if isinstance(status, int) else int(status is not None))
 
 
 if __name__ == "__main__":
