@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +16,6 @@ from tests.host.eraser_stage import Stage, digest, new_uuid, random_file
 from tests.lab.libvirtfiles import Disk, domain_xml, saved_state
 from tests.lab.privatelibvirt import PrivateLibvirt
 from tests.lab.stage import REPOSITORY, SOCKET, StagedPhone
-from tests.patience import PATIENCE
 
 TEN_MB = 10 * 1024 * 1024
 ENTITIES = '<!DOCTYPE domain [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY path "/etc/shadow">]>'
@@ -141,12 +138,13 @@ def on_a_terminal(libvirt: PrivateLibvirt, *words: str) -> bytes:
         except OSError:
             return  # the other side is closed
 
-    argv = libvirt.argv([str(Path(sys.executable).parent / "wipectl"), "--socket", SOCKET, *words], REPOSITORY)
     reader = threading.Thread(target=drain)
     reader.start()
     try:
         environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "200"}
-        subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, check=False, timeout=PATIENCE, env=environment)
+        with os.fdopen(follower, "wb", closefd=False) as screen:
+            argv = ["wipectl", "--socket", SOCKET, *words]
+            libvirt.fork("wiped.cli.main:main", argv, cwd=REPOSITORY, stdout=screen, stderr=screen, env=environment).wait()
     finally:
         os.close(follower)
         reader.join()

@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from tests.lab import images
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
-from tests.lab.stage import Product, StagedPhone, instant
+from tests.lab.stage import Product, StagedPhone, instant, unmeasured
 
 SECRET = "wonderland-customer"
 NOW = datetime.now(UTC)
@@ -165,7 +164,7 @@ def test_a_full_disk_and_a_newer_ledger(private_libvirt, raw_fs, monkeypatch):
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     before = images.digest(ledger)
-    done = libvirt.run([sys.executable, "-m", "wiped", "run"], check=False, cwd=Path(__file__).parents[2])
+    done = libvirt.run_forked("wiped.__main__:main", ["wiped", "run"], cwd=Path(__file__).parents[2], env=unmeasured())
     assert done.returncode == 78, done
     assert "install the newer program" in done.stderr
     assert images.digest(ledger) == before

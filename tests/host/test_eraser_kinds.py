@@ -580,6 +580,7 @@ async def large_plan(scratch: Path, count: int, others: int) -> Work:
     return work
 
 
+@pytest.mark.long
 async def test_a_large_plan_is_little_work(scratch: Path) -> None:
     """Two thousand files of a shared directory, on a host of 100 other phones. (Ten thousand: tests/long.)"""
     assert (await large_plan(scratch, 2_000, 100)).units < 2_000

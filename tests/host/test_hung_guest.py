@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.host.marked import directory, gone
 from tests.lab import images
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
@@ -31,6 +33,7 @@ def hang(libvirt: PrivateLibvirt, phone: StagedPhone, target: Path) -> None:
     assert "error" not in done.stdout, done.stdout
 
 
+@pytest.mark.long
 def test_a_hung_guest_delays_nobody_else(private_libvirt, raw_fs, markers):
     """One phone's disk lies on a frozen filesystem. It and three others are due: the three are wiped, a fifth is suspended and stopped, readiness names the
     emulator's state; thawed, the first is wiped too, and the raw devices are clean."""

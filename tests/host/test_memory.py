@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from tests.lab import images
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
 from tests.lab.rawdevice import Markers
-from tests.lab.stage import Product, StagedPhone
+from tests.lab.stage import Product, StagedPhone, unmeasured
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def started(libvirt: PrivateLibvirt, *words: str) -> tuple[int, str]:
     """`wiped WORDS` to its end: exit code, and what it said."""
-    done = libvirt.run([sys.executable, "-m", "wiped", *words], check=False, cwd=REPOSITORY)
+    done = libvirt.run_forked("wiped.__main__:main", ["wiped", *words], cwd=REPOSITORY, env=unmeasured())
     return done.returncode, done.stderr
 
 

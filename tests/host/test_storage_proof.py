@@ -296,7 +296,8 @@ def test_write_error_of_the_device(raw_fs: MakeFs, scratch: Path) -> None:
                 assert error.reason == "io-error"  # noqa: PT017 - one of two answers, neither of which proves anything
 
 
-@pytest.mark.parametrize("kind", ["ext4", pytest.param("xfs", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_fifty_thousand_extents(raw_fs: MakeFs, kind: str) -> None:
     """A badly fragmented file: every extent is found, the blobs are small, and all of it is written and read back."""
     filesystem = raw_fs(kind, size=640 * MIB)

@@ -220,6 +220,7 @@ async def test_odd_names_are_only_names(door: LibvirtHypervisor, new_phone: NewP
         await door.undefine(phone.uuid)
 
 
+@pytest.mark.long
 async def test_a_sweep_of_five_hundred_is_little_work(door: LibvirtHypervisor, new_phone: NewPhone, module_libvirt: PrivateLibvirt, tmp_path: Path) -> None:
     """The density of a real host: one sweep is little work, and the loop keeps turning meanwhile."""
     template = new_phone()

@@ -23,7 +23,8 @@ def paced(libvirt, uuid: str, speed: int) -> None:
     libvirt.virsh("qemu-monitor-command", uuid, json.dumps(order))
 
 
-@pytest.mark.parametrize("mode", ["push", pytest.param("pull", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("mode", ["push", "pull"])
 def test_a_backup_that_ended_is_told_by_name(private_libvirt, raw_fs, markers, mode):
     """Begun and ended while the daemon ran; its file lies in a root and nothing names it: the wipe refuses with its path, and goes on when it is gone."""
     phones, _ = directory(private_libvirt, raw_fs, size=512 * MIB)

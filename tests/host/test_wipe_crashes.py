@@ -51,13 +51,9 @@ KILLS = [
 ]
 
 OFTEN = {
-    ("intent", "daemon"),
-    ("fenced", "daemon"),
     ("erasing", "daemon"),
     ("erase-progress", "daemon"),
-    ("read-back", "daemon"),
     ("removed", "daemon"),
-    ("undefined", "daemon"),
     ("erase-progress", "eraser"),
     ("read-back-progress", "observer"),
 }

@@ -64,7 +64,7 @@ def test_a_log_that_a_redefinition_took_from_a_running_phone(private_libvirt, ra
     assert (phones / "former.log").exists()
 
 
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+@pytest.mark.parametrize("kind", ["ext4", pytest.param("xfs", marks=pytest.mark.long)])
 def test_small_blocks(private_libvirt, raw_fs, markers, kind):
     """1 KiB blocks: odd sizes, 512 bytes, preallocation beyond the end, a grown qcow2 with an internal snapshot, rotated logs, three disks of one phone."""
     option = ("-b", "1024") if kind == "ext4" else ("-b", "size=1024")

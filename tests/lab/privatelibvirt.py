@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -315,6 +316,22 @@ class PrivateLibvirt:
             process = LabProcess(server().start(entry, argv, standard, cwd=cwd, env=env, holder=self.holder_pid, person=person, helpers=helpers))
         self._started.append(process)
         return process
+
+    def run_forked(self, entry: str, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin_text: str = "", timeout: float = PATIENCE,
+                   person: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        """`fork` to the program's end, output captured as text. Raises subprocess.TimeoutExpired."""
+        with tempfile.TemporaryFile("w+") as asked, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            asked.write(stdin_text)
+            asked.seek(0)
+            process = self.fork(entry, argv, cwd=cwd, stdin=asked, stdout=out, stderr=err, env=env, person=person)
+            try:
+                status = process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(argv, status, out.read(), err.read())
 
     def virsh(self, *words: str | Path, check: bool = True, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         """Run virsh inside against the private libvirtd."""

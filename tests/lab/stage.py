@@ -10,7 +10,6 @@ import json
 import os
 import socket
 import subprocess
-import tempfile
 import time
 import urllib.request
 import uuid
@@ -164,19 +163,8 @@ class Product:
         self, *words: str, check: bool = True, timeout: float = PATIENCE, stdin: str = "", person: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:  # fmt: skip
         """`wipectl WORDS`, inside the namespace; as `person` (one of `OPERATOR`, `APPROVER`...), root where none is given."""
-        with tempfile.TemporaryFile("w+") as asked, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            asked.write(stdin)
-            asked.seek(0)
-            argv = ["wipectl", "--socket", SOCKET, *words]
-            process = self.libvirt.fork("wiped.cli.main:main", argv, cwd=REPOSITORY, stdin=asked, stdout=out, stderr=err, env=unmeasured(), person=person)
-            try:
-                status = process.wait(timeout)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-            out.seek(0)
-            err.seek(0)
-            done = subprocess.CompletedProcess(argv, status, out.read(), err.read())
+        argv = ["wipectl", "--socket", SOCKET, *words]
+        done = self.libvirt.run_forked("wiped.cli.main:main", argv, cwd=REPOSITORY, env=unmeasured(), stdin_text=stdin, timeout=timeout, person=person)
         if check and done.returncode != 0:
             raise AssertionError(f"wipectl {' '.join(words)} -> {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log.read_text()[-3000:]}")
         return done

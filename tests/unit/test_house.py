@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -180,7 +181,7 @@ def test_no_test_is_named_after_who_asked_for_it() -> None:
     found = []
     for path in (REPOSITORY / "tests").rglob("*.py"):
         name = str(path.relative_to(REPOSITORY))
-        functions = [node.name for node in ast.walk(tree(name)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))]
+        functions = re.findall(r"^ *(?:async )?(?:def|class) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
         for each in (path.stem, *(function for function in functions if function.lower().startswith("test"))):
             if {word.rstrip("0123456789") for word in each.lower().split("_")} & ASKERS:
                 found.append(f"{name}: {each}")
