@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.host.attacks import SMALL, Host, bind_all, reasons
 from tests.host.eraser_stage import random_file
 from tests.lab import images
@@ -97,6 +99,7 @@ def kept(path: Path) -> set[str]:
     return {images.digest(each) for each in (path, path.with_name(path.name + ".old")) if each.is_file()}
 
 
+@pytest.mark.long
 def test_nothing_is_erased_that_changed_since_the_plan(private_libvirt: PrivateLibvirt) -> None:
     """Redefined, exchanged, linked, given to a neighbour at four moments: refused or left, told why, every byte in place. Under the locks a name is no key."""
     host = Host(private_libvirt)

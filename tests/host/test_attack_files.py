@@ -40,6 +40,7 @@ def loop_of(file: Path) -> Iterator[str]:
         subprocess.run(["losetup", "-d", device], check=True)
 
 
+@pytest.mark.long
 def test_everything_that_is_no_plain_file_of_the_phone(private_libvirt: PrivateLibvirt) -> None:
     """Hard link from outside, links, a FIFO, a socket, device nodes, a bind-mounted file and directory, a golden directory in the root: each its code."""
     host = Host(private_libvirt)

@@ -108,6 +108,7 @@ QCOW2_SAYS = {
 }
 
 
+@pytest.mark.long
 def test_headers_of_disks_that_libvirt_calls_by_that_format(private_libvirt: PrivateLibvirt, loop: tuple[str, Path]) -> None:
     """Called qcow2, vmdk or qed: data files, json:, nbd:, open formats, strange bases are refused; over a golden or foreign base only the overlay goes."""
     host = Host(private_libvirt)

@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.host.attacks import Host, bind_all, wait_refused
 from tests.lab import images
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
@@ -43,6 +45,7 @@ def looped(disk: Path) -> Iterator[None]:
         subprocess.run(["losetup", "-d", device], check=True)
 
 
+@pytest.mark.long
 def test_an_image_that_somebody_has_open(private_libvirt: PrivateLibvirt, scratch: Path) -> None:
     """Another QEMU (with and without locks), qemu-nbd, a loop device, a plain reader: each phone is refused as `in-use`, each image keeps every byte."""
     host = Host(private_libvirt)

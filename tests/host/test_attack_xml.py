@@ -163,6 +163,7 @@ def harmless(screen: bytes) -> None:
     assert bad == set(), (bad, text[:2000])
 
 
+@pytest.mark.long
 def test_names_that_a_terminal_would_obey(private_libvirt: PrivateLibvirt) -> None:
     """Domains, disks and stray files with newlines, quotes, escapes, bidirectional marks, 255 bytes of UTF-8: shown escaped, one line each in the log."""
     host = Host(private_libvirt)

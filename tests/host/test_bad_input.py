@@ -59,6 +59,7 @@ def known(product: Product, phone: StagedPhone) -> None:
     wait_for(lambda: phone.uuid in {item["uuid"] for item in product.get("/v1/phones")["items"] if item["present"]}, f"{phone.name} to be seen")
 
 
+@pytest.mark.long
 def test_images_and_domains_in_every_bad_state(private_libvirt, raw_fs):
     """Images that cannot be understood are refused, one code in plan, explanation and log, and left as they are; paused and crashed guests are wiped."""
     libvirt, where = private_libvirt, private_libvirt.workdir / "phones"

@@ -105,6 +105,7 @@ def test_a_transient_domain_is_refused_and_left_running(stage):
     assert product.metrics()['wiped_refusals_total{code="unsupported-artefact"}'] >= 1
 
 
+@pytest.mark.long
 def test_phones_on_two_filesystems_are_wiped_side_by_side(stage, raw_fs):
     """Six phones due at once on two filesystems: all clear, each certified once, nothing left on either device."""
     libvirt, filesystem, markers, phone, product = stage

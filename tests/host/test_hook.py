@@ -352,6 +352,7 @@ def create(bench: Bench, xml: str) -> str:
     return done.stderr if done.returncode else ""
 
 
+@pytest.mark.long
 def test_new_overlay_over_a_fenced_disk_does_not_start(bench):
     """Under another UUID, at once or two levels down, by a relative name, a link or a hard link; an unrelated overlay starts."""
     relative, deep, linked, hard = (bench.directory / name for name in ("relative.qcow2", "deep.qcow2", "linked.qcow2", "hard.qcow2"))

@@ -157,6 +157,7 @@ def wait_long() -> None:
     time.sleep(PATIENCE)
 
 
+@pytest.mark.long
 def test_guest_leaves_its_secrets_everywhere(private_libvirt, markers):
     """A real guest over a golden image leaves markers in overlay, saved memory, NVRAM and console log, none in the golden image."""
     lab, work = private_libvirt, private_libvirt.workdir

@@ -37,6 +37,7 @@ def seen(product, count):
     wait_for(lambda: len(product.get("/v1/phones")["items"]) == count, "the phones to be seen")
 
 
+@pytest.mark.long
 def test_too_many_phones_due_at_once_are_wiped_only_after_two_people_released_them(stage, tmp_path):
     """None is touched, the product says why and what to do, over a kill too; one person releases nothing; after the release every one of them is wiped."""
     filesystem, markers, phones, product = stage

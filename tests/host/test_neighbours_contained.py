@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from tests.host.marked import directory, gone
 from tests.lab import images
 from tests.lab.privatelibvirt import wait_for
@@ -12,6 +14,7 @@ from tests.lab.stage import Product, StagedPhone, phone_with_disk
 BROKEN = b"QFI\xfb" + b"\xff" * 8192
 
 
+@pytest.mark.long
 def test_damaged_images_and_lost_volumes_hold_back_what_they_may_name(private_libvirt, raw_fs, markers):
     """Four stopped strangers: an image of 0xff, one whose damaged head names phone-1's disk by a link, a volume of no pool, one of the name of phone-2's disk.
     Phones 3 to 5 are wiped, raw device searched; 1 and 2 are refused with the name of whom they wait for, and keep every byte; then they are wiped too."""

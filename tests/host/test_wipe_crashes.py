@@ -55,7 +55,6 @@ OFTEN = {
     ("erase-progress", "daemon"),
     ("removed", "daemon"),
     ("erase-progress", "eraser"),
-    ("read-back-progress", "observer"),
 }
 
 

@@ -14,6 +14,7 @@ from tests.lab.stage import Product, StagedPhone, phone_with_disk
 STEPS = ("erasing", "overwritten", "erased", "read-back", "removing", "unlinked", "verdict")
 
 
+@pytest.mark.long
 def test_undefined_at_any_moment_after_the_last_word(private_libvirt, raw_fs, markers):
     """Seven phones, each undefined at another step: all released as `clear`, no byte and no name left; the neighbour keeps every byte."""
     phones, filesystem = directory(private_libvirt, raw_fs)

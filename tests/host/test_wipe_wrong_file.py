@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 
+import pytest
+
 from tests.host.marked import directory
 from tests.lab import images
 from tests.lab.privatelibvirt import wait_for
@@ -55,6 +57,7 @@ def test_own_save_under_another_name(private_libvirt, raw_fs, markers):
     assert os.listdir(save) == []
 
 
+@pytest.mark.long
 def test_names(private_libvirt, raw_fs, markers):
     """Phones called `*` and `b [a-z]?` with RAM on disk: wiped, and the neighbour's RAM stays."""
     phones, _ = directory(private_libvirt, raw_fs)
