@@ -1,10 +1,11 @@
 """What each start proves of the host's memory before it is believed (docs/design.md, "Memory"): a lost, damaged or older ledger never passes for a whole one.
 
-Beside the ledger stands `ledger-head.json`: how far the audit log had come, and, after a clean stop, a digest over every row of every table. At the start:
+Beside the ledger stands `ledger-head.json`: how far the audit log had come, and, after a clean stop, a digest over every row of every table. In the ledger
+stands a number over the rows of each table, which changes with them (`sql/row_digest.py`). At the start:
 
 - a ledger that is missing or empty is a first run only where nothing shows an earlier one;
 - SQLite's integrity check holds, the audit entries form a chain, and the chain contains the head that was noted;
-- the rows are those of the clean stop, where the last stop was one.
+- the rows are those that were last written, after a kill too, and those of the clean stop, where the last stop was one.
 
 What does not fit is a ConfigError (exit 78) that names it; only a person's word goes on with a ledger that is missing or older (docs/backup.md).
 Synchronous; reads the database without SQLAlchemy, so that a damaged row cannot stop the looking.
@@ -27,6 +28,7 @@ from wiped.errors import ConfigError, LedgerError, VerificationError, WipedError
 from wiped.machine import durable_file
 from wiped.model.records import AuditEntry
 from wiped.model.strict_json import read_json
+from wiped.record.sql import row_digest
 from wiped.record.sql.migrate import FILE_NAME, SCHEMA_VERSION, version_of
 
 HEAD_NAME: Final = "ledger-head.json"
@@ -69,9 +71,12 @@ def prove(state_dir: str, signs: Sequence[str] = (), *, accepted: bool = False) 
     try:
         with closing(_open(path)) as connection:
             head = _chain(connection, noted)
+            faults = row_digest.faults(connection) if version >= row_digest.SINCE else []
             rows = _rows(connection) if noted is not None and noted.rows else ""
     except sqlite3.Error as error:
         raise unfit(f"the ledger {path} is damaged: {error}") from error
+    if faults:
+        raise unfit(f"the ledger {path} is damaged: {'; '.join(faults)}")
     if noted is None:
         return
     if head.seq < noted.seq:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from wiped.errors import LedgerError
+from wiped.record.sql import row_digest
 
 _T = TypeVar("_T")
 
@@ -38,10 +39,12 @@ def _engine(path: str, *, writer: bool) -> AsyncEngine:
             "foreign_keys = ON",
             "secure_delete = ON",
             "temp_store = MEMORY",
-            *(() if writer else ("query_only = ON",)),
+            # A row that is replaced is a row that is deleted: without this its trigger would not run (sqlite.org/pragma.html).
+            *(("recursive_triggers = ON",) if writer else ("query_only = ON",)),
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        row_digest.register(connection)
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:

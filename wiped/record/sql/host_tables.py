@@ -43,6 +43,14 @@ classifications = Table(
     Column("sealed", LargeBinary),
 )
 
+#: The number over the rows of each table, written by triggers alone: `row_digest.py`.
+row_digests = Table(
+    "row_digest",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("total", Text, nullable=False),
+)
+
 #: What is so for the whole host and must outlive the daemon: `clock` holds a `model.clock.ClockMemory`.
 host_conditions = Table(
     "host_conditions",

@@ -12,11 +12,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from wiped.errors import LedgerError, LedgerVersionError
+from wiped.record.sql import row_digest
 
 #: The ledger's file within the state directory.
 FILE_NAME = "ledger.db"
 #: The schema that this program writes: the newest file in `migrations/versions`.
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 
 
 def version_of(path: str) -> str:
@@ -64,6 +65,8 @@ def _upgrade(path: str) -> None:
         # The driver's own transactions would commit before each CREATE: a migration must be all or nothing.
         connection.isolation_level = None
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA recursive_triggers = ON")
+        row_digest.register(connection)
 
     @event.listens_for(engine, "begin")
     def begin(connection: object) -> None:

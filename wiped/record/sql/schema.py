@@ -4,7 +4,7 @@ the two equal."""
 from __future__ import annotations
 
 from wiped.record.sql.columns import metadata
-from wiped.record.sql.host_tables import answers, audit, classifications, host_conditions, host_notes
+from wiped.record.sql.host_tables import answers, audit, classifications, host_conditions, host_notes, row_digests
 from wiped.record.sql.phone_tables import breakers, due_phones, memories, phones, remembered, requests, sealed_notes, subscriptions
 from wiped.record.sql.rule_tables import approvals, drains, hold_accounts, holds, notices
 from wiped.record.sql.wipe_tables import artefacts, certificates, ranges, trims, wipes
@@ -30,6 +30,7 @@ __all__ = [
     "ranges",
     "remembered",
     "requests",
+    "row_digests",
     "sealed_notes",
     "subscriptions",
     "trims",

@@ -10,6 +10,7 @@ import pytest
 
 from wiped.errors import LedgerError, LedgerVersionError
 from wiped.record.sql import migrate as migrating
+from wiped.record.sql import row_digest
 from wiped.record.sql.migrate import FILE_NAME, SCHEMA_VERSION, migrate
 
 
@@ -93,3 +94,4 @@ def test_a_ledger_of_the_version_before_is_brought_up(folder: Path, monkeypatch:
         assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'disposals'").fetchall() == []
         assert connection.execute("SELECT id, step FROM wipes").fetchall() == [("w", "quarantined")]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert row_digest.faults(connection) == []  # 0007: the rows that it had before are counted
