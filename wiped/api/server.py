@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from wiped.api.http.bodies import CALLER, MAX_IMPORT
+from wiped.api.http.bodies import CALLER, MAX_IMPORT, check_key
 from wiped.api.http.door import Door, served_by
 from wiped.api.http.identity import Access, caller_of_request
 from wiped.api.http.openapi import Operation
@@ -58,6 +58,8 @@ def _guarded(operation: Operation, handler: Handler, access: Access) -> Handler:
         caller = caller_of_request(request, access)
         if operation.roles:
             caller.require(*operation.roles)
+        if operation.changes:
+            check_key(request.headers.get("Idempotency-Key", "-"))
         request[CALLER] = caller
         return await handler(request)
 
@@ -76,7 +78,7 @@ def make_application(service: Service, access: Access, parse_import: ParseImport
     middlewares = [served]
     application = web.Application(middlewares=middlewares, client_max_size=MAX_IMPORT)
     for operation in OPERATIONS:
-        path = operation.path.replace("{id}", "{id:[A-Za-z0-9-]{1,128}}").replace("{uuid}", "{uuid:[^/]{1,128}}")
+        path = operation.path.replace("{id}", "{id:[A-Za-z0-9-]{1,128}}").replace("{uuid}", "{uuid:[^/:]{1,128}}")
         application.router.add_route(operation.method, path, _guarded(operation, of_name[operation.name], access))
     return application
 

@@ -22,7 +22,7 @@ from uuid import UUID
 from wiped.errors import InputError
 from wiped.model.identifiers import POLICY, PRODUCT, fault_of
 from wiped.model.instants import read_end, read_rfc3339
-from wiped.model.strict_json import RepeatedKeyError, read_json
+from wiped.model.strict_json import RepeatedKeyError, read_json, read_truth
 from wiped.model.subscription import AccountReference, SubscriptionRecord
 
 REQUIRED = ("phone", "account", "subscription", "starts", "expires")
@@ -109,7 +109,8 @@ def _lines(data: bytes) -> list[str]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
-        raise InputError("nothing was imported: not UTF-8", where=f"line {number}", faults=((f"line {number}", "is not UTF-8"),)) from None
+        fault = "is not UTF-8 (perhaps Latin-1 or Windows-1252); save the file as UTF-8"
+        raise InputError(f"nothing was imported: {fault}", where=f"line {number}", faults=((f"line {number}", fault),)) from None
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 
@@ -230,7 +231,7 @@ def _record(number: int, row: Mapping[str, Any], policies: Collection[str] | Non
             faults.add(number, f"{name}: must be letters, digits, '-'{' (small letters)' if name == 'policy' else ', . and _'}, 63 at most")
     if policy and policies is not None and policy not in policies:
         faults.add(number, "policy: no policy of that name is configured")
-    minor = _truth(row.get("minor", False))
+    minor = read_truth(row.get("minor", False))
     if minor is None:
         faults.add(number, "minor: must be true or false")
     if texts["phone"] and (not _UUID.fullmatch(texts["phone"]) or UUID(texts["phone"]).int == 0):
@@ -274,16 +275,9 @@ def _text(number: int, name: str, value: Any, faults: Faults) -> str:
         faults.add(number, f"{name}: is longer than {MAX_TEXT} characters")
         return ""
     if not text.isprintable():  # control characters, lone surrogates, line separators
-        faults.add(number, f"{name}: has characters that cannot be printed")
+        faults.add(number, f"{name}: has characters that cannot be printed, or spaces other than the plain one (a no-break space, for example); type it anew")
         return ""
     return text
-
-
-def _truth(value: Any) -> bool | None:
-    """JSON's booleans and CSV's words; None for anything else (1 and 0 too: they would be read differently elsewhere)."""
-    if isinstance(value, bool):
-        return value
-    return {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
 
 
 def _instant(number: int, name: str, text: str, faults: Faults, *, read: Callable[[str], datetime] = read_rfc3339) -> datetime | None:

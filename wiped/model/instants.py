@@ -19,6 +19,9 @@ NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
 #: How the end of such a term is written, and read.
 NEVER_WORD: Final = "never"
 
+#: Other words for it, which get a hint.
+_ENDLESS: Final = frozenset({NEVER_WORD, "none", "unlimited", "forever", "lifetime", "permanent", "infinity", "infinite", "endless", "-"})
+
 _FORM = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
 
@@ -81,7 +84,7 @@ def read_end(text: str) -> datetime:
     try:
         return read_rfc3339(text)
     except ValueError as error:
-        endless = f"; a term without an end is written {NEVER_WORD}" if text.startswith("9") else ""
+        endless = f"; a term without an end is written {NEVER_WORD}" if text.startswith("9") or text.lower() in _ENDLESS else ""
         raise ValueError(f"{error}{endless}") from None
 
 

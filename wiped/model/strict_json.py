@@ -24,3 +24,10 @@ def read_json(data: bytes | str) -> Any:
         return json.loads(data.decode("utf-8") if isinstance(data, bytes) else data, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def read_truth(value: Any) -> bool | None:
+    """JSON's booleans and the words true and false; None for anything else (1 and 0 too: they would be read differently elsewhere)."""
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None

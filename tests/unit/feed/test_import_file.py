@@ -32,6 +32,8 @@ GOOD = {
 }
 HEADER = "phone,account,subscription,starts,expires"
 
+UNPRINTABLE = "has characters that cannot be printed, or spaces other than the plain one (a no-break space, for example); type it anew"
+
 
 def line(**changes: object) -> str:
     """A good JSON line with some keys changed; None takes a key out."""
@@ -112,8 +114,8 @@ def test_all_faults_at_once_with_their_lines() -> None:
         ({"phone": str(UUID(int=0))}, "phone: must be a UUID such as 0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11"),
         ({"minor": 1}, "minor: must be true or false"),
         ({"minor": "yes"}, "minor: must be true or false"),
-        ({"account": "a\x00b"}, "account: has characters that cannot be printed"),
-        ({"account": "\ud800"}, "account: has characters that cannot be printed"),
+        ({"account": "a\x00b"}, f"account: {UNPRINTABLE}"),
+        ({"account": "\ud800"}, f"account: {UNPRINTABLE}"),
         ({"account": "x" * 257}, "account: is longer than 256 characters"),
         ({"expirse": "x"}, "key 6 is unknown (did you mean expires?)"),
         ({"customer-4711": "x"}, "key 6 is unknown"),
@@ -156,7 +158,7 @@ def test_faults_of_the_form(text: str, expected: Sequence[tuple[str, str]]) -> N
 
 def test_not_utf8() -> None:
     """Bytes that are not UTF-8 are told by line; UTF-16 by name."""
-    assert faults_of(line().encode() + b"\n\xff") == [("line 2", "is not UTF-8")]
+    assert faults_of(line().encode() + b"\n\xff") == [("line 2", "is not UTF-8 (perhaps Latin-1 or Windows-1252); save the file as UTF-8")]
     with pytest.raises(InputError, match="UTF-16"):
         parse_subscriptions(line().encode("utf-16"))
 
@@ -178,7 +180,7 @@ def test_many_faults_stay_readable() -> None:
 def test_line_numbers_count_quoted_line_breaks() -> None:
     """A CSV record that spans two lines does not shift the numbers of those after it."""
     text = f'{HEADER}\n{ONE},"a\nb",s,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n{TWO},,s,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n'
-    assert faults_of(text) == [("line 2", "account: has characters that cannot be printed"), ("line 4", "account: is empty")]
+    assert faults_of(text) == [("line 2", f"account: {UNPRINTABLE}"), ("line 4", "account: is empty")]
 
 
 def test_no_value_is_repeated_in_a_fault() -> None:

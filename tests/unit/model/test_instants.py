@@ -97,3 +97,10 @@ def test_what_an_older_program_kept_is_read_within_the_bounds(at: datetime) -> N
     assert EARLIEST <= found <= NEVER
     assert found == at or not EARLIEST <= at <= NEVER
     assert found - timedelta(days=3_660) < found < found + timedelta(days=3_660)
+
+
+@pytest.mark.parametrize("word", ["Never", "NEVER", "unlimited", "-", "9999-12-31T23:59:59Z"])
+def test_another_word_for_no_end_is_refused_with_the_right_one(word: str) -> None:
+    """Not guessed: told."""
+    with pytest.raises(ValueError, match="a term without an end is written never"):
+        read_end(word)

@@ -16,7 +16,8 @@ from wiped.api.http.identity import Role
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route. `roles`: any of them, () for everyone who can connect. `media`: of the answer. `lists`: the answer is {"items": [answer...]}."""
+    """One route. `roles`: any of them, () for everyone who can connect. `media`: of the answer, with commas between several. `lists`: the answer is
+    {"items": [answer...]}. `also`: another status that comes with the same document."""
 
     name: str
     method: str
@@ -29,6 +30,7 @@ class Operation:
     media: str = "application/json"
     lists: bool = False
     status: int = 200
+    also: int = 0
     query: tuple[tuple[str, str, str], ...] = ()
     """(name, JSON type, what it does); a type `array` means text that may be repeated."""
 
@@ -58,9 +60,12 @@ _ERRORS = {
     "400": "malformed body",
     "403": "the caller has not the role",
     "404": "no such phone, wipe or certificate",
+    "408": "the body did not come in time",
     "409": "refused by a guard: `codes` says which",
     "413": "the body is too large",
+    "415": "the body is of another media type",
     "422": "bad input: `faults` says where",
+    "500": "a fault of the program's own: the daemon's log says more",
     "503": "libvirt, a helper or the ledger failed; try again",
 }
 
@@ -80,14 +85,25 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     return parameters
 
 
-def _answer(operation: Operation) -> dict[str, Any]:
-    if operation.answer is None:
-        schema: dict[str, Any] = {"type": "string"} if operation.media != "application/json" else {"type": "object"}
+def _schema(operation: Operation, media: str) -> dict[str, Any]:
+    if operation.answer is not None:
+        schema: dict[str, Any] = {"$ref": f"#/components/schemas/{operation.answer.__name__}"}
     else:
-        schema = {"$ref": f"#/components/schemas/{operation.answer.__name__}"}
+        schema = {"type": "object" if media.endswith(("/json", "+json")) else "string"}
     if operation.lists:
         schema = {"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": schema}}}
-    return {"description": operation.summary, "content": {operation.media: {"schema": schema}}}
+    return schema
+
+
+def _answers(operation: Operation) -> dict[str, Any]:
+    """status -> what comes with it."""
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    answers: dict[str, Any] = {status: {"description": what, "content": problem} for status, what in _ERRORS.items()}
+    content = {media: {"schema": _schema(operation, media)} for media in operation.media.split(",")}
+    answers[str(operation.status)] = {"description": operation.summary, "content": content}
+    if operation.also:
+        answers[str(operation.also)] = {"description": operation.summary, "content": {**content, **problem}}
+    return dict(sorted(answers.items()))
 
 
 def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
@@ -100,16 +116,12 @@ def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
         ref_template="#/components/schemas/{model}",
     )  # fmt: skip
     paths: dict[str, Any] = {}
-    refused = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     for operation in operations:
         described: dict[str, Any] = {
             "operationId": operation.name,
             "summary": operation.summary,
             "parameters": _parameters(operation),
-            "responses": {
-                str(operation.status): _answer(operation),
-                **{status: {"description": what, **refused} for status, what in _ERRORS.items()},
-            },
+            "responses": _answers(operation),
         }
         if operation.roles:
             described["x-roles"] = [str(role) for role in operation.roles]

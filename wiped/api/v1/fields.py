@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from wiped.errors import InputError
 from wiped.model.identifiers import fault_of
 from wiped.model.instants import end_text, read_end, read_rfc3339, rfc3339_text
+from wiped.model.strict_json import read_truth
 from wiped.model.subscription import AccountReference, Reason
 
 
@@ -23,6 +24,13 @@ def _instant(value: Any) -> datetime:
 
 def _end(value: Any) -> datetime:
     return read_end(value if isinstance(value, str) else "")
+
+
+def _truth(value: Any) -> bool:
+    found = read_truth(value)
+    if found is None:
+        raise ValueError("must be true or false")
+    return found
 
 
 def instant_of_query(text: str, where: str) -> datetime:
@@ -36,7 +44,7 @@ def instant_of_query(text: str, where: str) -> datetime:
 def _printable(value: str) -> str:
     """`value` itself. Raises ValueError for control characters."""
     if not value.isprintable():
-        raise ValueError("must not hold control characters")
+        raise ValueError("must hold neither control characters nor spaces other than the plain one (a no-break space, for example)")
     return value
 
 
@@ -77,6 +85,8 @@ InstantIn = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type
 #: The end of a term: an instant, or `never`.
 End = Annotated[datetime, PlainSerializer(end_text, return_type=str)]
 EndIn = Annotated[datetime, BeforeValidator(_end, json_schema_input_type=str)]
+#: As import files and feeds take it.
+Truth = Annotated[bool, BeforeValidator(_truth, json_schema_input_type=bool)]
 Text = Annotated[str, Field(max_length=256), AfterValidator(_printable)]
 ReasonText = Annotated[str, Field(min_length=1, max_length=2000, description="for people; sealed in the ledger, never in a log")]
 #: The requester's own case number: sealed as a reason is.

@@ -10,8 +10,8 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from wiped.api.http.bodies import CALLER, MAX_BODY, MAX_IMPORT, as_items, as_json, bytes_of, check_key, parsed, person_of, uuid_of
-from wiped.api.v1.fields import Account, End, EndIn, Identifier, Instant, InstantIn, StrictIn
+from wiped.api.http.bodies import CALLER, MAX_BODY, MAX_IMPORT, as_items, as_json, bytes_of, parsed, person_of, uuid_of
+from wiped.api.v1.fields import Account, End, EndIn, Identifier, Instant, InstantIn, StrictIn, Truth
 from wiped.errors import InputError
 from wiped.model.identifiers import POLICY, PRODUCT
 from wiped.model.subscription import AccountReference, Subscription, SubscriptionRecord
@@ -30,7 +30,7 @@ class SubscriptionIn(StrictIn):
     subscription: Identifier
     starts: InstantIn
     expires: EndIn
-    minor: Annotated[bool, Field(strict=True)] = False
+    minor: Truth = False
     policy: Annotated[str, Field(pattern=rf"^{POLICY}$")] = "default"
     product: Annotated[str, Field(pattern=rf"^{PRODUCT}$")] = ""
 
@@ -105,13 +105,11 @@ class SubscriptionHandlers:
 
     async def set(self, request: web.Request) -> web.Response:
         """Bind one phone to a subscription, or renew it."""
-        check_key(request.headers.get("Idempotency-Key", "-"))
         record = parsed(SubscriptionIn, await bytes_of(request, MAX_BODY)).record(uuid_of(request))
         return as_json(subscription_out(await self._subscriptions.set(record, person_of(request[CALLER]))))
 
     async def record_all(self, request: web.Request) -> web.Response:
         """Record the subscriptions of an import file, all of them or none."""
-        check_key(request.headers.get("Idempotency-Key", "-"))
         if request.content_type not in _FORMS:
             raise web.HTTPUnsupportedMediaType(reason=f"one of {', '.join(_FORMS)}")
         data = await bytes_of(request, MAX_IMPORT)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from tests.fakes.service import NOW
 from tests.unit.api.conftest import Face
+from wiped.api.http.openapi import Operation
 from wiped.api.v1.routes import OPERATIONS
 
 
@@ -20,3 +22,62 @@ async def test_openapi_describes_every_route_and_resolves(face: Face) -> None:
     assert references <= set(document["components"]["schemas"])
     assert document["components"]["schemas"]["SubscriptionIn"]["properties"]["account"]["writeOnly"] is True
     assert f"{NOW:%Y}" not in json.dumps(document["components"]["schemas"]["SubscriptionIn"])
+
+
+UUID = "0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11"
+SPAN = "?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z"
+WORDS: dict[str, dict[str, object]] = {"ReasonIn": {"reason": "lost"}, "SubjectIn": {"account": "acc-1"}}
+
+
+def _tries(operation: Operation) -> list[tuple[str, dict[str, Any]]]:
+    """(query, what goes with the request): good and bad ones."""
+    if operation.method == "GET":
+        return [("", {}), ("?limit=x&last=x&state=x&seq=x", {})]
+    good = {"json": WORDS.get(operation.body.__name__ if operation.body else "", {})}
+    return [("", good), ("", {"data": b"["}), ("", {"json": {"nobody": 1}}), ("", {"data": b"x", "headers": {"Content-Type": "image/png"}})]
+
+
+async def test_every_answer_is_of_a_status_and_media_type_that_is_described(face: Face) -> None:
+    """Each route with good and with bad input; readiness when it is not ready; reports as pages."""
+    document = (await face.ask("GET", "/openapi.json")).json
+    face.service.checks["libvirt"] = "down"
+    asked = [
+        (operation, query, more)
+        for operation in OPERATIONS
+        if operation.name != "events"  # a stream, which ends with its wipe
+        for query, more in _tries(operation)
+    ]
+    of_name = {operation.name: operation for operation in OPERATIONS}
+    asked += [(of_name["period_report"], SPAN, {}), (of_name["period_report"], f"{SPAN}&format=html", {})]
+    asked.append((of_name["subject_report"], "", {"json": {"account": "acc-1", "format": "html"}}))
+    met = set()
+    for operation, query, more in asked:
+        answer = await face.ask(operation.method, operation.path.replace("{uuid}", UUID).replace("{id}", "W-1") + query, **more)
+        described = document["paths"][operation.path][operation.method.lower()]["responses"]
+        media = answer.headers["Content-Type"].partition(";")[0]
+        assert media in described.get(str(answer.status), {}).get("content", {}), (operation.name, query, more, answer)
+        schema = described[str(answer.status)]["content"][media]["schema"]
+        assert schema.get("type") != "string" or not media.endswith("json"), operation.name
+        met.add((answer.status, media))
+        assert answer.status != 500, (operation.name, query, more, answer)
+    assert {(200, "text/html"), (200, "application/json"), (422, "application/problem+json"), (400, "application/problem+json")} <= met
+
+
+async def test_a_method_that_a_route_lacks_is_answered_with_those_that_it_has(face: Face) -> None:
+    """405, whose Allow names exactly the document's methods: also beside a route whose last part could be read as a phone's name."""
+    paths = (await face.ask("GET", "/openapi.json")).json["paths"]
+    for path, methods in paths.items():
+        for method in {"GET", "POST", "PUT", "DELETE", "PATCH"} - {each.upper() for each in methods}:
+            answer = await face.ask(method, path.replace("{uuid}", UUID).replace("{id}", "W-1"))
+            assert answer.status == 405, (method, path, answer)
+            assert {each.strip() for each in answer.headers["Allow"].split(",")} == {each.upper() for each in methods}, (method, path)
+
+
+async def test_a_malformed_idempotency_key_is_refused_by_every_route_that_changes(face: Face) -> None:
+    """By its name, before the body is read: also where answers are never remembered."""
+    for operation in OPERATIONS:
+        if operation.changes:
+            path = operation.path.replace("{uuid}", UUID).replace("{id}", "W-1")
+            answer = await face.ask(operation.method, path, json={}, headers={"Idempotency-Key": "two words"})
+            assert answer.status == 422, operation.name
+            assert "Idempotency-Key" in answer.json["detail"], operation.name

@@ -73,3 +73,12 @@ async def test_an_import_is_all_or_nothing_with_line_numbers(face: Face) -> None
     assert (answer.status, answer.json["imported"]) == (200, 1)
     answer = await face.ask("POST", "/v1/subscriptions:import", data=b"x", headers={"Content-Type": "image/png"})
     assert (answer.status, answer.json["code"]) == (415, "unsupported-media-type")
+
+
+async def test_a_truth_value_is_taken_in_the_words_that_an_import_takes(face: Face) -> None:
+    """true and "true" are one; a number is neither, and the fault names the key."""
+    base = {"account": "acc-1", "subscription": "s-1", "starts": "2026-01-01T00:00:00Z", "expires": "2027-01-01T00:00:00Z"}
+    path = f"/v1/phones/{UUID_ONE}/subscription"
+    answers = [(await face.ask("PUT", path, json={**base, "minor": value})) for value in (True, "true", " False ", 1, "yes", None)]
+    assert [each.status for each in answers] == [200, 200, 200, 422, 422, 422]
+    assert answers[3].json["faults"] == [{"where": "minor", "reason": "must be true or false"}]
