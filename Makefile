@@ -54,7 +54,7 @@ test: venv ## lint, quick tests and host tests (10 to 20 minutes on two cores)
 		wait $$collecting || { tail -n 40 .collect.log; linted=1; }; exit $$linted
 	@rm -f .collect.log
 	@echo "test: quick and host suites"
-	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 4 --dist worksteal -m "not long and not vm" $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(WHERE)
+	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 5 --dist worksteal -m "not long and not vm" $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(WHERE)
 
 test-long: venv ## attacks and kill points that take minutes, on this machine
 	@echo "test-long: long attacks"
