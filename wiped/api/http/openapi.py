@@ -29,6 +29,8 @@ class Operation:
     media: str = "application/json"
     lists: bool = False
     status: int = 200
+    unready: int = 0
+    """A further status with which the same document is answered."""
     query: tuple[tuple[str, str, str], ...] = ()
     """(name, JSON type, what it does); a type `array` means text that may be repeated."""
 
@@ -82,12 +84,14 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 
 def _answer(operation: Operation) -> dict[str, Any]:
     if operation.answer is None:
-        schema: dict[str, Any] = {"type": "string"} if operation.media != "application/json" else {"type": "object"}
+        schema: dict[str, Any] = {"type": "object"}
     else:
         schema = {"$ref": f"#/components/schemas/{operation.answer.__name__}"}
     if operation.lists:
         schema = {"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": schema}}}
-    return {"description": operation.summary, "content": {operation.media: {"schema": schema}}}
+    # What is no JSON has no form but that of text.
+    content = {media: {"schema": schema if media.endswith("json") else {"type": "string"}} for media in operation.media.split(",")}
+    return {"description": operation.summary, "content": content}
 
 
 def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
@@ -109,6 +113,7 @@ def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
             "responses": {
                 str(operation.status): _answer(operation),
                 **{status: {"description": what, **refused} for status, what in _ERRORS.items()},
+                **({str(operation.unready): _answer(operation)} if operation.unready else {}),
             },
         }
         if operation.roles:

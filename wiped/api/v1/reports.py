@@ -7,7 +7,7 @@ from typing import Any, Literal
 from aiohttp import web
 
 from wiped.api import report_page
-from wiped.api.http.bodies import CALLER, MAX_BODY, bytes_of, parsed, person_of
+from wiped.api.http.bodies import CALLER, MAX_BODY, bytes_of, check_key, parsed, person_of
 from wiped.api.v1.fields import Account, StrictIn, instant_of_query
 from wiped.errors import InputError
 from wiped.model.subscription import AccountReference
@@ -36,6 +36,7 @@ class ReportHandlers:
 
     async def subject(self, request: web.Request) -> web.Response:
         """Everything on one account. The method is POST so that the account is in no URL; the answer is never remembered by key."""
+        check_key(request.headers.get("Idempotency-Key", "-"))
         asked = parsed(SubjectIn, await bytes_of(request, MAX_BODY))
         value = await self._reports.subject(AccountReference(asked.account.get_secret_value()), person_of(request[CALLER]))
         return _report("subject", value, asked.format)
