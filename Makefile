@@ -49,12 +49,12 @@ demo: ## show the main job on a real guest, proven on the raw devices (needs no 
 	@$(PYTHON) -m tests.lab.demo
 
 # The collecting alone, while lint has one core: it leaves the compiled tests to the workers, each of which would compile them all.
-test: venv ## lint, quick tests and host tests (10 to 20 minutes on two cores)
+test: venv ## lint, quick tests and host tests (8 minutes on two idle cores)
 	@$(PYTHON) -m pytest -q --collect-only tests > .collect.log 2>&1 & collecting=$$!; linted=0; $(MAKE) lint || linted=$$?; \
 		wait $$collecting || { tail -n 40 .collect.log; linted=1; }; exit $$linted
 	@rm -f .collect.log
 	@echo "test: quick and host suites"
-	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 4 --dist worksteal -m "not long and not vm" $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(WHERE)
+	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 5 --dist worksteal -m "not long and not vm" $(if $(COVERAGE),--cov --cov-report=term:skip-covered) $(WHERE)
 
 test-long: venv ## attacks and kill points that take minutes, on this machine
 	@echo "test-long: long attacks"

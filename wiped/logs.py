@@ -9,8 +9,10 @@ import logging
 import os
 import re
 import sys
+import time
 import traceback
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, TextIO, cast
 
@@ -24,6 +26,8 @@ HIDDEN = frozenset(
     }
 )  # fmt: skip
 MASK = "***"
+#: Seconds between two tellings of the same warning or error, and of how many different ones it is known when they were told.
+_TELL_EVERY, _REMEMBERED = 60.0, 1_000
 _PRIORITY = {"critical": 2, "exception": 3, "error": 3, "warning": 4, "warn": 4, "notice": 5, "info": 6, "debug": 7}
 #: `account=...`, `"token": "..."`, `seed='...'`, a bearer token, and URLs with a password, in free text.
 _IN_TEXT = (
@@ -82,6 +86,31 @@ def tell_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) 
     return event
 
 
+class Repeats:
+    """structlog processor: the same warning or error, word for word, is told once a minute, then with how often it was (`times`): what fails at each sweep
+    does not fill the journal. Of at most `_REMEMBERED` different lines; `now` gives monotonic seconds."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._told: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def __call__(self, _logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """The line, with `times` where it was kept back; raises structlog.DropEvent for one that was told within the minute."""
+        if _PRIORITY.get(method, 6) > _PRIORITY["warning"]:
+            return event
+        line = repr(sorted(event.items()))
+        at, untold = self._told.pop(line, (float("-inf"), 0))
+        if self._now() - at < _TELL_EVERY:
+            self._told[line] = (at, untold + 1)
+            raise structlog.DropEvent
+        self._told[line] = (self._now(), 0)
+        if len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+        if untold:
+            event["times"] = untold + 1
+        return event
+
+
 def _prefixed(render: structlog.typing.Processor) -> structlog.typing.Processor:
     def prefixed(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         priority = _PRIORITY.get(str(event.get("level", method)), 6)
@@ -115,18 +144,19 @@ def configure(*, level: str = "info", stream: TextIO | None = None, environ: Map
         tell_exception,
         redact,
     ]
+    own: list[structlog.typing.Processor] = [*head, Repeats()]  # not for the standard library's chain, which cannot drop a line
     renderer: structlog.typing.Processor
     if not journald and out.isatty():
-        head += [_escaped, structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)]
+        tail: list[structlog.typing.Processor] = [_escaped, structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)]
         renderer = structlog.dev.ConsoleRenderer(colors=True)
     else:
-        head.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
+        tail = [structlog.processors.TimeStamper(fmt="iso", utc=True)]
         renderer = structlog.processors.JSONRenderer(ensure_ascii=True)
         if journald:
             renderer = _prefixed(renderer)
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*head, renderer],
+        processors=[*own, *tail, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
@@ -134,7 +164,7 @@ def configure(*, level: str = "info", stream: TextIO | None = None, environ: Map
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *head], processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *head, *tail], processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
         )
     )
     root = logging.getLogger()

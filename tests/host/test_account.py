@@ -24,6 +24,7 @@ def wiped_by(product, person, *words, code=0, **options):
     return done
 
 
+@pytest.mark.long
 def test_an_account_of_three_active_phones_is_cancelled(private_libvirt, raw_fs):
     """All three are stopped and fenced at once; a second person approves; two are wiped and certified with their ground, the held one is kept, and wiped after
     two people released the hold; the officer's report tells it; no reference of the customer stands anywhere in the state directory."""

@@ -66,6 +66,7 @@ def targets(host: Host, loop: tuple[str, Path]) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 def test_headers_inside_raw_disks_lead_nowhere(private_libvirt: PrivateLibvirt, loop: tuple[str, Path]) -> None:
     """Every forged header with every target, inside disks that libvirt calls raw: each disk is wiped whole, no target is touched."""
     host = Host(private_libvirt)

@@ -90,6 +90,7 @@ def test_monstrous_neighbours_of_the_whole_product(private_libvirt: PrivateLibvi
     host.unharmed()
 
 
+@pytest.mark.long
 def test_shareable_disks_and_two_phones_that_had_one_name(private_libvirt: PrivateLibvirt) -> None:
     """A shareable disk is refused. After a rename another phone has the first one's name: what stands under that name is not the first one's to erase."""
     host = Host(private_libvirt)

@@ -156,6 +156,7 @@ def _trouble(product, billing, first, second):
     billing.revision = good + 20
 
 
+@pytest.mark.long
 def test_a_feed_file_needs_billings_key_to_end_a_running_term(stage):
     """Whoever can write the file, and has not the key, ends nobody's term: unsigned, signed by another key, replayed, with an earlier end, or as an older
     set. Billing's own signature does, and that phone alone is wiped."""

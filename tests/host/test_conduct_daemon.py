@@ -40,9 +40,10 @@ def gone(filesystem, markers) -> None:
     assert filesystem.count(markers.prefix) == 0
 
 
-@pytest.mark.parametrize(
-    "step", [pytest.param("fenced", marks=pytest.mark.long), "erase-progress", pytest.param("verifying", marks=pytest.mark.long), "verdict"]
-)
+SELDOM = [pytest.param(step, marks=pytest.mark.long) for step in ("fenced", "verifying", "verdict")]
+
+
+@pytest.mark.parametrize("step", ["erase-progress", *SELDOM])
 def test_a_stop_in_the_middle_is_clean_and_the_next_start_finishes(stage, step):
     """SIGTERM at a step: exit status 0 within seconds, no helper left behind, the phone fenced; the next start ends `clear`."""
     libvirt, filesystem, markers, phone, product = stage
@@ -75,6 +76,7 @@ def test_a_daemon_without_libvirt_answers_and_catches_up(stage):
     gone(filesystem, markers)
 
 
+@pytest.mark.long
 def test_a_libvirtd_that_hangs_while_a_guest_is_stopped_only_costs_time(stage):
     """Frozen for some seconds in the middle of the stop: nothing is concluded from its silence; then the phone is stopped and wiped."""
     libvirt, filesystem, markers, phone, product = stage

@@ -78,7 +78,8 @@ def test_too_many_phones_due_at_once_are_wiped_only_after_two_people_released_th
     assert filesystem.count(markers.prefix) == 0
 
 
-@pytest.mark.parametrize("down", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("down", [False, True])
 def test_a_clock_that_jumps_four_hundred_days_wipes_nothing(stage, tmp_path, *, down):
     """While the daemon runs, or while it was down on a host that was up: nothing is begun, the operator is told, and sets it right."""
     filesystem, markers, phones, product = stage

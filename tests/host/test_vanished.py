@@ -117,7 +117,8 @@ def test_defined_again_before_it_is_due(private_libvirt, raw_fs, markers):
     assert images.digest(phone.disks["vda"][0]) == before
 
 
-@pytest.mark.parametrize("meaning", ["golden", pytest.param("private", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("meaning", ["golden", "private"])
 def test_an_ambiguous_base_is_settled_by_a_person(private_libvirt, raw_fs, markers, meaning):
     """Refused, fenced and stopped first; classified golden it is kept bit by bit, classified private by two people it is wiped with its overlay."""
     phones, filesystem = directory(private_libvirt, raw_fs)

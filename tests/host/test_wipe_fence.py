@@ -6,6 +6,8 @@ import os
 import subprocess
 import uuid
 
+import pytest
+
 from tests.lab import images
 from tests.lab.privatelibvirt import wait_for
 from tests.lab.rawdevice import Markers
@@ -66,6 +68,7 @@ def hold_by_unlocked_node(disk):
     return let_go
 
 
+@pytest.mark.long
 def test_an_image_in_use_is_never_half_wiped(private_libvirt, raw_fs):
     """Held by a node without locks: refused as `in-use` with every byte in place; wiped once it is let go. (Loop devices, readers: the eraser's tests.)"""
     phone, phones = staged(private_libvirt, raw_fs)

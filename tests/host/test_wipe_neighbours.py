@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.lab import images
 from tests.lab.rawdevice import Markers
 from tests.lab.stage import ACCOUNT, Product, instant, phone_with_disk, settle
@@ -61,6 +63,7 @@ def test_the_last_phone_over_a_golden_image(private_libvirt, raw_fs):
     assert images.digest(golden) == digest
 
 
+@pytest.mark.long
 def test_a_running_phone_is_stopped_and_wiped(private_libvirt, raw_fs):
     """A running domain (its firmware ignores ACPI) is stopped hard after the configured time, and wiped."""
     filesystem, golden, first, _ = two_phones(private_libvirt, raw_fs)
@@ -73,6 +76,7 @@ def test_a_running_phone_is_stopped_and_wiped(private_libvirt, raw_fs):
     assert filesystem.mount_point is not None
 
 
+@pytest.mark.long
 def test_a_renewal_in_grace_is_honoured(private_libvirt, raw_fs):
     """Renewed in grace: nothing is fenced, stopped or written."""
     _, golden, first, _ = two_phones(private_libvirt, raw_fs)

@@ -42,6 +42,7 @@ def test_a_disk_that_only_the_live_xml_names(private_libvirt, raw_fs, markers):
     assert gone(filesystem, markers) == 0
 
 
+@pytest.mark.long
 def test_a_log_that_a_redefinition_took_from_a_running_phone(private_libvirt, raw_fs, markers):
     """Redefined while it ran: the stop makes libvirt forget the former console log. Refused as drift with the phone off and fenced, never `clear`."""
     phones, _ = directory(private_libvirt, raw_fs)
@@ -120,6 +121,7 @@ def test_a_real_managed_save(private_libvirt, raw_fs, markers):
     assert saves.count(b"SeaBIOS") == 0
 
 
+@pytest.mark.long
 def test_chain_made_while_running_and_pivoted(private_libvirt, raw_fs, markers):
     """Two disks with snapshots taken while running, one committed and pivoted, which leaves its overlays behind unused: those are wiped too."""
     phones, filesystem = directory(private_libvirt, raw_fs)
@@ -143,6 +145,7 @@ def test_chain_made_while_running_and_pivoted(private_libvirt, raw_fs, markers):
     assert gone(filesystem, markers) == 0
 
 
+@pytest.mark.long
 def test_renamed_after_it_ran_its_old_log_goes_too(private_libvirt, raw_fs, markers):
     """`virsh domrename` leaves OLDNAME.log: wiped with the phone, without a person. One that another domain's name claims by now is told and stays."""
     phones, _ = directory(private_libvirt, raw_fs)

@@ -37,6 +37,7 @@ def test_former_names(private_libvirt, raw_fs, markers):
     assert before == (images.digest(save / "a.save"), images.digest(b.disks["vda"][0]))
 
 
+@pytest.mark.long
 def test_own_save_under_another_name(private_libvirt, raw_fs, markers):
     """RAM of the phone under a name that it has no longer is refused, never left behind by a `clear`; under its name again it is wiped with the rest."""
     phones, _ = directory(private_libvirt, raw_fs)

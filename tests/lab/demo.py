@@ -18,7 +18,7 @@ from typing import Any
 from tests.lab import images, needs
 from tests.lab.guest import Disk, Load, boot_files, domain_xml, wait_ready
 from tests.lab.mounts import enter_private_mounts, leftovers
-from tests.lab.privatelibvirt import LabError, PrivateLibvirt
+from tests.lab.privatelibvirt import LabError, PrivateLibvirt, wait_for
 from tests.lab.rawdevice import MIB, Markers, RawFilesystem, occurrences
 from tests.lab.stage import ACCOUNT, REPOSITORY, Product
 
@@ -115,6 +115,7 @@ def wipe(stage: Stage, story: Story, product: Product) -> dict[str, Any]:
     running = stage.lab.virsh("domid", NEIGHBOUR).stdout
     product.start()
     story.says("wiped runs (helpers: eraser and observer, each a process of its own)")
+    wait_for(lambda: len(product.get("/v1/phones")["items"]) == 2, "the daemon to see both phones")
     product.bind(PHONE, ends_in=3)
     product.bind(NEIGHBOUR, ends_in=86_400, account="another@example.org")
     planned = product.ask("plan", PHONE)
@@ -199,7 +200,7 @@ def tell(story: Story) -> None:
         live(stage, story)
         before, golden_digest = stage.on_devices(), images.digest(stage.golden)
         story.says(f"on the raw devices now: {sum(before.values()):,} blocks with its secrets")
-        product = Product(stage.lab, [stage.phones], [stage.golden.parent], hook=False)
+        product = Product(stage.lab, [stage.phones], [stage.golden.parent], hook=False, forked=False)
         stack.callback(product.stop)
         story.chapter("Its service ends")
         try:

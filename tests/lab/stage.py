@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 import uuid
@@ -90,12 +91,15 @@ def unmeasured() -> dict[str, str]:
 class Product:
     """The daemon with its configuration; a context manager that stops it. `hook` installs the libvirt hook first.
 
-    `roots` and `protected` must exist and be visible inside the namespace (beneath the libvirt's workdir).
+    `roots` and `protected` must exist and be visible inside the namespace (beneath the libvirt's workdir). `forked` False: daemon and `wipectl` are started
+    as installed, not by `tests.lab.forks`.
     """
 
     def __init__(self, libvirt: PrivateLibvirt, roots: Sequence[Path], protected: Sequence[Path] = (), *, grace: str = "1s", stop_timeout: str = "10s",
-                 hook: bool = True, storage: str = "", safety: str = MANY, api: str = "", feed: str = LOCAL_FEED, more: str = "") -> None:  # fmt: skip
+                 hook: bool = True, storage: str = "", safety: str = MANY, api: str = "", feed: str = LOCAL_FEED, more: str = "",
+                 forked: bool = True) -> None:  # fmt: skip
         self.libvirt = libvirt
+        self._forked = forked
         self.port = free_port()
         self.process: LabProcess | None = None
         self.log = libvirt.workdir / "daemon.log"
@@ -132,7 +136,10 @@ class Product:
         argv = [module, *words] if words else ["wiped", "run"]
         # What kills a helper, or looks for one, finds it as the product starts it: as a child of the daemon.
         with self.log.open("ab") as log:
-            self.process = self.libvirt.fork(f"{module}:main", argv, cwd=REPOSITORY, stdout=log, stderr=log, env=unmeasured(), helpers=not words)
+            if not self._forked:
+                self.process = self.libvirt.popen([sys.executable, "-m", "wiped", "run"], cwd=REPOSITORY, stdout=log, stderr=log, env=unmeasured())
+            else:
+                self.process = self.libvirt.fork(f"{module}:main", argv, cwd=REPOSITORY, stdout=log, stderr=log, env=unmeasured(), helpers=not words)
         if ready:
             wait_for(self._answers, f"the daemon to answer; its log ends:\n{self.log.read_text()[-3000:]}")
 
@@ -164,7 +171,11 @@ class Product:
     ) -> subprocess.CompletedProcess[str]:  # fmt: skip
         """`wipectl WORDS`, inside the namespace; as `person` (one of `OPERATOR`, `APPROVER`...), root where none is given."""
         argv = ["wipectl", "--socket", SOCKET, *words]
-        done = self.libvirt.run_forked("wiped.cli.main:main", argv, cwd=REPOSITORY, env=unmeasured(), stdin_text=stdin, timeout=timeout, person=person)
+        if self._forked:
+            done = self.libvirt.run_forked("wiped.cli.main:main", argv, cwd=REPOSITORY, env=unmeasured(), stdin_text=stdin, timeout=timeout, person=person)
+        else:
+            installed = [str(Path(sys.executable).parent / "wipectl"), *argv[1:]]
+            done = self.libvirt.run(installed, check=False, cwd=REPOSITORY, timeout=timeout, stdin_text=stdin, env=unmeasured())
         if check and done.returncode != 0:
             raise AssertionError(f"wipectl {' '.join(words)} -> {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log.read_text()[-3000:]}")
         return done

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+import structlog
 
 from tests.patience import PATIENCE
 from wiped import logs
@@ -134,3 +135,46 @@ def test_a_terminal_gets_readable_lines_without_foreign_escapes() -> None:
     assert "seen" in text
     assert "\x1b]0;" not in text
     assert "\\x1b]0;t\\x07" in text
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    """What was written, a document a line."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_the_same_warning_is_told_once_a_minute(told: io.StringIO) -> None:
+    """A full state directory fails each sweep in the same words; another phone's, or another word, is told at once; what is no warning is not counted."""
+    log = logs.get("conduct")
+    for _ in range(100):
+        log.error("the ledger cannot be used: nothing new is begun", code="ledger-failed", detail="disk full")
+        log.error("the ledger cannot be used: nothing new is begun", code="ledger-failed", detail="I/O error")
+        log.info("swept")
+    found = lines(told)
+    assert [line["detail"] for line in found if line["level"] == "error"] == ["disk full", "I/O error"]
+    assert len([line for line in found if line["event"] == "swept"]) == 100
+
+
+def test_after_a_minute_it_is_told_how_often_it_was() -> None:
+    """And again at once when it had ended for that long."""
+    now = [0.0]
+    repeats = logs.Repeats(lambda: now[0])
+
+    def said() -> object:
+        try:
+            return repeats(None, "error", {"event": "sweep failed", "code": "x"}).get("times", 1)
+        except structlog.DropEvent:
+            return None
+
+    assert [said() for _ in range(3)] == [1, None, None]
+    now[0] = 61.0
+    assert [said(), said()] == [3, None]
+    now[0] = 600.0
+    assert said() == 2
+
+
+def test_it_remembers_no_more_than_a_bound() -> None:
+    """Ten thousand different lines are told, and forgotten."""
+    repeats = logs.Repeats(lambda: 0.0)
+    for number in range(10_000):
+        assert repeats(None, "error", {"event": number}) == {"event": number}
+    assert len(repeats._told) == 1_000

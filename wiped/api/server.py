@@ -78,6 +78,7 @@ def make_application(service: Service, access: Access, parse_import: ParseImport
     middlewares = [served]
     application = web.Application(middlewares=middlewares, client_max_size=MAX_IMPORT)
     for operation in OPERATIONS:
+        # A verb (`:suspend`) makes another path: the methods of the one are not allowed on the other.
         path = operation.path.replace("{id}", "{id:[A-Za-z0-9-]{1,128}}").replace("{uuid}", "{uuid:[^/:]{1,128}}")
         application.router.add_route(operation.method, path, _guarded(operation, of_name[operation.name], access))
     return application

@@ -10,9 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from wiped.model.canonical import digest
 from wiped.model.policy import Safety
+
+#: A revision that is further above the last one than this is doubted: taken for good by mistake, it would lock every later answer out as older.
+MAX_LEAP: Final = 1_000_000
 
 
 class FeedFault(StrEnum):
@@ -40,6 +44,8 @@ class FeedFault(StrEnum):
     """Fewer records than `safety.feed_shrink` of the last answer's; a second, equal answer is taken."""
     OLDER = "older-revision"
     """An older revision than one that was taken already."""
+    LEAPED = "leaped-revision"
+    """A revision far above the last one; a next, higher one that goes on from it is taken."""
     FUTURE = "future"
     """Made later than this host's clock says it is."""
     RECORD_REFUSED = "record-refused"
@@ -60,12 +66,14 @@ class AnswerFacts:
 
 @dataclass(frozen=True, slots=True)
 class FeedMemory:
-    """What the last taken answer was, kept over restarts. `doubted`: the digest of a shrunk answer that a second, equal one confirms."""
+    """What the last taken answer was, kept over restarts. `doubted`: the digest of a shrunk answer that a second, equal one confirms.
+    `leaped`: a revision far above `revision`, which a second, higher answer confirms."""
 
     revision: int | None = None
     records: int = 0
     digest: str = ""
     doubted: str = ""
+    leaped: int | None = None
 
 
 def digest_of(phones: Iterable[str]) -> str:
@@ -79,6 +87,8 @@ def weigh(memory: FeedMemory, answer: AnswerFacts, *, bound: int, safety: Safety
         return FeedFault.FUTURE, memory
     if memory.revision is not None and (answer.revision is None or answer.revision < memory.revision):
         return FeedFault.OLDER, memory
+    if answer.revision is not None and _leaps(memory.revision, answer.revision) and (memory.leaped is None or not _goes_on(memory.leaped, answer.revision)):
+        return FeedFault.LEAPED, replace(memory, leaped=answer.revision)
     before = max(memory.records, 1 if bound else 0)
     shrunk = answer.records * 100 < before * safety.feed_shrink_percent or (answer.records == 0 and before > 0)
     if shrunk and memory.doubted != answer.digest:
@@ -86,3 +96,11 @@ def weigh(memory: FeedMemory, answer: AnswerFacts, *, bound: int, safety: Safety
     if answer.records == 0 and bound:
         return FeedFault.EMPTY, memory
     return None, FeedMemory(answer.revision, answer.records, answer.digest)
+
+
+def _leaps(before: int | None, revision: int) -> bool:
+    return before is not None and revision > before + MAX_LEAP
+
+
+def _goes_on(before: int, revision: int) -> bool:
+    return before < revision <= before + MAX_LEAP

@@ -102,6 +102,7 @@ class PolledFeed:
 
 _WORDS = {
     FeedFault.OLDER: "its revision is lower than one that was taken: it went back, and nothing of it is taken",
+    FeedFault.LEAPED: "its revision is far above the last one: a second answer that goes on from there is waited for",
     FeedFault.EMPTY: "it names no phone, and this host has some: nothing is concluded from it",
     FeedFault.SHRUNK: "it names far fewer phones than the last one: a second answer that says the same is waited for",
     FeedFault.FUTURE: "it was made later than this host's clock says it is",

@@ -80,6 +80,7 @@ def test_the_documented_commands_verify_an_export(export: Path) -> None:
     assert f"verified: {count} entries up to 2027-01-01T00:00:00" in done.stdout
 
 
+@pytest.mark.long
 def test_a_changed_entry_fails(export: Path) -> None:
     """A digit of an instant, a word of a body, the kind, the own hash, the hash before: in the first, a middle and the last entry."""
     good = (export / ENTRIES_FILE).read_bytes()

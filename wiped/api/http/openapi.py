@@ -16,8 +16,7 @@ from wiped.api.http.identity import Role
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route. `roles`: any of them, () for everyone who can connect. `media`: of the answer, with commas between several. `lists`: the answer is
-    {"items": [answer...]}. `also`: another status that comes with the same document."""
+    """One route. `roles`: any of them, () for everyone who can connect. `media`: of the answer. `lists`: the answer is {"items": [answer...]}."""
 
     name: str
     method: str
@@ -30,7 +29,8 @@ class Operation:
     media: str = "application/json"
     lists: bool = False
     status: int = 200
-    also: int = 0
+    unready: int = 0
+    """A further status with which the same document is answered."""
     query: tuple[tuple[str, str, str], ...] = ()
     """(name, JSON type, what it does); a type `array` means text that may be repeated."""
 
@@ -85,25 +85,16 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     return parameters
 
 
-def _schema(operation: Operation, media: str) -> dict[str, Any]:
-    if operation.answer is not None:
-        schema: dict[str, Any] = {"$ref": f"#/components/schemas/{operation.answer.__name__}"}
+def _answer(operation: Operation) -> dict[str, Any]:
+    if operation.answer is None:
+        schema: dict[str, Any] = {"type": "object"}
     else:
-        schema = {"type": "object" if media.endswith(("/json", "+json")) else "string"}
+        schema = {"$ref": f"#/components/schemas/{operation.answer.__name__}"}
     if operation.lists:
         schema = {"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": schema}}}
-    return schema
-
-
-def _answers(operation: Operation) -> dict[str, Any]:
-    """status -> what comes with it."""
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    answers: dict[str, Any] = {status: {"description": what, "content": problem} for status, what in _ERRORS.items()}
-    content = {media: {"schema": _schema(operation, media)} for media in operation.media.split(",")}
-    answers[str(operation.status)] = {"description": operation.summary, "content": content}
-    if operation.also:
-        answers[str(operation.also)] = {"description": operation.summary, "content": {**content, **problem}}
-    return dict(sorted(answers.items()))
+    # What is no JSON has no form but that of text.
+    content = {media: {"schema": schema if media.endswith("json") else {"type": "string"}} for media in operation.media.split(",")}
+    return {"description": operation.summary, "content": content}
 
 
 def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
@@ -116,12 +107,17 @@ def openapi(operations: Sequence[Operation]) -> dict[str, Any]:
         ref_template="#/components/schemas/{model}",
     )  # fmt: skip
     paths: dict[str, Any] = {}
+    refused = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     for operation in operations:
         described: dict[str, Any] = {
             "operationId": operation.name,
             "summary": operation.summary,
             "parameters": _parameters(operation),
-            "responses": _answers(operation),
+            "responses": {
+                str(operation.status): _answer(operation),
+                **{status: {"description": what, **refused} for status, what in _ERRORS.items()},
+                **({str(operation.unready): _answer(operation)} if operation.unready else {}),
+            },
         }
         if operation.roles:
             described["x-roles"] = [str(role) for role in operation.roles]

@@ -94,7 +94,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("cancel_drain", "DELETE", "/v1/drain/{id}", "Cancel a drain before its date; takes two people", _SETTLE, drains.DrainOut, body=ReasonIn),
     Operation("subject_report", "POST", "/v1/reports/subject", "Everything that this host holds on one account, as JSON or HTML", _CHECK,
               body=reports.SubjectIn, media="application/json,text/html"),
-    Operation("period_report", "GET", "/v1/reports/period", "What happened in a span of time, as JSON or HTML", _CHECK, media="application/json,text/html",
+    Operation("period_report", "GET", "/v1/reports/period", "What happened in a span of time, as JSON or HTML", _CHECK,
+              media="application/json,text/html",
               query=(("from", "string", "RFC 3339 with a zone"), ("to", "string", "RFC 3339 with a zone"), ("format", "string", "json or html"))),
     Operation("certificate", "GET", "/v1/certificates/{id}", "A certificate or incident record, by its id or its wipe's", _LOOK,
               media="application/vnd.dsse.envelope.v1+json"),
@@ -106,7 +107,7 @@ OPERATIONS: tuple[Operation, ...] = (
               media="application/vnd.dsse.envelope.v1+json", query=(("seq", "integer", "the last entry that it covers"),)),
     Operation("healthz", "GET", "/healthz", "Alive", ()),
     Operation("readyz", "GET", "/readyz", "libvirt, ledger, feed, helpers, hook, clock, breaker, last sweep; 503 where one is missing", (), status.ReadyOut,
-              also=503),
+              unready=503),
     Operation("openapi", "GET", "/openapi.json", "This description", ()),
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from tests.fakes.service import NOW
+from tests.fakes.service import CERTIFICATE_ID, NOW
 from tests.unit.api.conftest import Face
 from wiped.api.http.openapi import Operation
 from wiped.api.v1.routes import OPERATIONS
@@ -22,6 +22,49 @@ async def test_openapi_describes_every_route_and_resolves(face: Face) -> None:
     assert references <= set(document["components"]["schemas"])
     assert document["components"]["schemas"]["SubscriptionIn"]["properties"]["account"]["writeOnly"] is True
     assert f"{NOW:%Y}" not in json.dumps(document["components"]["schemas"]["SubscriptionIn"])
+
+
+def _said(document: Any, operation: Operation, status: int) -> dict[str, Any]:
+    """Media type -> schema of an answer."""
+    content = document["paths"][operation.path][operation.method.lower()]["responses"][str(status)]["content"]
+    return {media: each["schema"] for media, each in content.items()}
+
+
+async def test_what_is_answered_has_the_type_that_is_described(face: Face) -> None:
+    """Certificates are JSON objects, reports also pages, and `/readyz` answers its own document when it is not ready."""
+    document = (await face.ask("GET", "/openapi.json")).json
+    of_name = {operation.name: operation for operation in OPERATIONS}
+    span = "?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z"
+    for name, path in (
+        ("status", "/v1/status"),
+        ("healthz", "/healthz"),
+        ("certificate", f"/v1/certificates/{CERTIFICATE_ID}"),
+        ("public_key", "/v1/key"),
+        ("audit_head", "/v1/audit/head?seq=1"),
+        ("period_report", f"/v1/reports/period{span}"),
+        ("period_report", f"/v1/reports/period{span}&format=html"),
+        ("orphans", "/v1/images/orphans"),
+    ):
+        answer = await face.ask("GET", path)
+        media = answer.headers["Content-Type"].partition(";")[0]
+        assert answer.status == of_name[name].status, (name, answer.body)
+        schema = _said(document, of_name[name], answer.status)[media]
+        assert (schema == {"type": "string"}) is not media.endswith("json"), name
+        if media.endswith("json") and "dsse" not in media:  # the fake signs nothing
+            assert isinstance(answer.json, dict), name
+    ready = await face.ask("GET", "/readyz")
+    assert ready.status in (200, 503)
+    for status in (200, 503):
+        assert _said(document, of_name["readyz"], status) == {"application/json": {"$ref": "#/components/schemas/ReadyOut"}}
+
+
+async def test_a_verb_of_a_phone_allows_its_own_method_alone(face: Face) -> None:
+    """Not that of the phone: `GET /v1/phones/X:suspend` is no look at a phone of that name."""
+    verbs = [operation for operation in OPERATIONS if "{uuid}:" in operation.path]
+    assert {operation.name for operation in verbs} >= {"suspend", "resume", "protect", "unprotect"}
+    for operation in verbs:
+        answer = await face.ask("GET", operation.path.replace("{uuid}", "0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11"))
+        assert (answer.status, answer.headers["Allow"]) == (405, operation.method), operation.name
 
 
 UUID = "0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11"

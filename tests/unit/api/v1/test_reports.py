@@ -18,6 +18,12 @@ async def test_a_subject_report_comes_as_json_and_as_a_page(face: Face) -> None:
     assert (page.status, page.headers["Content-Type"], b"<title>What this host holds on one account" in page.body) == (200, "text/html; charset=utf-8", True)
 
 
+async def test_a_key_that_is_none_is_refused_at_the_report_too(face: Face) -> None:
+    """As at every other POST, though the answer is never remembered."""
+    answer = await face.ask("POST", "/v1/reports/subject", json={"account": ACCOUNT}, headers={"Idempotency-Key": "two words"})
+    assert (answer.status, "Idempotency-Key" in answer.json["detail"]) == (422, True)
+
+
 async def test_a_period_report_has_two_ends(face: Face) -> None:
     """In order, with zones; a + of an offset that a client did not encode is meant."""
     span = {"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}
