@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from tests.lab.libvirtfiles import Disk
-from tests.unit.erase.host import GONE_LONG_AGO, MINE, THEIRS, Host, block, both, device_codes
+from tests.unit.erase.host import GONE_LONG_AGO, KEY, MINE, THEIRS, Host, block, both, device_codes
 from tests.unit.erase.test_ownership import image
+from wiped.erase.claims import Claims
 from wiped.errors import RefusedError
-from wiped.model.inventory import FileIdentity
+from wiped.model.inventory import BlockFacts, FileIdentity
+from wiped.model.plan import RefusalCode
 
 
 def test_a_disk_classified_golden_is_never_erased(host: Host) -> None:
@@ -103,3 +106,59 @@ def test_a_neighbour_in_doubt_holds_back_every_device(host: Host) -> None:
     assert (str(refusal.code), refusal.location) == ("unreadable", "/dev/vg/mine")
     assert THEIRS in refusal.detail
     assert broken in refusal.detail
+
+
+def test_each_thing_against_a_device_refuses_by_itself_and_names_it(host: Host) -> None:
+    """Another's by what lies behind it (whatever file backs it), golden behind, lent behind, claimed by the kernel."""
+    disk = "<disk type='block' device='disk'><driver type='raw'/><source dev='/dev/vg/mine'/><target dev='vda'/></disk>"
+    both(host, devices=disk)
+    behind = Path(image(host.images / "behind.img"))
+    found = behind.stat()
+    alias, stranger = FileIdentity(found.st_dev, found.st_ino), FileIdentity(found.st_dev, found.st_ino + 1)
+
+    def told(claims: Claims, facts: BlockFacts | None = None) -> list[tuple[str, str]]:
+        refusals = claims.judge_device("/dev/vg/mine", facts or block(), frozenset({alias, stranger}))
+        assert all(refusal.detail for refusal in refusals)
+        return [(str(refusal.code), refusal.location) for refusal in refusals]
+
+    assert told(host.claims()) == []
+    assert told(host.claims(), block(claims=(("mounted", "at /srv"),))) == [("mounted", "/dev/vg/mine")]
+    reached = host.claims()
+    reached.identities[alias] = THEIRS
+    assert told(reached, block(backing="/somewhere")) == [("shared-by-domain", "/dev/vg/mine")]
+    reached.paths["/somewhere"] = KEY
+    assert told(reached, block(backing="/somewhere")) == [("shared-by-domain", "/dev/vg/mine")]
+    backed = host.claims()
+    backed.paths[str(behind)] = THEIRS
+    assert told(backed, block(backing=str(behind))) == [("shared-by-domain", "/dev/vg/mine")]
+    lent = host.claims()
+    lent.lent_identities[alias] = RefusalCode.SHAREABLE_DISK
+    assert told(lent) == [("shareable-disk", "/dev/vg/mine")]
+    host.files.classify(behind, "golden")
+    assert told(host.claims()) == [("protected-root", "/dev/vg/mine")]
+
+
+@pytest.mark.parametrize("by", ["path", "identity"])
+def test_what_is_lent_is_refused_by_its_path_or_its_identity_alone(host: Host, by: str) -> None:
+    """A lent file under another name, or another file in a lent file's place. The refusal names it."""
+    disk = image(host.images / "d.raw")
+    both(host, disks=[Disk(disk, "raw")])
+    claims, found = host.claims(), os.stat(disk)
+    identity = FileIdentity(found.st_dev, found.st_ino)
+    assert claims.judge(disk, identity) == ()
+    if by == "path":
+        claims.lent[disk] = RefusalCode.SHAREABLE_DISK
+    else:
+        claims.lent_identities[identity] = RefusalCode.SHAREABLE_DISK
+    assert [(str(refusal.code), refusal.location) for refusal in claims.judge(disk, identity)] == [("shareable-disk", disk)]
+
+
+def test_claims_are_not_current_once_a_record_cannot_be_read(host: Host) -> None:
+    """What it says may be against the file."""
+    disk = image(host.images / "d.raw")
+    both(host, disks=[Disk(disk, "raw")])
+    record = host.files.classify(disk, "golden")
+    claims = host.claims()
+    assert claims.is_current()
+    record.write_text("{")
+    assert not claims.is_current()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.lab.libvirtfiles import Disk, LibvirtFiles
 from tests.unit.erase.host import GONE_LONG_AGO
 from wiped.erase.locks import refusals_of
 from wiped.erase.ownership import claims_for
+from wiped.erase.remembered import read_records
 from wiped.errors import RefusedError
 from wiped.model.inventory import ArtefactKind, FileIdentity
 from wiped.model.policy import StorageRules
@@ -149,7 +151,20 @@ def _negative(path: Path) -> None:
     path.write_text(path.read_text().replace('"inode":', '"inode":-'))
 
 
-@pytest.mark.parametrize("spoil", [_other_writable, _no_json, _anothers, _strange_name, _a_link, _negative])
+def _no_text(path: Path) -> None:
+    path.write_text(re.sub(r'"path":\s*"[^"]*"', '"path":7', path.read_text()))
+
+
+def _no_word(path: Path) -> None:
+    path.write_text(re.sub(r'"local":\s*true', '"local":1', path.read_text()))
+
+
+def _a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+@pytest.mark.parametrize("spoil", [_no_text, _no_word, _a_pipe, _other_writable, _no_json, _anothers, _strange_name, _a_link, _negative])
 async def test_a_record_that_cannot_be_trusted_refuses_everything(libvirt: LibvirtFiles, disk: Path, spoil: Callable[[Path], None]) -> None:
     """It may be the one that names the file as another's."""
     await remember(libvirt, disk)
@@ -215,3 +230,16 @@ async def test_a_log_under_a_former_name_is_the_phones_by_its_record(libvirt: Li
     claims = claims_for(request, StorageRules(), libvirt.directories)
     found = {str(refusal.code) for refusal in claims.judge(str(log), identity(log))}
     assert found == {"own": set(), "in-use-of-a-name": {"shared-by-domain"}}.get(case, {"ambiguous-base"})
+
+
+async def test_the_refusal_of_a_record_names_it(libvirt: LibvirtFiles, disk: Path) -> None:
+    """With its directory: somebody has to find it."""
+    await remember(libvirt, disk)
+    record = libvirt.remembered / f"{GONE}.json"
+    record.write_text("{")
+    with pytest.raises(RefusedError, match=f"^{re.escape(str(record))}: "):
+        read_records(str(libvirt.remembered))
+    record.unlink()
+    os.mkfifo(record, 0o600)
+    with pytest.raises(RefusedError, match=f"^{re.escape(str(record))}: "):
+        read_records(str(libvirt.remembered))
