@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from wiped.storage.mounts import real_path
@@ -24,6 +26,19 @@ MAX_LINKS: Final = 4096
 #: A name of these letters stands in a header as it is; others may be written in another way (`json:` escapes).
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9._@+=-]+")
 _RUN: Final = re.compile(rb"[\x20-\x7e\x80-\xff]{3,1023}")
+#: Names of one or two letters: not counted, since tables are full of such bytes; as few as there are letters.
+_SHORT: Final = re.compile(rb"(?<![\x20-\x7e\x80-\xff])[\x20-\x7e\x80-\xff]{1,2}(?![\x20-\x7e\x80-\xff])")
+#: What stands around a name in `json:` and in a descriptor.
+_BETWEEN: Final = re.compile(r"[,=\s\"'{}\[\]]+")
+#: `json:` may write any letter so.
+_ESCAPE: Final = re.compile(rb"\\u00([0-9a-fA-F]{2})|\\(/)")
+#: How a qcow2 header says where its data file's name is: the type of the extension.
+_DATA_FILE: Final = b"DATA"
+_MAX_NAME: Final = 1023
+#: As many pieces of one text are followed: more than a name has.
+_MAX_PIECES: Final = 64
+#: Magic, version, place and length of the backing file's name.
+_BACKING: Final = struct.Struct(">4sIQI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,8 @@ class Doubt:
     def may_be(self, location: str, *, device: bool = False) -> bool:
         """Whether the file at `location` could be what the disk reaches: under the name that it has, or that its directory's links lead to."""
         names = {os.fsencode(os.path.basename(path)) for path in (location, os.path.normpath(location), real_path(location))}
-        return device or any(not _PLAIN.fullmatch(name) or name in self.head for name in names)
+        plain = _plain_head(self.head)
+        return device or any(not _PLAIN.fullmatch(name) or name in self.head or name in plain for name in names)
 
 
 def head_of(fd: int) -> bytes:
@@ -49,14 +65,52 @@ def head_of(fd: int) -> bytes:
 
 
 def paths_in(head: bytes, directory: str) -> Iterator[str]:
-    """Every text in the head that could be the path of a file from `directory`: to be followed, since a link has another name than the file."""
+    """Every text in the head that could be the path of a file from `directory`: to be followed, since a link has another name than the file. Each once.
+
+    Texts as they stand, from each of their slashes on, and what stands between quotes, commas and braces in them (`json:`, descriptors), escapes resolved; and
+    what the header's own fields call a name, with whatever letters."""
+    texts: dict[str, None] = dict.fromkeys(os.fsdecode(name) for name in _stated(head))
     for number, run in enumerate(_RUN.findall(head[:_LINKS_BYTES])):
         if number >= MAX_LINKS:
+            break
+        for text in dict.fromkeys((os.fsdecode(run), os.fsdecode(_unescaped(run)))):
+            texts |= dict.fromkeys(_tails(text))
+            for piece in _BETWEEN.split(text)[:_MAX_PIECES]:
+                texts |= dict.fromkeys(_tails(piece))
+            texts |= dict.fromkeys(re.split("[\"']", text)[:_MAX_PIECES])
+    texts |= dict.fromkeys(os.fsdecode(run) for run in _SHORT.findall(head[:_LINKS_BYTES]))
+    yield from dict.fromkeys(os.path.join(directory, text) for text in texts if text and "\0" not in text)
+
+
+def _tails(text: str) -> list[str]:
+    """The text, and what begins at each of its slashes."""
+    return [text[at:] for at in [0, *(at for at, letter in enumerate(text) if letter == "/")][:32]]
+
+
+def _unescaped(text: bytes) -> bytes:
+    return _ESCAPE.sub(lambda match: match[2] or bytes.fromhex(match[1].decode()), text) if b"\\" in text else text
+
+
+@lru_cache(maxsize=16)
+def _plain_head(head: bytes) -> bytes:
+    """`_unescaped`, kept: every file of the host is looked for in it."""
+    return _unescaped(head)
+
+
+def _stated(head: bytes) -> Iterator[bytes]:
+    """The names at the places that a qcow2 (or qcow) header's fields and extensions state, as far as they are in the head."""
+    if len(head) >= _BACKING.size:
+        offset, length = _BACKING.unpack_from(head)[2:]
+        if length <= _MAX_NAME:
+            yield head[offset : offset + length].partition(b"\0")[0]
+    at = head.find(_DATA_FILE)
+    for _ in range(_MAX_PIECES):
+        if at < 0:
             return
-        text = os.fsdecode(run)
-        starts = [0, *(at for at, letter in enumerate(text) if letter == "/")][:32]
-        for at in starts:
-            yield os.path.join(directory, text[at:])
+        length = int.from_bytes(head[at + 4 : at + 8], "big")
+        if length <= _MAX_NAME:
+            yield head[at + 8 : at + 8 + length].partition(b"\0")[0]
+        at = head.find(_DATA_FILE, at + 4)
 
 
 def has_too_many(head: bytes) -> bool:

@@ -48,6 +48,36 @@ def test_every_way_to_name_it_protects_it(pool: Path, name: bytes) -> None:
     assert protected(pool, BROKEN + b"\xff" * 30_000 + b"\0" + name + b"\0")
 
 
+@pytest.mark.parametrize("link", ["elsewhere/link", "a-link"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        'json:{{"driver":"qcow2","file":{{"driver":"file","filename":"{}"}}}}', "json:{{'file.filename':'{}'}}", 'parentFileNameHint="{}"', 'RW 8 FLAT "{}" 0',
+        "junk,file={},x=y", "file:{}",
+    ],
+)  # fmt: skip
+def test_a_link_within_other_words_protects_it(pool: Path, form: str, link: str) -> None:
+    """A `json:` name, a descriptor: the path has quotes around it, and the victim's own name stands nowhere."""
+    assert protected(pool, BROKEN + b"\0" + form.format(pool / link).encode() + b"\0")
+    assert protected(pool, BROKEN + b"\0" + form.format(pool / link).replace("/", "\\/").encode() + b"\0")
+    assert not protected(pool, BROKEN + b"\0" + form.format(pool / "no-such").encode() + b"\0")
+
+
+def test_a_name_in_escapes_protects_it(pool: Path) -> None:
+    """`json:` may write every letter as an escape."""
+    assert protected(pool, BROKEN + b'\0json:{"file":{"filename":"/x/' + b"".join(b"\\u%04x" % letter for letter in b"victim.img") + b'"}}\0')
+
+
+@pytest.mark.parametrize("name", ["l", "ln", "with\x01control", "with\nline", "with, comma", "ünï"])
+def test_a_link_of_any_letters_protects_it(pool: Path, name: str) -> None:
+    """A header that states where the name is, though this program does not take it: QEMU opens names of control characters, and of one letter."""
+    (pool / name).symlink_to("victim.img")
+    raw = os.fsencode(name)
+    header = b"QFI\xfb" + (3).to_bytes(4, "big") + (300).to_bytes(8, "big") + len(raw).to_bytes(4, "big") + b"\xff" * 280
+    assert protected(pool, header + raw + bytes(64))
+    assert protected(pool, BROKEN + b"DATA" + len(raw).to_bytes(4, "big") + raw + bytes(64))
+
+
 def test_an_absolute_link_protects_it(pool: Path) -> None:
     """With whatever stands before it."""
     assert protected(pool, BROKEN + b"junk" + os.fsencode(pool / "elsewhere/link") + b"\0")
