@@ -19,6 +19,8 @@ from wiped.cli.render import Document, clock, grid, stack
 GROUP = group("subscriptions", "The subscriptions, whose terms decide when a phone is wiped.")
 #: The largest file of an import, bytes.
 _MAX_IMPORT = 64 * 1024 * 1024
+#: How many imported terms are shown to a person; `--output json` has all of them.
+_SHOWN = 100
 _TYPES = {".csv": "text/csv", ".jsonl": "application/x-ndjson", ".ndjson": "application/x-ndjson"}
 
 
@@ -57,7 +59,9 @@ async def subscriptions_import(
     form = _TYPES.get(os.path.splitext(file)[1].lower(), "application/octet-stream")
     async with ctx.daemon() as client:
         document = json.loads(await client.bytes("POST", "/v1/subscriptions:import", data=data, headers={"Content-Type": form}))
-    ctx.screen.show(document, stack(Text(f"{document['imported']} imported\n"), subscriptions_table(document["items"])))
+    more = len(document["items"]) - _SHOWN
+    told = Text(f"and {more} more: wipectl subscriptions list") if more > 0 else None
+    ctx.screen.show(document, stack(Text(f"{document['imported']} imported\n"), subscriptions_table(document["items"][:_SHOWN]), told))
     return 0
 
 

@@ -150,11 +150,19 @@ class SaltFile:
     # -- the port
     async def pseudonym(self, account: AccountReference, generation: int) -> str:
         """See `ports.Pseudonyms`. Raises InputError for an empty reference, LedgerError when the slot cannot be written."""
-        return await asyncio.to_thread(self._pseudonym, account.value, generation)
+        return (await asyncio.to_thread(self._made, [(account.value, generation)]))[0]
 
     async def find(self, account: AccountReference, generations: Sequence[int]) -> tuple[str, ...]:
         """See `ports.Pseudonyms`."""
         return await asyncio.to_thread(self._find, account.value, tuple(generations))
+
+    async def pseudonym_each(self, wanted: Sequence[tuple[AccountReference, int]]) -> tuple[str, ...]:
+        """See `ports.Pseudonyms`. Raises as `pseudonym`; then some may have been made."""
+        return await asyncio.to_thread(self._pseudonym_each, [(account.value, generation) for account, generation in wanted]) if wanted else ()
+
+    async def find_each(self, wanted: Sequence[tuple[AccountReference, int]]) -> tuple[str, ...]:
+        """See `ports.Pseudonyms`."""
+        return await asyncio.to_thread(self._find_each, [(account.value, generation) for account, generation in wanted]) if wanted else ()
 
     async def knows(self, pseudonyms: Sequence[str]) -> frozenset[str]:
         """Those of `pseudonyms` that have a slot."""
@@ -185,32 +193,44 @@ class SaltFile:
             numbers = (self._by_lookup.get(self._lookup(reference, generation)) for generation in generations)
             return tuple(_text(self._read(number).pseudonym) for number in numbers if number is not None)
 
-    def _pseudonym(self, reference: str, generation: int) -> str:
-        if not reference or generation < 0:
+    def _find_each(self, wanted: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+        return tuple(next(iter(self._find(reference, (generation,))), "") for reference, generation in wanted)
+
+    def _pseudonym_each(self, wanted: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+        """In parts, each with one sync: the lock is let go between them."""
+        return tuple(name for at in range(0, len(wanted), CHUNK_SLOTS) for name in self._made(wanted[at : at + CHUNK_SLOTS]))
+
+    def _made(self, wanted: Sequence[tuple[str, int]]) -> list[str]:
+        if any(not reference or generation < 0 for reference, generation in wanted):
             raise InputError("an account reference must not be empty", where="account")
         with self._lock:
-            lookup = self._lookup(reference, generation)
-            number = self._by_lookup.get(lookup)
-            if number is not None:
-                return _text(self._read(number).pseudonym)
-            salt = os.urandom(32)
-            name = _hmac(salt, reference.encode("utf-8", "surrogatepass"))[:PSEUDONYM_BYTES]
-            number = self._put(Slot(lookup, name, salt, os.urandom(32)))
-            self._by_lookup[lookup] = number
-            self._by_pseudonym[_text(name)] = number
-            return _text(name)
+            lookups = [self._lookup(reference, generation) for reference, generation in wanted]
+            new: dict[bytes, Slot] = {}
+            for lookup, (reference, _) in zip(lookups, wanted, strict=True):
+                if lookup not in self._by_lookup and lookup not in new:
+                    salt = os.urandom(32)
+                    name = _hmac(salt, reference.encode("utf-8", "surrogatepass"))[:PSEUDONYM_BYTES]
+                    new[lookup] = Slot(lookup, name, salt, os.urandom(32))
+            for slot, number in zip(new.values(), self._put(list(new.values())), strict=True):
+                self._by_lookup[slot.lookup] = number
+                self._by_pseudonym[_text(slot.pseudonym)] = number
+            return [_text((new.get(lookup) or self._read(self._by_lookup[lookup])).pseudonym) for lookup in lookups]
 
-    def _put(self, slot: Slot) -> int:
+    def _put(self, slots: Sequence[Slot]) -> list[int]:
+        """Their numbers, once all of them are on the device. Those of a write that failed are free still: whatever stands there is overwritten by the next."""
+        if not slots:
+            return []
         try:
-            if not self._free:
+            while len(self._free) < len(slots):
                 self._grow()
-            number = self._free[-1]
-            durable_file.write_all(self._fd, used_bytes(slot), offset=number * SLOT)
+            numbers = self._free[: -len(slots) - 1 : -1]
+            for slot, number in zip(slots, numbers, strict=True):
+                durable_file.write_all(self._fd, used_bytes(slot), offset=number * SLOT)
             os.fsync(self._fd)
         except OSError as error:
             raise LedgerError(f"the salt file cannot be written: {error.strerror}") from error
-        self._free.pop()
-        return number
+        del self._free[-len(slots) :]
+        return numbers
 
     def _grow(self) -> None:
         """A whole chunk of random slots, synced before one of them is used. A torn one is cut off or overwritten by the next."""
@@ -222,7 +242,7 @@ class SaltFile:
             os.ftruncate(self._fd, first * SLOT)
             raise
         self._slots += CHUNK_SLOTS
-        self._free = list(range(self._slots - 1, first - 1, -1))
+        self._free[:0] = range(self._slots - 1, first - 1, -1)
 
     def _read(self, number: int) -> Slot:
         try:

@@ -33,3 +33,9 @@ class Pseudonyms(Protocol):
 
     async def find(self, account: AccountReference, generations: Sequence[int]) -> tuple[str, ...]:
         """The pseudonyms that already exist; makes none."""
+
+    async def pseudonym_each(self, wanted: Sequence[tuple[AccountReference, int]]) -> tuple[str, ...]:
+        """`pseudonym` of each (account, generation), in their order: many at once are synced together."""
+
+    async def find_each(self, wanted: Sequence[tuple[AccountReference, int]]) -> tuple[str, ...]:
+        """The pseudonym of each (account, generation) that already exists, in their order; "" for one that does not."""

@@ -10,7 +10,7 @@ Bodies hold codes, ids, pseudonyms and digests. Keys that could hold a person's 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,14 +44,27 @@ def _plain(value: Any) -> Any:
 
 def append(connection: Connection, kind: str, body: Mapping[str, Any], now: datetime) -> AuditEntry:
     """Append one entry within the caller's transaction. Raises InputError when the body has no canonical form (a float, bytes)."""
+    return append_all(connection, [(kind, body)], now)[0]
+
+
+def append_all(connection: Connection, told: Sequence[tuple[str, Mapping[str, Any]]], now: datetime) -> list[AuditEntry]:
+    """`append` for many (kind, body), in their order."""
+    if not told:
+        return []
     last = connection.execute(select(tables.audit.c.seq, tables.audit.c.hash).order_by(tables.audit.c.seq.desc()).limit(1)).first()
-    seq, previous = (last.seq + 1, last.hash) if last else (1, GENESIS)
+    seq, previous = (last.seq, last.hash) if last else (0, GENESIS)
     at = instant_text(now)
-    text = canonical_bytes(_plain(body)).decode("utf-8")
-    entry = AuditEntry(seq=seq, at=at, kind=kind, body=json.loads(text), previous=previous, hash="")
-    digest = entry_hash(previous, seq, at, kind, entry.body)
-    connection.execute(tables.audit.insert().values(seq=seq, at=at, kind=kind, body=text, previous=previous, hash=digest))
-    return AuditEntry(seq, at, kind, entry.body, previous, digest)
+    appended, rows = [], []
+    for kind, body in told:
+        seq += 1
+        text = canonical_bytes(_plain(body)).decode("utf-8")
+        plain = json.loads(text)
+        digest = entry_hash(previous, seq, at, kind, plain)
+        appended.append(AuditEntry(seq, at, kind, plain, previous, digest))
+        rows.append({"seq": seq, "at": at, "kind": kind, "body": text, "previous": previous, "hash": digest})
+        previous = digest
+    connection.execute(tables.audit.insert(), rows)
+    return appended
 
 
 def entries(connection: Connection, *, after: int, limit: int) -> tuple[AuditEntry, ...]:

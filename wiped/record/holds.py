@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select, text, update
 
@@ -66,16 +67,19 @@ def add_for_account(connection: Connection, hold: Hold, pseudonyms: Sequence[str
         touch(connection, uuid)
 
 
-def link(connection: Connection, owner: str, account: str, uuid: str, now: datetime) -> None:
-    """A held account got a phone: what holds its other ones holds this one (R9). `owner`: the account's own pseudonym, of generation 0."""
+def link(connection: Connection, owner: str, account: str, uuid: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """A held account got a phone: what holds its other ones holds this one (R9). `owner`: the account's own pseudonym, of generation 0.
+
+    The entries for the audit log, which the caller appends."""
     if not owner:
-        return
+        return []
     query = select(tables.hold_accounts.c.hold_id).join(tables.holds, tables.holds.c.id == tables.hold_accounts.c.hold_id).where(
         tables.hold_accounts.c.account == owner, tables.holds.c.released_at.is_(None)
     )  # fmt: skip
-    for hold_id in connection.execute(query).scalars().all():
+    found = connection.execute(query).scalars().all()
+    for hold_id in found:
         connection.execute(tables.hold_accounts.insert().prefix_with("OR IGNORE").values(hold_id=hold_id, account=account))
-        audit.append(connection, "hold-reaches", {"id": hold_id, "uuid": uuid, "account": account}, now)
+    return [("hold-reaches", {"id": hold_id, "uuid": uuid, "account": account}) for hold_id in found]
 
 
 def reached(connection: Connection, hold: AnyRow) -> list[str]:

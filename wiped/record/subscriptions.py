@@ -1,32 +1,29 @@
-"""Subscriptions: who has which phone until when. What one record does to one phone is in `subscription_rules`.
+"""Subscriptions: who has which phone until when. What one record does to one phone is in `subscription_rules`, the writing of it in `subscription_moves`.
 
 Functions that take a connection run within its transaction.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, func, select, text, update
 
 from wiped.errors import RefusedError
 from wiped.model.instants import instant_text, parse_instant
 from wiped.model.plan import RefusalCode
-from wiped.model.records import COMMITTED_STEPS
-from wiped.model.subscription import ENDED_STATES, WIPE_STATES, AccountReference, FeedTaken, State, Subscription, SubscriptionRecord
-from wiped.record import audit, conditions, holds, notices
+from wiped.model.subscription import ENDED_STATES, AccountReference, FeedTaken, Subscription, SubscriptionRecord
+from wiped.record import audit, conditions, notices, subscription_moves
 from wiped.record.accounts import Accounts
-from wiped.record.phones import blank, known, row_of, touch
+from wiped.record.phones import known, row_of, touch
 from wiped.record.sql import schema as tables
 from wiped.record.sql.database import Database
 from wiped.record.sql.rows import AnyRow, subscription_of
 from wiped.record.subscription_rules import BY_HAND, SHOWN, Change, Move, Standing, check, refusal, weigh
 from wiped.record.words import Vault
 
-#: Requests of an operator that a renewal answers; a customer's or a guardian's own are kept.
-_ANSWERED_BY_RENEWAL = ("manual",)
 #: The condition under which the refused records of a feed's last answer are remembered, and how many of them an audit entry names.
 _REFUSED = "feed-refused"
 _TOLD = 50
@@ -40,125 +37,6 @@ def current_term(connection: Connection, phone: AnyRow) -> Subscription | None:
     if row is None or (row.ended_at is not None and phone.state not in ENDED_STATES):
         return None
     return subscription_of(row)
-
-
-def standing(connection: Connection, uuid: str) -> Standing:
-    """What is recorded of one phone."""
-    phone = row_of(connection, uuid)
-    if phone is None:
-        return Standing(uuid, 0, None, ended=True, committed=False, occupied=False, drained=drained(connection))
-    row = connection.execute(
-        select(tables.subscriptions).where(tables.subscriptions.c.uuid == uuid, tables.subscriptions.c.generation == phone.generation)
-    ).first()
-    step = connection.execute(
-        select(tables.wipes.c.step).where(tables.wipes.c.uuid == uuid, text("step NOT IN ('released', 'cancelled', 'disposed')"))
-    ).scalar()
-    ended = row is None or row.ended_at is not None
-    committed = step in COMMITTED_STEPS or (not ended and phone.state in WIPE_STATES)
-    return Standing(uuid, phone.generation, subscription_of(row) if row else None, ended, committed, phone.occupied, drained(connection))
-
-
-def drained(connection: Connection) -> frozenset[str]:
-    """The products of the drains in force; "" stands for the whole host."""
-    return frozenset(connection.execute(select(tables.drains.c.product).where(text("cancelled_at IS NULL"))).scalars())
-
-
-def apply(connection: Connection, moves: Sequence[Move], now: datetime, *, source: str, operator: str) -> tuple[Subscription, ...]:
-    """Write all of them; the caller has held the writer's turn since they were weighed."""
-    return tuple(_apply(connection, move, now, source=source, operator=operator) for move in moves)
-
-
-def _apply(connection: Connection, move: Move, now: datetime, *, source: str, operator: str) -> Subscription:
-    before, record, uuid = move.before, move.record, move.record.uuid
-    if before.occupied and not before.ended:
-        connection.execute(update(tables.phones).where(tables.phones.c.uuid == uuid).values(occupied=False, touches=tables.phones.c.touches + 1))
-        audit.append(connection, "occupied-settled", {"uuid": uuid, "generation": before.generation, "source": source, "operator": operator}, now)
-    if move.change is Change.NOTHING and before.last is not None:
-        return before.last
-    if move.change is Change.BEGIN or before.last is None:
-        values = _begin(connection, move, now, source)
-    else:
-        values = _continue(connection, before.last, move, now, source)
-    holds.link(connection, move.owner, values["account"], uuid, now)
-    touch(connection, uuid)
-    told = {key: values[key] for key in ("uuid", "generation", "account", "starts_at", "expires_at", "first_recorded_at", "policy", "minor", "revision")}
-    audit.append(connection, "subscription", {**told, "change": str(move.change), "source": source, "operator": operator}, now)
-    if move.change is Change.RENEW and now < record.expires_at:
-        _answer_requests(connection, uuid, before.generation, now)
-    row = connection.execute(
-        select(tables.subscriptions).where(tables.subscriptions.c.uuid == uuid, tables.subscriptions.c.generation == values["generation"]),
-    ).one()
-    return subscription_of(row)
-
-
-def _values(record: SubscriptionRecord, source: str) -> dict[str, Any]:
-    return {
-        "uuid": record.uuid,
-        "subscription_id": record.subscription_id,
-        "starts_at": record.starts_at,
-        "expires_at": record.expires_at,
-        "policy": record.policy,
-        "minor": record.minor,
-        "source": source,
-        "product": record.product,
-        "feed_revision": record.revision,
-    }
-
-
-def _begin(connection: Connection, move: Move, now: datetime, source: str) -> dict[str, Any]:
-    uuid, generation = move.record.uuid, move.before.generation + 1
-    phone: AnyRow | None = row_of(connection, uuid)
-    if phone is None:
-        connection.execute(tables.phones.insert().values(**blank(uuid, "", now, present=False)))
-    values = {**_values(move.record, source), "generation": generation, "account": move.account, "first_recorded_at": now, "revision": 1}
-    connection.execute(tables.subscriptions.insert().values(**values))
-    # Nothing of the last customer's generation is carried over (R20) but protection, which is the operator's, and a fence, which only its owner lifts.
-    connection.execute(
-        update(tables.phones)
-        .where(tables.phones.c.uuid == uuid)
-        .values(
-            generation=generation,
-            state=str(State.UNBOUND),
-            since=now,
-            action="none",
-            flags=[],
-            occupied=False,
-            refusals=[],
-            reasons=[],
-            next_at=None,
-            next_state=None,
-            due_at=None,
-            notices_sent=[],
-        )
-    )
-    return values
-
-
-def _continue(connection: Connection, term: Subscription, move: Move, now: datetime, source: str) -> dict[str, Any]:
-    record = move.record
-    values = {
-        **_values(record, source),
-        "feed_revision": record.revision if record.revision is not None else term.feed_revision,
-        "first_recorded_at": term.first_recorded_at if record.expires_at == term.expires_at else now,
-        "revision": term.revision + 1,
-    }
-    connection.execute(
-        update(tables.subscriptions).where(tables.subscriptions.c.uuid == record.uuid, tables.subscriptions.c.generation == term.generation).values(**values),
-    )
-    return {**values, "generation": term.generation, "account": term.account}
-
-
-def _answer_requests(connection: Connection, uuid: str, generation: int, now: datetime) -> None:
-    """An operator's manual request was for the term that has been renewed: kept, it would take the grace of the next end away."""
-    open_ones = (
-        tables.requests.c.uuid == uuid,
-        tables.requests.c.generation == generation,
-        tables.requests.c.closed_at.is_(None),
-        tables.requests.c.kind.in_(_ANSWERED_BY_RENEWAL),
-    )
-    for request_id in connection.execute(select(tables.requests.c.id).where(*open_ones)).scalars().all():
-        audit.append(connection, "request-closed", {"id": request_id, "uuid": uuid, "code": "subscription-renewed"}, now)
-    connection.execute(update(tables.requests).where(*open_ones).values(closed_at=now))
 
 
 def note_refused(connection: Connection, refused: Sequence[tuple[str, RefusalCode]], now: datetime, *, source: str, operator: str) -> None:
@@ -220,6 +98,10 @@ def bound(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(tables.subscriptions).where(text("ended_at IS NULL"))).scalar() or 0)
 
 
+#: A phone as it stands, a record of it, and what the record does.
+_Weighed = tuple[Standing, SubscriptionRecord, Change]
+
+
 class SqlSubscriptions:
     """`ports.ledger.SubscriptionStore` over SQLite."""
 
@@ -234,6 +116,7 @@ class SqlSubscriptions:
         """See the port. Raises InputError for a batch that cannot be meant, also RefusedError(needs-approval) where one
         person alone would bring the end of a running term forward."""
         check(records)
+        await self._prepare(records, now, source, all_or_none=True)
         async with self._db.turn():
             moves, refused = await self._weighed(records, now, source)
             if refused:
@@ -242,38 +125,47 @@ class SqlSubscriptions:
             if all(change is Change.NOTHING and not stand.occupied for stand, _, change in moves):
                 return tuple(stand.last for stand, _, _ in moves if stand.last is not None)
             ready = await self._ready(moves)
-            return await self._db.write_in_turn(lambda c: apply(c, ready, now, source=source, operator=operator))
+            return await self._db.write_in_turn(lambda c: subscription_moves.apply(c, ready, now, source=source, operator=operator))
 
-    async def _weighed(
-        self, records: Sequence[SubscriptionRecord], now: datetime, source: str
-    ) -> tuple[list[tuple[Standing, SubscriptionRecord, Change]], list[tuple[str, RefusalCode]]]:  # fmt: skip
+    async def _prepare(self, records: Sequence[SubscriptionRecord], now: datetime, source: str, *, all_or_none: bool) -> None:
+        """Make the pseudonyms of many records before the writer's turn is taken: others write meanwhile, and what was weighed is weighed again in the turn."""
+        if len(records) <= subscription_moves.SLICE:
+            return
+        moves, refused = await self._weighed(records, now, source)
+        if not (refused and all_or_none):
+            await self._ready([move for move in moves if move[2] is not Change.NOTHING])
+
+    async def _weighed(self, records: Sequence[SubscriptionRecord], now: datetime, source: str) -> tuple[list[_Weighed], list[tuple[str, RefusalCode]]]:
         """What each record does; the caller holds the writer's turn."""
-        before = await self._db.read(lambda c: [standing(c, record.uuid) for record in records])
-        moves: list[tuple[Standing, SubscriptionRecord, Change]] = []
+        before = await self._db.read(lambda c: subscription_moves.standings(c, [record.uuid for record in records]))
+        names = await self._vault.find_each([(record.account, stand.generation) for stand, record in zip(before, records, strict=True)])
+        moves: list[_Weighed] = []
         refused: list[tuple[str, RefusalCode]] = []
-        for stand, record in zip(before, records, strict=True):
-            same = stand.last is not None and stand.last.account in await self._vault.find(record.account, (stand.generation,))
+        for number, (stand, record, name) in enumerate(zip(before, records, names, strict=True)):
+            same = stand.last is not None and stand.last.account == name
             found = weigh(stand, record, same_account=same, source=source, now=now)
             if isinstance(found, RefusalCode):
                 refused.append((record.uuid, found))
             else:
                 moves.append((stand, record, found))
+            if number % subscription_moves.SLICE == 0:
+                await asyncio.sleep(0)  # the loop goes on
         return moves, refused
 
-    async def _ready(self, moves: Sequence[tuple[Standing, SubscriptionRecord, Change]]) -> list[Move]:
+    async def _ready(self, moves: Sequence[_Weighed]) -> list[Move]:
         """With pseudonyms: slots are on disk before the ledger refers to them."""
+        begin = [(record.account, stand.generation + 1) for stand, record, change in moves if stand.last is None or change is Change.BEGIN]
+        made = iter(await self._vault.pseudonym_each(begin))
+        owners = await self._vault.find_each([(record.account, 0) for _, record, _ in moves])
         return [
-            Move(stand, record, change, await self._account(stand, record, change), await self._accounts.own(record.account)) for stand, record, change in moves
+            Move(stand, record, change, next(made) if stand.last is None or change is Change.BEGIN else stand.last.account, owner)
+            for (stand, record, change), owner in zip(moves, owners, strict=True)
         ]
-
-    async def _account(self, stand: Standing, record: SubscriptionRecord, change: Change) -> str:
-        if stand.last is not None and change is not Change.BEGIN:
-            return stand.last.account
-        return await self._vault.pseudonym(record.account, stand.generation + 1)
 
     async def record_answer(self, records: Sequence[SubscriptionRecord], now: datetime, *, source: str) -> FeedTaken:
         """See the port. Raises InputError for a batch that cannot be meant (a phone twice, an end before its start)."""
         check(records)
+        await self._prepare(records, now, source, all_or_none=False)
         async with self._db.turn():
             moves, refused = await self._weighed(records, now, source)
             changing = [move for move in moves if move[2] is not Change.NOTHING or move[0].occupied]
@@ -286,7 +178,7 @@ class SqlSubscriptions:
 
     @staticmethod
     def _take(connection: Connection, ready: Sequence[Move], refused: Sequence[tuple[str, RefusalCode]], now: datetime, source: str) -> None:
-        apply(connection, ready, now, source=source, operator=source)
+        subscription_moves.apply(connection, ready, now, source=source, operator=source)
         _note_refused_answer(connection, refused, now, source)
 
     async def get(self, uuid: str) -> Subscription | None:

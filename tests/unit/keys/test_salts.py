@@ -142,6 +142,52 @@ async def test_a_destroyed_slot_is_gone_for_ever(salts: SaltFile, folder: Path) 
     assert await salts.find(BOB, (1,)) == (other,)
 
 
+async def test_many_are_made_as_one_by_one(salts: SaltFile, folder: Path) -> None:
+    """More than a chunk: old ones, new ones and the same twice, in the order asked; all of them are there after a restart."""
+    old = await salts.pseudonym(ALICE, 1)
+    wanted = [(BOB, 1), (ALICE, 1), (BOB, 1), *((AccountReference(f"customer-{number}"), 3) for number in range(2 * CHUNK_SLOTS))]
+    names = await salts.pseudonym_each(wanted)
+    assert names[1] == old
+    assert names[0] == names[2] == await salts.pseudonym(BOB, 1)
+    assert len(set(names)) == len(wanted) - 1
+    assert salts.used == len(wanted) - 1
+    salts.close()
+    again = SaltFile.open(str(folder), refers_to_accounts)
+    assert await again.find_each([*wanted, (ALICE, 2)]) == (*names, "")
+    assert await again.pseudonym_each(wanted) == names
+    again.close()
+
+
+async def test_many_are_synced_together_and_before_one_is_handed_out(salts: SaltFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sync for many slots; where it fails, none of them is anybody's, and the next takes its place."""
+    synced: list[int] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(fd), real(fd)))
+    wanted = [(AccountReference(f"customer-{number}"), 1) for number in range(100)]
+    await salts.pseudonym_each(wanted)
+    assert len(synced) == 1
+
+    def fails(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(LedgerError, match="cannot be written"):
+        await salts.pseudonym_each([(ALICE, 1), (BOB, 1)])
+    monkeypatch.setattr(os, "fsync", real)
+    assert await salts.find_each([(ALICE, 1), (BOB, 1)]) == ("", "")
+    assert salts.used == 100
+    name = await salts.pseudonym(BOB, 1)
+    assert await salts.find(BOB, (1,)) == (name,)
+    assert await salts.find_each(wanted) == await salts.pseudonym_each(wanted)
+
+
+async def test_one_empty_reference_among_many_makes_none(salts: SaltFile) -> None:
+    """Checked before a slot is written."""
+    with pytest.raises(InputError):
+        await salts.pseudonym_each([(ALICE, 1), (AccountReference(""), 1)])
+    assert salts.used == 0
+
+
 async def test_an_empty_reference_is_bad_input(salts: SaltFile) -> None:
     """Nobody's account."""
     with pytest.raises(InputError):
