@@ -142,6 +142,13 @@ class Product:
                 self.process = self.libvirt.fork(f"{module}:main", argv, cwd=REPOSITORY, stdout=log, stderr=log, env=unmeasured(), helpers=not words)
         if ready:
             wait_for(self._answers, f"the daemon to answer; its log ends:\n{self.log.read_text()[-3000:]}")
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Let it see its phones, so that it knows their names; where libvirt does not answer it, that is the test's business."""
+        patient_until = time.monotonic() + 10
+        while not self.get("/v1/status")["last_sweep_at"] and time.monotonic() < patient_until:
+            time.sleep(0.05)
 
     def _answers(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
