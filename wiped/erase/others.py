@@ -22,6 +22,7 @@ from wiped.storage.doubt import Doubt
 from wiped.storage.image_chain import names_reached
 from wiped.storage.kernel import identity_of
 from wiped.storage.mounts import real_path
+from wiped.storage.time_limit import TimeLimit
 from wiped.virt.places import CREDENTIALS
 
 
@@ -31,6 +32,7 @@ class _Walk:
 
     done: set[tuple[str, str]] = field(default_factory=set)
     tree: DeviceTree = field(default_factory=DeviceTree)
+    limit: TimeLimit = field(default_factory=TimeLimit)
 
 
 def claim_others(claims: Claims) -> None:
@@ -77,7 +79,10 @@ def _claim_facts(claims: Claims, owner: str, path: str, facts: DomainFacts, walk
 
 
 def _claim_image(claims: Claims, owner: str, path: str, disk: DiskSource, walk: _Walk) -> None:
-    reached = names_reached(disk.location, disk.format, tree=walk.tree)
+    try:
+        reached = walk.limit.run(f"{disk.location} as {disk.format}", lambda: names_reached(disk.location, disk.format, tree=walk.tree))
+    except StorageError as error:
+        raise unreadable(path, f"what its disk {disk.target} reaches cannot be told: {error}") from error
     if reached.incomplete:
         raise unreadable(path, f"what its disk {disk.target} reaches cannot be followed to the end ({reached.reason})")
     for doubt in reached.doubts:

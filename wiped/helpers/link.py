@@ -32,6 +32,8 @@ DAEMON_USER: Final = "wiped"
 GREETING_SECONDS: Final = 30.0
 #: How long a helper may take for the I/O in flight after its line was closed, before it is killed.
 FAREWELL_SECONDS: Final = 60.0
+#: How long the end of a killed helper is waited for: one whose read hangs in the kernel (state D) ends when the storage answers, and not before.
+KILLED_SECONDS: Final = 5.0
 #: A helper inherits these and nothing else of the daemon's environment: credentials and sockets of the service are not its business.
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 
@@ -75,6 +77,7 @@ class Link:
         self._writer = writer
         self._process = process
         self._farewell = farewell
+        self._started = ""
 
     async def send(self, message: Message) -> None:
         """Hand one message to the kernel. Raises HelperError when the helper is gone."""
@@ -108,6 +111,15 @@ class Link:
                 await _see_off(self._process, self._farewell)
             else:
                 await _watch_end(self.pid, self._farewell)
+
+    def greeted(self, pid: int) -> None:
+        """Remember which process answers: by its start time too, since a process id is given again."""
+        self.pid = pid or self.pid
+        self._started = _start_time(self.pid)
+
+    def hangs(self) -> bool:
+        """Of a line that was closed: whether its helper is there still (where it is our child, it was killed, so it waits in the kernel)."""
+        return bool(self._started) and _start_time(self.pid) == self._started
 
     async def _epitaph(self) -> str:
         """How the child ended, for people; "" when it is not known."""
@@ -144,8 +156,17 @@ async def connect(program: Program, *, socket_path: str, config: str, command: S
     except BaseException:
         await link.close()
         raise
-    link.pid = answer.pid or link.pid
+    link.greeted(answer.pid)
     return link
+
+
+def _start_time(pid: int) -> str:
+    """When a process began, in clock ticks since the boot (proc_pid_stat(5), field 22); "" for none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read(4096).rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
 
 
 def _program() -> str:
@@ -183,14 +204,17 @@ async def _start(program: str, command: Sequence[str], farewell: float) -> Link:
 
 
 async def _see_off(process: asyncio.subprocess.Process, farewell: float) -> None:
-    """Wait for a child's end; after `farewell` seconds, or when the waiting itself is cancelled, kill it."""
+    """Wait for a child's end; after `farewell` seconds, or when the waiting itself is cancelled, kill it. One that does not end then is left to the event
+    loop, which takes note of its end."""
     try:
         async with asyncio.timeout(farewell):
             await process.wait()
     except BaseException as error:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KILLED_SECONDS):
+                await process.wait()
         if not isinstance(error, TimeoutError):
             raise
 

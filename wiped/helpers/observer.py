@@ -33,6 +33,7 @@ class ObserverProcess:
         self._command = tuple(command)
         self._places = asyncio.Semaphore(parallel + 1)
         self._idle: list[Link] = []
+        self._hung: dict[str, Link] = {}
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -42,10 +43,19 @@ class ObserverProcess:
         await self.close()
 
     async def survey(self, domain: DomainFacts, others: Sequence[DomainFacts], *, with_extents: bool) -> Inventory:
-        """Everything that one phone reaches on this host. Raises HelperError, StorageError."""
+        """Everything that one phone reaches on this host. Raises HelperError, StorageError; HelperError too while the process of an earlier look at this
+        phone cannot end, since the next would hang beside it."""
+        earlier = self._hung.get(domain.uuid)
+        if earlier is not None and earlier.hangs():
+            raise HelperError(f"the observer that looked at this phone (process {earlier.pid}) hangs in the kernel: its storage does not answer")
+        self._hung.pop(domain.uuid, None)
         async with self._line() as link:
-            await link.send(Survey(domain=domain, others=tuple(others), with_extents=with_extents))
-            answer = await self._receive(link)
+            try:
+                await link.send(Survey(domain=domain, others=tuple(others), with_extents=with_extents))
+                answer = await self._receive(link)
+            except HelperError:
+                self._hung[domain.uuid] = link
+                raise
             if not isinstance(answer, Surveyed) or answer.inventory.domain.uuid != domain.uuid:
                 raise _nonsense(answer)
             return answer.inventory

@@ -17,6 +17,7 @@ from wiped.observe.places.look import Look
 from wiped.observe.pools import read_pools
 from wiped.observe.reach import Reach
 from wiped.storage.protected import replaced_roots
+from wiped.storage.time_limit import TimeLimit
 from wiped.virt.devices import refused_devices
 from wiped.wire.messages import MAX_STEPS
 
@@ -30,8 +31,9 @@ def survey(domain: DomainFacts, others: Sequence[DomainFacts], rules: StorageRul
     Artefacts come chain by chain, top first (depth 0). Never raises for what it meets on the host: that is told in the inventory.
     """
     pools = read_pools(directories)
-    reach = Reach(domain.uuid, others, directories, pools)
-    look = Look(domain, rules, directories, with_extents, pools, reach)
+    limit = TimeLimit()
+    reach = Reach(domain.uuid, others, directories, pools, limit)
+    look = Look(domain, rules, directories, with_extents, pools, reach, limit)
     own = whole.own_files(look)
     disks.find_disks(look, (file.path for file in own if file.kind == "install-media"))
     logs.find_nvram(look)

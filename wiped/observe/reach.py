@@ -19,13 +19,17 @@ from wiped.storage.blockstack import DeviceTree
 from wiped.storage.doubt import Doubt
 from wiped.storage.image_chain import Reached, names_reached
 from wiped.storage.kernel import identity_of
+from wiped.storage.time_limit import TimeLimit
 from wiped.virt.places import is_log, qemu_log_names, rotated_from, secret_files, swtpm_log
 
 
 class Reach:
     """The owners of files, from the facts of every domain but `uuid`, and from the saved states that stand in libvirt's directory."""
 
-    def __init__(self, uuid: str, domains: Iterable[DomainFacts], directories: LibvirtDirectories, pools: Pools | None = None) -> None:
+    def __init__(
+        self, uuid: str, domains: Iterable[DomainFacts], directories: LibvirtDirectories, pools: Pools | None = None, limit: TimeLimit | None = None
+    ) -> None:
+        self._limit = limit or TimeLimit()
         self._directories = directories
         self._pools = read_pools(directories) if pools is None else pools
         self._paths: dict[str, set[str]] = {}
@@ -162,17 +166,25 @@ class Reach:
     def _note(self, uuid: str, path: str, fmt: str) -> None:
         """Everything that `path` leads to is `uuid`'s. "" as format is followed by its magic, since QEMU might."""
         if (path, fmt) not in self._walked:
-            self._walked[path, fmt] = names_reached(path, fmt, tree=self._tree)
+            self._walked[path, fmt] = self._reached(path, fmt)
         reached = self._walked[path, fmt]
         if reached.incomplete:
             self.unclear.setdefault(path, f"domain {uuid} reaches {path}, which cannot be followed to its end: {reached.reason}")
         for doubt in reached.doubts:
             self.doubts.setdefault(doubt.place, (uuid, doubt))
-        behind, shown = self._files_behind(path)
+        behind, shown = (frozenset[FileIdentity](), frozenset[str]()) if not reached.identities else self._files_behind(path)
         for name in (reached.paths - shown) | {path}:
             self._paths.setdefault(name, set()).add(uuid)
         for identity in reached.identities:
             (self._behind if identity in behind else self._identities).setdefault(identity, set()).add(uuid)
+
+    def _reached(self, path: str, fmt: str) -> Reached:
+        tree = self._tree
+        try:
+            return self._limit.run(f"{path} as {fmt}", lambda: names_reached(path, fmt, tree=tree))
+        except StorageError as error:
+            self._tree = DeviceTree()  # the look that is still out has the other one
+            return Reached(frozenset(), frozenset({path, os.path.normpath(path)}), incomplete=True, reason=str(error))
 
     def _files_behind(self, path: str) -> tuple[frozenset[FileIdentity], frozenset[str]]:
         """Of a block device, the files that loop devices at and below it show, by identity and path; nothing for anything else."""

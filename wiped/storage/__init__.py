@@ -4,8 +4,8 @@ What it is: safe opening of paths (`paths`; `protected` roots; `quiet_open` for 
 what lies under it (`filesystems`, `inode`, `fsmap`), block devices and what stands on what (`blockdev`, `blockstack`), blocks shared with a golden image
 (`shared_extents`), the one map that eraser and observer agree on (`artefacts`), QEMU's locks and write leases (`locks`), the pseudorandom pattern
 (`keystream`), direct I/O (`direct`), the headers and chains of images (`qcow2`, `foreign`, `image_chain`), what others may reach (`reached`; `doubt` where
-nobody can tell), templates, profiles and people's classifications (`templates`, `profiles/`, `classified`), and freed blocks (`free_space`). The constants
-and structures of the kernel's interface are in `kernel`.
+nobody can tell), a `time_limit` for looks at storage that hangs, templates, profiles and people's classifications (`templates`, `profiles/`, `classified`),
+and freed blocks (`free_space`). The constants and structures of the kernel's interface are in `kernel`.
 
 Synchronous, and meant for helper processes and their threads. It reports facts, and says no with `RefusedError` (a guard's code) or
 `StorageError` (a reason code); foreign errors do not leave this room.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.lab.libvirtfiles import Disk
+from tests.patience import PATIENCE
 from tests.unit.erase.host import KEY, MINE, THEIRS, Host, both, encrypted, share
 from tests.unit.erase.test_ownership import image
+from wiped.erase import others
+from wiped.errors import RefusedError
+from wiped.storage import time_limit
 
 
 @pytest.mark.parametrize("how", ["uuid", "without dashes", "usage", "pool", "qemu.conf", "volume"])
@@ -70,3 +76,18 @@ def test_a_saved_state_under_this_phones_name_tells_what_its_owner_reaches(host:
     save = host.files.saved("mine", THEIRS, [Disk(disk, "raw")])
     assert "shared-by-domain" in host.codes(disk)
     assert "shared-by-domain" in host.codes(save)
+
+
+def test_a_neighbours_image_whose_storage_hangs_refuses_everything_by_name(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows what lies beneath it; and the eraser does not wait for ever."""
+    gate = threading.Event()
+    monkeypatch.setattr(time_limit, "LOOK_SECONDS", 0.05)
+    real = others.names_reached
+    mine, theirs = image(host.images / "mine.raw"), image(host.images / "theirs.qcow2")
+    monkeypatch.setattr(others, "names_reached", lambda path, *words, **how: gate.wait(PATIENCE) if path == theirs else real(path, *words, **how))
+    both(host, disks=[Disk(mine, "raw")])
+    host.files.define("theirs", [Disk(theirs, "qcow2")], uuid=THEIRS)
+    with pytest.raises(RefusedError, match="its storage hangs") as error:
+        host.claims()
+    assert error.value.codes == ("unreadable",)
+    gate.set()

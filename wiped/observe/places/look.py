@@ -20,6 +20,7 @@ from wiped.storage.classified import Classified, classified_as, read_classified
 from wiped.storage.image_chain import look_at_layer, walk_chain
 from wiped.storage.paths import open_beneath
 from wiped.storage.shared_extents import GoldenFiles
+from wiped.storage.time_limit import TimeLimit
 
 #: Problems of a layer that mean that nothing is there.
 ABSENT = (RefusalCode.MISSING, ReasonCode.VANISHED)
@@ -56,6 +57,7 @@ class Look:
     with_extents: bool
     pools: Pools
     reach: Reach
+    limit: TimeLimit = field(default_factory=TimeLimit)
     artefacts: list[FoundArtefact] = field(default_factory=list)
     problems: list[tuple[str, str, str]] = field(default_factory=list)
     protected: tuple[str, ...] = ()
@@ -125,16 +127,20 @@ class Look:
         )
 
     def chain(self, path: str, fmt: str, *, with_extents: bool = True) -> tuple[ImageLayer, ...]:
-        """The layers of a disk, top first."""
-        return walk_chain(
-            path,
-            fmt or "raw",
-            roots=self.rules.roots,
-            protected=self.protected,
-            libvirt_dirs=general_bounds(self.directories),
-            with_extents=with_extents and self.with_extents,
-            goldens=self._goldens,
-        )
+        """The layers of a disk, top first. Where its storage hangs, the first alone, as `unreadable`."""
+        roots, protected, libvirt_dirs = self.rules.roots, self.protected, general_bounds(self.directories)
+
+        def headers() -> tuple[ImageLayer, ...]:
+            return walk_chain(path, fmt or "raw", roots=roots, protected=protected, libvirt_dirs=libvirt_dirs)
+
+        try:
+            layers = self.limit.run(f"{path} as {fmt}", headers)
+        except StorageError as error:
+            return (ImageLayer(location=path, format=fmt or "raw", problem=RefusalCode.UNREADABLE.value, detail=f"{path}: {error}"),)
+        if not (with_extents and self.with_extents):
+            return layers
+        # A map writes dirty pages out first, which may take minutes.
+        return walk_chain(path, fmt or "raw", roots=roots, protected=protected, libvirt_dirs=libvirt_dirs, with_extents=True, goldens=self._goldens)
 
     def classified(self, layer: ImageLayer) -> str:
         """`golden`, `private` or "", as `wipectl images classify` settled it for this path and inode."""
