@@ -55,6 +55,8 @@ class Billing:
             return web.Response(status=302, headers={"Location": self.url})
         if self.trouble == "slow":
             await asyncio.sleep(30)
+        if self.trouble == "flood":
+            return web.Response(body=b'{"feed":"wiped/1","revision":99,"records":[' + b"{}," * (20 << 20) + b"{}]}")
         if self.trouble == "garbage":
             return web.Response(text="<html>welcome to billing</html>")
         if not cursor and not self.trouble and request.headers.get("If-None-Match") == etag:

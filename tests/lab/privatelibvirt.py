@@ -216,6 +216,11 @@ class PrivateLibvirt:
         self._libvirtd = self._start_daemon("libvirtd", "/run/libvirt/libvirt-sock")
         wait_for(lambda: self.virsh("uri", check=False).returncode == 0, "an answer of libvirtd")
 
+    def signal_libvirtd(self, number: int) -> None:
+        """Send a signal to libvirtd alone."""
+        assert self._libvirtd is not None
+        self._libvirtd.send_signal(number)
+
     def stop_libvirtd(self, number: int = signal.SIGTERM) -> None:
         """End libvirtd alone and wait for it; guests and virtlogd keep running."""
         assert self._libvirtd is not None

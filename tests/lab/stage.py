@@ -200,15 +200,19 @@ class Product:
 
     def get(self, path: str) -> Any:
         """One look through the API's socket, without starting a program for it (the waiting loops)."""
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(PATIENCE)
-            line.connect(str(self.libvirt.path(SOCKET)))
-            line.sendall(f"GET {path} HTTP/1.0\r\nHost: wiped\r\n\r\n".encode())
-            answer = b"".join(iter(lambda: line.recv(1 << 16), b""))
+        answer = self.said(f"GET {path} HTTP/1.0\r\nHost: wiped\r\n\r\n".encode())
         head, _, body = answer.partition(b"\r\n\r\n")
         if b" 200 " not in head.splitlines()[0]:
             raise AssertionError(f"GET {path}: {answer!r}")
         return json.loads(body)
+
+    def said(self, request: bytes) -> bytes:
+        """The answer to these bytes at the API's socket, whatever it is."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(PATIENCE)
+            line.connect(str(self.libvirt.path(SOCKET)))
+            line.sendall(request)
+            return b"".join(iter(lambda: line.recv(1 << 16), b""))
 
     def bind(self, phone: str, *, ends_in: float = 1.0, account: str = ACCOUNT, subscription: str = "") -> None:
         """Record a term that began an hour ago and ends in `ends_in` seconds."""

@@ -96,7 +96,8 @@ class ResidualCode(StrEnum):
     """The guest had a device of the host of a class that `storage.harmless_host_devices` names; what the device keeps is not seen."""
     COPIES_UNSEEN = "copies-unseen"
     """Copies of the phone's storage that nothing names now and that were made before the product first looked, or between two of its looks: a backup that had
-    ended, a block copy that was pivoted away from, an export by hand. The default, since nobody tells of them afterwards."""
+    ended, a block copy that was pivoted away from, an export by hand, the journal of a filesystem that was mounted with `data=journal` once. The default,
+    since nobody tells of them afterwards."""
     SAMPLED = "sampled"
     """Only a share was read back (`storage.verify`)."""
 
