@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -175,8 +175,16 @@ async def _forever(name: str, work: Coroutine[Any, Any, None]) -> None:
     raise RuntimeError(f"the task {name} ended by itself")
 
 
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """The open ledger; `note`: note how far its audit log has come."""
+
+    ledger: SqlLedger
+    note: Callable[[], Awaitable[None]]
+
+
 @contextlib.asynccontextmanager
-async def _ledger_of(settings: Settings, clock: Clock, fences: Fences | None = None, *, accepted: bool = False) -> AsyncIterator[SqlLedger]:
+async def _memory_of(settings: Settings, clock: Clock, fences: Fences | None = None, *, accepted: bool = False) -> AsyncIterator[_Memory]:
     """The ledger, proven before it is opened (`record.proof`) and noted when it is closed; a head is not noted where the daemon ends by an error."""
     state_dir = settings.host.state_dir
     with contextlib.closing(SaltFile.open(state_dir, refers_to_accounts)) as salts:
@@ -185,16 +193,23 @@ async def _ledger_of(settings: Settings, clock: Clock, fences: Fences | None = N
             *([f"{salts.used} used slots in the salt file"] if salts.used else []),
             *([f"{len(standing)} fences"] if standing else []),
         ]
-        await asyncio.to_thread(proof.prove, state_dir, signs, accepted=accepted)
+        await asyncio.to_thread(proof.prove, state_dir, signs, salts.noted, accepted=accepted)
         async with await SqlLedger.open(state_dir, salts, clock) as ledger:
-            await _note_head(state_dir)
-            yield ledger
-        await _note_head(state_dir, stopped=True)
+            note_head = partial(_note_head, state_dir, salts)
+            await note_head()
+            yield _Memory(ledger, note_head)
+        await note_head(stopped=True)
 
 
-async def _note_head(state_dir: str, *, stopped: bool = False) -> None:
-    """Note how far the audit log has come. Raises LedgerError."""
-    await asyncio.to_thread(proof.note, state_dir, stopped=stopped)
+async def _note_head(state_dir: str, salts: SaltFile, *, stopped: bool = False) -> None:
+    """Note how far the audit log has come, beside the ledger and in the salt file. Raises LedgerError."""
+
+    def note() -> None:
+        noted = proof.note(state_dir, stopped=stopped)
+        if noted.seq:
+            salts.note(noted.seq, noted.hash)
+
+    await asyncio.to_thread(note)
 
 
 async def migrate(settings: Settings, *, accepted: bool = False) -> str:
@@ -202,9 +217,9 @@ async def migrate(settings: Settings, *, accepted: bool = False) -> str:
     or older than the host; it is noted in the audit log. Raises ConfigError, LedgerVersionError, LedgerError."""
     with sole_instance(settings.host.state_dir):
         clock = SystemClock()
-        async with _ledger_of(settings, clock, accepted=accepted) as ledger:
+        async with _memory_of(settings, clock, accepted=accepted) as memory:
             if accepted:
-                await ledger.audit.note("memory-accepted", {"version": wiped.__version__}, clock.now())
+                await memory.ledger.audit.note("memory-accepted", {"version": wiped.__version__}, clock.now())
                 return "the ledger is gone on with as it is; its schema is current"
             return "the ledger's schema is current"
 
@@ -222,13 +237,13 @@ async def run(settings: Settings, *, milestones: Milestones | None = None, parts
     raise_descriptors()
     with sole_instance(settings.host.state_dir):
         async with contextlib.AsyncExitStack() as stack:
-            ledger = await stack.enter_async_context(_ledger_of(settings, clock, given.fences))
-            await _conduct(settings, given, clock=clock, ledger=ledger, stop=stop, stack=stack)
+            memory = await stack.enter_async_context(_memory_of(settings, clock, given.fences))
+            await _conduct(settings, given, clock=clock, memory=memory, stop=stop, stack=stack)
     return 0
 
 
-async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: SqlLedger, stop: asyncio.Event, stack: contextlib.AsyncExitStack) -> None:
-    rules = settings.storage_rules()
+async def _conduct(settings: Settings, given: Parts, *, clock: Clock, memory: _Memory, stop: asyncio.Event, stack: contextlib.AsyncExitStack) -> None:
+    rules, ledger = settings.storage_rules(), memory.ledger
     metrics = Metrics()
     hub = Hub(clock, (metrics,))
     libvirt = LibvirtHypervisor(settings.libvirt.uri) if given.hypervisor is None else None
@@ -264,8 +279,7 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
     interval = min(SWEEP_AT_MOST, float(settings.feed.interval))
     warn = partial(warn_of_ending_holds, ledger.notices, clock, world.safety)
     forget = partial(_forget, ledger, clock, settings.retention)
-    noted = partial(_note_head, settings.host.state_dir)
-    clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn, forget, noted))
+    clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn, forget, memory.note))
     service = Service(world, reconciler, hub, clockwork.nudge)
     access = Access(settings.api.viewer_group, settings.api.operator_group, settings.api.approver_group, settings.api.auditor_group)
     parse = partial(parse_import, policies=frozenset(world.policies))

@@ -25,7 +25,21 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wiped.errors import ConfigError, InputError, LedgerError, NotFoundError, StorageError
 from wiped.keys.inplace import destroy_range
-from wiped.keys.slots import CHUNK_SLOTS, PSEUDONYM_BYTES, SLOT, Slot, binding_of, free_bytes, head_bytes, is_free, slot_of, used_bytes
+from wiped.keys.slots import (
+    CHUNK_SLOTS,
+    PSEUDONYM_BYTES,
+    SLOT,
+    Note,
+    Slot,
+    binding_of,
+    free_bytes,
+    head_bytes,
+    is_free,
+    note_bytes,
+    note_of,
+    slot_of,
+    used_bytes,
+)
 from wiped.machine import durable_file
 from wiped.model.subscription import AccountReference
 
@@ -63,6 +77,7 @@ class SaltFile:
         self._by_lookup: dict[bytes, int] = {}
         self._by_pseudonym: dict[str, int] = {}
         self._free: list[int] = []
+        self._notes: dict[int, Note] = {}
         self._slots = 0
         #: Slots that are neither free nor intact: a torn write that nothing refers to, or damage (which opening the ledger finds out).
         self.damaged = 0
@@ -71,6 +86,31 @@ class SaltFile:
     def used(self) -> int:
         """How many slots hold a pseudonym."""
         return len(self._by_pseudonym)
+
+    @property
+    def noted(self) -> tuple[int, str] | None:
+        """(number, hash in hex) of the audit entry that was noted last; None where none was. This file is never copied with the ledger, so it knows better
+        than a ledger that was put back."""
+        newest = max(self._notes.values(), key=lambda note: note.turn, default=None)
+        return (newest.seq, newest.hash.hex()) if newest is not None else None
+
+    def note(self, seq: int, digest: str) -> None:
+        """Note how far the audit log has come, synced. Synchronous. Raises LedgerError when it cannot be written; the earlier note then stands."""
+        if self.noted == (seq, digest):
+            return
+        with self._lock:
+            note = Note(1 + max((known.turn for known in self._notes.values()), default=0), seq, bytes.fromhex(digest).ljust(32, b"\0"))
+            try:
+                if (new := len(self._notes) < 2) and not self._free:
+                    self._grow()
+                number = self._free[-1] if new else min(self._notes, key=lambda known: self._notes[known].turn)
+                durable_file.write_all(self._fd, note_bytes(note), offset=number * SLOT)
+                os.fsync(self._fd)
+            except OSError as error:
+                raise LedgerError(f"the salt file cannot be written: {error.strerror}") from error
+            if new:
+                self._free.pop()
+            self._notes[number] = note
 
     @classmethod
     def open(cls, state_dir: str, refers_to_accounts: Callable[[str], bool]) -> Self:
@@ -136,6 +176,8 @@ class SaltFile:
                 self._by_pseudonym[_text(slot.pseudonym)] = number
             elif is_free(data):
                 self._free.append(number)
+            elif (note := note_of(data)) is not None:
+                self._notes[number] = note
             else:
                 self.damaged += 1
         self._free.reverse()
@@ -162,7 +204,7 @@ class SaltFile:
 
     async def find_each(self, wanted: Sequence[tuple[AccountReference, int]]) -> tuple[str, ...]:
         """See `ports.Pseudonyms`."""
-        return await asyncio.to_thread(self._find_each, [(account.value, generation) for account, generation in wanted]) if wanted else ()
+        return await asyncio.to_thread(lambda: tuple(next(iter(self._find(account.value, (number,))), "") for account, number in wanted))
 
     async def knows(self, pseudonyms: Sequence[str]) -> frozenset[str]:
         """Those of `pseudonyms` that have a slot."""
@@ -184,7 +226,6 @@ class SaltFile:
         """
         return await asyncio.to_thread(self._destroy, pseudonym)
 
-    # -- what runs in threads
     def _lookup(self, reference: str, generation: int) -> bytes:
         return _hmac(self._key, b"lookup\0", generation.to_bytes(8, "big"), reference.encode("utf-8", "surrogatepass"))
 
@@ -192,9 +233,6 @@ class SaltFile:
         with self._lock:
             numbers = (self._by_lookup.get(self._lookup(reference, generation)) for generation in generations)
             return tuple(_text(self._read(number).pseudonym) for number in numbers if number is not None)
-
-    def _find_each(self, wanted: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-        return tuple(next(iter(self._find(reference, (generation,))), "") for reference, generation in wanted)
 
     def _pseudonym_each(self, wanted: Sequence[tuple[str, int]]) -> tuple[str, ...]:
         """In parts, each with one sync: the lock is let go between them."""

@@ -1,10 +1,11 @@
 """What each start proves of the host's memory before it is believed (docs/design.md, "Memory"): a lost, damaged or older ledger never passes for a whole one.
 
-Beside the ledger stands `ledger-head.json`: how far the audit log had come, and, after a clean stop, a digest over every row of every table. In the ledger
-stands a number over the rows of each table, which changes with them (`sql/row_digest.py`). At the start:
+Beside the ledger stands `ledger-head.json`: how far the audit log had come, and, after a clean stop, a digest over every row of every table. How far it had
+come stands in the salt file too, which no copy of the state directory may hold (docs/backup.md): so a directory that was put back as a whole is found. In the
+ledger stands a number over the rows of each table, which changes with them (`sql/row_digest.py`). At the start:
 
 - a ledger that is missing or empty is a first run only where nothing shows an earlier one;
-- SQLite's integrity check holds, the audit entries form a chain, and the chain contains the head that was noted;
+- SQLite's integrity check holds, the audit entries form a chain, and the chain contains the heads that were noted;
 - the rows are those that were last written, after a kill too, and those of the clean stop, where the last stop was one.
 
 What does not fit is a ConfigError (exit 78) that names it; only a person's word goes on with a ledger that is missing or older (docs/backup.md).
@@ -51,11 +52,14 @@ def unfit(what: str) -> ConfigError:
     return ConfigError(f"host.state_dir: {what}", faults=[("host.state_dir", what)], hint=_REMEDY)
 
 
-def prove(state_dir: str, signs: Sequence[str] = (), *, accepted: bool = False) -> None:
-    """Prove the memory in `state_dir`. `signs`: what shows an earlier life of this host, in words. `accepted`: a person said to go on with a ledger that is
-    missing or older; a damaged one is never gone on with. Raises ConfigError that names what does not fit."""
+def prove(state_dir: str, signs: Sequence[str] = (), witness: tuple[int, str] | None = None, *, accepted: bool = False) -> None:
+    """Prove the memory in `state_dir`. `signs`: what shows an earlier life of this host, in words. `witness`: the number and hash of the audit entry that the
+    salt file noted. `accepted`: a person said to go on with a ledger that is missing or older; a damaged one is never gone on with.
+
+    Raises ConfigError that names what does not fit."""
     path = os.path.join(state_dir, FILE_NAME)
     noted = None if accepted else read_head(state_dir)
+    heads = [] if accepted else [*([(noted.seq, noted.hash, HEAD_NAME)] if noted else []), *([(*witness, "the salt file")] if witness else [])]
     try:
         version = version_of(path)
     except (WipedError, ValueError) as error:
@@ -64,29 +68,30 @@ def prove(state_dir: str, signs: Sequence[str] = (), *, accepted: bool = False) 
         return  # a newer program's: opening it says so, and leaves it untouched
     if not version:
         key = os.path.exists(os.path.join(state_dir, "signing-key.pem"))
-        found = [*(["a signing key of its own"] if key else []), *(["the head of an earlier audit log"] if noted is not None else []), *signs]
+        found = [*(["a signing key of its own"] if key else []), *(["the head of an earlier audit log"] if heads else []), *signs]
         if found and not accepted:
             raise unfit(f"the ledger {path} is missing or empty, but this host has a past: {', '.join(found)}")
         return
     try:
         with closing(_open(path)) as connection:
-            head = _chain(connection, noted)
+            head = _chain(connection, heads)
             faults = row_digest.faults(connection) if version >= row_digest.SINCE else []
             rows = _rows(connection) if noted is not None and noted.rows else ""
     except sqlite3.Error as error:
         raise unfit(f"the ledger {path} is damaged: {error}") from error
     if faults:
         raise unfit(f"the ledger {path} is damaged: {'; '.join(faults)}")
+    for seq, _, where in heads:
+        if head.seq < seq:
+            raise unfit(f"the ledger is older than this host: its audit log ends at entry {head.seq}, and entry {seq} was noted as written in {where}")
     if noted is None:
         return
-    if head.seq < noted.seq:
-        raise unfit(f"the ledger is older than this host: its audit log ends at entry {head.seq}, and entry {noted.seq} was noted as written")
     if noted.rows and head.seq == noted.seq and rows != noted.rows:
         raise unfit("rows of the ledger are not those of the last clean stop, although nothing was recorded since: the file was changed or damaged")
 
 
-def note(state_dir: str, *, stopped: bool) -> None:
-    """Note how far the audit log has come, synced; at a clean stop (no connection writes any more) with the digest over all rows. Raises
+def note(state_dir: str, *, stopped: bool) -> Noted:
+    """Note how far the audit log has come, synced; at a clean stop (no connection writes any more) with the digest over all rows. Tells what it noted. Raises
     LedgerError."""
     try:
         with closing(_open(os.path.join(state_dir, FILE_NAME))) as connection:
@@ -97,6 +102,7 @@ def note(state_dir: str, *, stopped: bool) -> None:
         durable_file.put(os.path.realpath(state_dir), HEAD_NAME, text.encode("ascii"), 0o600, unless_same=True)
     except (OSError, sqlite3.Error) as error:
         raise LedgerError(f"the head of the audit log cannot be noted beside the ledger: {error}") from error
+    return noted
 
 
 def read_head(state_dir: str) -> Noted | None:
@@ -129,16 +135,18 @@ def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _chain(connection: sqlite3.Connection, noted: Noted | None) -> Head:
-    """The head of the audit log, after SQLite's own check and every link of the chain. Raises ConfigError, sqlite3.Error."""
+def _chain(connection: sqlite3.Connection, heads: Sequence[tuple[int, str, str]]) -> Head:
+    """The head of the audit log, after SQLite's own check, every link of the chain and the noted `heads` (number, hash, where). Raises ConfigError,
+    sqlite3.Error."""
     found = [_text(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")]
     if found != ["ok"]:
         raise unfit(f"the ledger is damaged: SQLite's integrity check says {found[0][:200]!r}")
     head = Head()
     try:
         for batch in _entries(connection):
-            if noted is not None and batch[0].seq <= noted.seq <= batch[-1].seq and next((e.hash for e in batch if e.seq == noted.seq), "") != noted.hash:
-                raise unfit(f"entry {noted.seq} of the audit log is not the one that was noted: the ledger is another one, or was changed")
+            for seq, known, where in heads:
+                if batch[0].seq <= seq <= batch[-1].seq and next((entry.hash for entry in batch if entry.seq == seq), "") != known:
+                    raise unfit(f"entry {seq} of the audit log is not the one that was noted in {where}: the ledger is another one, or was changed")
             head = follow(head, batch)
     except VerificationError as error:
         raise unfit(f"the audit log in the ledger is damaged: {error}") from error

@@ -20,7 +20,7 @@ from tests.patience import PATIENCE
 from tests.unit.record.rig import ALICE, BOB, PHONE, record, rig_in
 from wiped.errors import ConfigError, InputError, LedgerError, NotFoundError
 from wiped.keys.salts import SaltFile
-from wiped.keys.slots import CHUNK_SLOTS, SLOT, Slot, is_free, slot_of, used_bytes
+from wiped.keys.slots import CHUNK_SLOTS, SLOT, Slot, is_free, note_of, slot_of, used_bytes
 from wiped.model.subscription import AccountReference, WipeRequest
 from wiped.record.sql.migrate import refers_to_accounts
 
@@ -278,6 +278,66 @@ async def test_torn_writes_cost_a_slot_and_nothing_else(folder: Path) -> None:
     last = SaltFile.open(str(folder), refers_to_accounts)
     assert len(await last.find(ALICE, range(1, CHUNK_SLOTS + 2))) == CHUNK_SLOTS + 1
     last.close()
+
+
+def test_how_far_the_audit_log_had_come_is_kept(folder: Path) -> None:
+    """The newest note counts, also one of a lower number (a person went on with an older ledger); two slots take turns, and a torn one leaves the other."""
+    salts = SaltFile.open(str(folder), refers_to_accounts)
+    assert salts.noted is None
+    for number in (7, 9, 3):
+        salts.note(number, f"{number:064x}")
+        assert salts.noted == (number, f"{number:064x}")
+    size = (folder / "salts").stat().st_size
+    salts.note(3, f"{3:064x}")
+    salts.close()
+    assert (folder / "salts").stat().st_size == size
+    data = bytearray((folder / "salts").read_bytes())
+    notes = {note.seq: at for at in range(0, len(data), SLOT) if (note := note_of(bytes(data[at : at + SLOT]))) is not None}
+    assert sorted(notes) == [3, 9]
+    again = SaltFile.open(str(folder), refers_to_accounts)
+    assert (again.noted, again.damaged, again.used) == ((3, f"{3:064x}"), 0, 0)
+    again.close()
+    data[notes[3] + 100] ^= 1
+    (folder / "salts").write_bytes(data)
+    torn = SaltFile.open(str(folder), refers_to_accounts)
+    assert torn.noted == (9, f"{9:064x}")
+    torn.note(12, f"{12:064x}")
+    assert torn.noted == (12, f"{12:064x}")
+    torn.close()
+
+
+async def test_notes_and_accounts_do_not_take_each_others_slots(folder: Path) -> None:
+    """While the last free slot is taken, and after a restart."""
+    salts = SaltFile.open(str(folder), refers_to_accounts)
+    names = []
+    for number in range(CHUNK_SLOTS + 3):
+        names.append(await salts.pseudonym(ALICE, number))
+        if number in {CHUNK_SLOTS - 3, CHUNK_SLOTS - 2, CHUNK_SLOTS}:
+            salts.note(number, f"{number:064x}")
+    salts.close()
+    again = SaltFile.open(str(folder), refers_to_accounts)
+    assert await again.find(ALICE, range(CHUNK_SLOTS + 3)) == tuple(names)
+    assert again.noted == (CHUNK_SLOTS, f"{CHUNK_SLOTS:064x}")
+    assert again.damaged == 0
+    again.close()
+
+
+def test_a_note_that_cannot_be_written_leaves_the_one_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no slot is lost to it."""
+    salts = SaltFile.open(str(folder), refers_to_accounts)
+    salts.note(1, f"{1:064x}")
+
+    def fails(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fails)
+        with pytest.raises(LedgerError, match="cannot be written"):
+            salts.note(2, f"{2:064x}")
+    assert salts.noted == (1, f"{1:064x}")
+    salts.note(3, f"{3:064x}")
+    assert salts.noted == (3, f"{3:064x}")
+    salts.close()
 
 
 async def test_the_reference_is_nowhere_in_the_state_directory(folder: Path) -> None:

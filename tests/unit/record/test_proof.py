@@ -102,6 +102,30 @@ async def test_a_ledger_of_another_day_or_host_is_named(tmp_path: Path) -> None:
     assert "is not the one that was noted" in refused(tmp_path)
 
 
+async def test_a_state_directory_put_back_as_a_whole_is_named_by_the_salt_file(tmp_path: Path) -> None:
+    """Ledger and its head of yesterday fit together; the salt file, which no copy holds, knows that the log had come further. A neighbour's is told too."""
+    await lived(tmp_path)
+    for name in (FILE_NAME, proof.HEAD_NAME):
+        shutil.copy(tmp_path / name, tmp_path / f"{name}.yesterday")
+    await lived(tmp_path, days=2)
+    head = proof.read_head(str(tmp_path))
+    assert head is not None
+    witness = (head.seq, head.hash)
+    proof.prove(str(tmp_path), witness=witness)
+    for name in (FILE_NAME, proof.HEAD_NAME):
+        shutil.copy(tmp_path / f"{name}.yesterday", tmp_path / name)
+    proof.prove(str(tmp_path))
+    with pytest.raises(ConfigError, match=r"is older than this host.*noted as written in the salt file"):
+        proof.prove(str(tmp_path), witness=witness)
+    with pytest.raises(ConfigError, match="is not the one that was noted in the salt file"):
+        proof.prove(str(tmp_path), witness=(1, "0" * 64))
+    proof.prove(str(tmp_path), witness=witness, accepted=True)
+    for name in (FILE_NAME, proof.HEAD_NAME):
+        (tmp_path / name).unlink()
+    with pytest.raises(ConfigError, match="the head of an earlier audit log"):
+        proof.prove(str(tmp_path), witness=witness)
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
