@@ -19,7 +19,7 @@ def started(libvirt: PrivateLibvirt, *words: str) -> tuple[int, str]:
 
 
 def test_a_lost_ledger_wipes_no_held_phone_and_lifts_no_fence(private_libvirt: PrivateLibvirt, markers: Markers) -> None:
-    """Emptied, missing, and of an hour before: exit code 78 with what does not fit and the remedy; bytes, fence and domain stay; the document's way goes on."""
+    """Emptied, missing, and of an hour before, alone or with all that is copied with it: exit code 78 with what does not fit and the remedy; bytes, fence and domain stay; the document's way goes on."""
     libvirt, where = private_libvirt, private_libvirt.workdir / "phones"
     where.mkdir()
     disk = where / "phone.raw"
@@ -33,11 +33,13 @@ def test_a_lost_ledger_wipes_no_held_phone_and_lifts_no_fence(private_libvirt: P
         product.bind(phone.uuid, ends_in=1)
         product.ctl("holds", "add", phone.uuid, "--ground", "litigation", "--authority", "court", "--reference", "1", "--reason", "kept")
         wait_for((state / "fence" / phone.uuid).exists, "the held phone, whose time has come, to be fenced")
-    copy = ledger.read_bytes()
+    copy, head = ledger.read_bytes(), (state / "ledger-head.json").read_bytes()
     with Product(libvirt, [where]) as product:
         product.ctl("protect", phone.uuid, "--reason", "a day later")
     whole = ledger.read_bytes()
-    for name, content in (("empty", b""), ("older", copy), ("missing", None)):
+    newest = (state / "ledger-head.json").read_bytes()
+    for name, content in (("empty", b""), ("older", copy), ("older, as the whole directory", copy), ("missing", None)):
+        (state / "ledger-head.json").write_bytes(head if "whole" in name else newest)
         for beside in ("ledger.db-wal", "ledger.db-shm"):
             (state / beside).unlink(missing_ok=True)
         if content is None:
@@ -46,7 +48,7 @@ def test_a_lost_ledger_wipes_no_held_phone_and_lifts_no_fence(private_libvirt: P
             ledger.write_bytes(content)
         code, said = started(libvirt, "run")
         assert (code, "wiped migrate --accept" in said, "docs/backup.md" in said) == (78, True, True), (name, said)
-        assert ("is older than this host" if name == "older" else "missing or empty") in said
+        assert ("is older than this host" if "older" in name else "missing or empty") in said
         assert images.digest(disk) == before
         assert (state / "fence" / phone.uuid).exists()
         assert phone.uuid in libvirt.virsh("list", "--all", "--uuid").stdout
