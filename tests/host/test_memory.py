@@ -19,7 +19,8 @@ def started(libvirt: PrivateLibvirt, *words: str) -> tuple[int, str]:
 
 
 def test_a_lost_ledger_wipes_no_held_phone_and_lifts_no_fence(private_libvirt: PrivateLibvirt, markers: Markers) -> None:
-    """Emptied, missing, and of an hour before, alone or with all that is copied with it: exit code 78 with what does not fit and the remedy; bytes, fence and domain stay; the document's way goes on."""
+    """Emptied, missing, and of an hour before, alone or with all that is copied with it: exit code 78 with what does not fit and the remedy; bytes, fence and
+    domain stay; the document's way goes on."""
     libvirt, where = private_libvirt, private_libvirt.workdir / "phones"
     where.mkdir()
     disk = where / "phone.raw"
