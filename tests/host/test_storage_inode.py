@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,15 +18,22 @@ from tests.host.eraser_stage import Stage, digest
 from tests.host.eraser_stage import erase as erase_in
 from tests.host.observer_stage import directories_in, erase, observer
 from tests.lab.fscrypt import encrypt
-from tests.lab.libvirtfiles import Disk
+from tests.lab.libvirtfiles import Disk, LibvirtFiles
 from tests.lab.rawdevice import BLOCK, Markers, RawFilesystem
 from wiped.decide.provable import provability_reasons
 from wiped.decide.refusal import immutable
+from wiped.erase.ownership import claims_for
+from wiped.errors import RefusedError
 from wiped.model.inventory import ArtefactKind, FoundArtefact, ImageLayer
 from wiped.model.plan import RefusalCode
 from wiped.model.policy import StorageRules
+from wiped.model.sightings import Memory, RememberedFile
+from wiped.record.helper_files import SheetFiles
+from wiped.storage.classified import read_classified
 from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.image_chain import look_at_layer
+from wiped.storage.kernel import born_ns, identity_of
+from wiped.wire.messages import Lock, LockStep
 
 MakeFilesystem = Callable[..., RawFilesystem]
 #: An observer whose /dev has no block devices.
@@ -219,3 +227,25 @@ def test_a_copy_by_reflink_is_called_shared(raw_fs: MakeFilesystem, markers: Mar
     subprocess.run(["sync"], check=True)
     assert layer_of(path, root).extents is not None
     assert "shared" in layer_of(path, root).extents.flags  # type: ignore[union-attr]
+
+
+async def test_a_file_whose_birth_the_filesystem_does_not_keep_is_nobodys_by_memory(raw_fs: MakeFilesystem, tmp_path: Path) -> None:
+    """ext4 with inodes of 128 bytes: what was remembered or classified of a path and a number may be of a file that is gone, so neither counts."""
+    root = raw_fs("ext4", mkfs_options=("-I", "128")).mount_point
+    assert root is not None
+    path = root / "disk.raw"
+    path.write_bytes(bytes(4096))
+    assert born_ns(str(path)) is None
+    libvirt = LibvirtFiles(tmp_path / "host")
+    identity = identity_of(path.stat())
+    await SheetFiles(libvirt.directories).remember(
+        Memory(UUID, 1, datetime.now(UTC), ""), (RememberedFile(ArtefactKind.DISK_IMAGE, str(path), identity, local=True),)
+    )
+    step = LockStep("a1", ArtefactKind.DISK_IMAGE, str(path), "raw", identity, ".wiped-1")
+    with pytest.raises(RefusedError) as error:
+        claims_for(Lock("w-1", UUID, "phone", (step,), vanished=True), StorageRules(roots=(str(root),)), libvirt.directories)
+    assert error.value.codes == ("ambiguous-base",)
+    libvirt.classify(str(path), "private")
+    assert read_classified(libvirt.directories.classified) == {}
+    libvirt.classify(str(path), "golden")
+    assert [found.as_ for found in read_classified(libvirt.directories.classified).values()] == ["golden"]

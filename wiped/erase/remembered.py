@@ -54,7 +54,9 @@ def claim_remembered(claims: Claims, request: Lock) -> None:
         if known is None or not known.local or known.kind in NEVER_BY_MEMORY or step.kind in NEVER_BY_MEMORY:
             raise RefusedError(f"{step.location}: it is not remembered as this phone's", codes=[RefusalCode.AMBIGUOUS_BASE])
         if is_younger(step.location, known.written_ns):
-            raise RefusedError(f"{step.location}: it was made after the phone was last seen", codes=[RefusalCode.AMBIGUOUS_BASE])
+            raise RefusedError(
+                f"{step.location}: it was made after the phone was last seen, or its filesystem does not tell when", codes=[RefusalCode.AMBIGUOUS_BASE]
+            )
         if step.identity in files or step.location in places:
             raise RefusedError(f"{step.location}: it is remembered as another phone's too", codes=[RefusalCode.SHARED_BY_DOMAIN])
         claims.remembered[step.location] = step.identity

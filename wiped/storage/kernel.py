@@ -119,9 +119,20 @@ def born_ns(path: str) -> int | None:
 
 
 def is_younger(path: str, than_ns: int) -> bool:
-    """Whether the file at `path` was made after that moment: an inode number and a path are given again, what was noted of them is then of another file."""
+    """Whether the file at `path` was made after that moment: an inode number and a path are given again, what was noted of them is then of another file.
+
+    Also where its filesystem does not tell when (ext4 with inodes of 128 bytes, many network ones): then nobody knows that it is the same file. Not where
+    nothing is there."""
     born = born_ns(path)
-    return born is not None and born > than_ns
+    if born is None:
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            pass
+        return True
+    return born > than_ns
 
 
 def identity_of(stat: os.stat_result) -> FileIdentity:

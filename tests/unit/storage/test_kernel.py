@@ -53,11 +53,25 @@ def test_memory_is_compared_to_its_last_byte() -> None:
     assert [kernel.memory_differs(*addresses, 4095), kernel.memory_differs(*addresses, 4096)] == [False, True]
 
 
+def test_a_file_whose_age_nobody_knows_counts_as_younger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the filesystem keeps no birth time: it may be another file under the same number. What is not there is no other file."""
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    now = path.stat().st_mtime_ns + 1_000_000_000
+    if kernel.born_ns(str(path)) is not None:
+        assert not kernel.is_younger(str(path), now)
+    monkeypatch.setattr(kernel, "born_ns", lambda _: None)
+    assert kernel.is_younger(str(path), now)
+    assert not kernel.is_younger(str(tmp_path / "none"), now)
+    assert not kernel.is_younger(str(path / "beneath"), now)
+
+
 def test_identity_and_age_of_a_file(tmp_path: Path) -> None:
     """Device and inode; younger than the year 1970 wherever the filesystem knows; what is not there has no age, and is no block device."""
     path = tmp_path / "file"
     path.write_bytes(b"")
     found = path.stat()
     assert kernel.identity_of(found) == kernel.FileIdentity(found.st_dev, found.st_ino)
-    assert kernel.is_younger(str(path), 0) is (kernel.born_ns(str(path)) is not None)
+    assert kernel.is_younger(str(path), 0)
+    assert not kernel.is_younger(str(tmp_path / "none"), 0)
     assert (kernel.born_ns(str(tmp_path / "none")), kernel.rdev_without_sync(str(path)), kernel.rdev_without_sync(str(tmp_path / "none"))) == (None, 0, 0)
