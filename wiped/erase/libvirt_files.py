@@ -16,11 +16,12 @@ from xml.etree.ElementTree import tostring
 from wiped.errors import InputError, RefusedError
 from wiped.model.inventory import DomainFacts, LibvirtDirectories
 from wiped.model.plan import RefusalCode
+from wiped.storage.doubt import Doubt
 from wiped.virt import safe_xml
 from wiped.virt.domain_xml import parse_domain, paths_mentioned
 from wiped.virt.places import QemuConf, SecretFacts, parse_qemu_conf, parse_secret
 from wiped.virt.pool_xml import PoolFacts, parse_pool
-from wiped.virt.saved_state import HEADER_BYTES, head_bytes, parse_saved_state
+from wiped.virt.saved_state import DOUBTFUL_BYTES, HEADER_BYTES, head_bytes, parse_saved_state
 
 MAX_FILES: Final = 50_000
 _ROUNDS: Final = 20
@@ -244,16 +245,22 @@ def saved_domain(fd: int) -> DomainFacts | None:
     return parse_saved_state(os.pread(fd, wanted, 0))
 
 
-def saved_domain_at(path: str) -> DomainFacts | None:
-    """The same of a file by its path; None also for what cannot be opened or understood (a half-wiped one)."""
+def saved_domain_at(path: str) -> DomainFacts | Doubt | None:
+    """The same of a file by its path. A Doubt where it has the header and no domain that can be understood (a newer form, damage): it may name whatever stands
+    in its head. Without the header it names nothing: it is half wiped. Raises RefusedError (unreadable) for one that is there and cannot be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise unreadable(path, os.strerror(error.errno or 0)) from error
     try:
-        return saved_domain(fd)
-    except (InputError, OSError):
-        return None
+        try:
+            return saved_domain(fd)
+        except InputError as error:
+            return Doubt(path, f"a saved state that is not understood: {error}", os.pread(fd, DOUBTFUL_BYTES, 0))
+    except OSError as error:
+        raise unreadable(path, os.strerror(error.errno or 0)) from error
     finally:
         os.close(fd)
 

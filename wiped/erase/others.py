@@ -18,7 +18,7 @@ from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import DiskSource, DomainFacts, FileIdentity
 from wiped.storage.blockdev import aliases, block_facts, stack_identities
 from wiped.storage.blockstack import DeviceTree
-from wiped.storage.doubt import Doubt
+from wiped.storage.doubt import Doubt, paths_in
 from wiped.storage.image_chain import names_reached
 from wiped.storage.kernel import identity_of
 from wiped.storage.mounts import real_path
@@ -129,14 +129,26 @@ def _identities(path: str, tree: DeviceTree) -> frozenset[FileIdentity]:
 
 
 def _claim_saved(claims: Claims, walk: _Walk) -> None:
-    """Saved states hold XML too, which a restore goes by. One that cannot be understood claims nothing but itself: it may be half wiped."""
+    """Saved states hold XML too, which a restore goes by. One without the header claims nothing but itself: it is half wiped. One that is not understood may
+    name what stands in its head; the phone's own, by its name, is its own business."""
     folder = os.path.join(claims.directories.state, "save")
+    own = {f"{name}.save" for name in claims.names - claims.other_names.keys()}
     for name in names_in(folder, required=False):
         path = os.path.normpath(os.path.join(folder, name))
         if not path.endswith(".save"):
             continue
-        facts = saved_domain_at(path)
-        if facts is not None and facts.uuid != claims.uuid:
+        try:
+            facts = saved_domain_at(path)
+        except RefusedError:
+            if name in own:
+                continue
+            raise
+        if isinstance(facts, Doubt):
+            if name in own:
+                continue
+            claims.doubts.setdefault(path, (f"of {name}", facts))
+            _claim_mentioned(claims, f"of {name}", paths_in(facts.head, folder), walk)
+        elif facts is not None and facts.uuid != claims.uuid:
             every = [disk.location for disk in facts.disks] + [facts.nvram, *facts.console_logs]
             _claim_mentioned(claims, facts.uuid, (location for location in every if location.startswith("/")), walk)
             _claim_mentioned(claims, facts.uuid, (path,), walk)

@@ -15,7 +15,7 @@ from wiped.observe.places import directories as whole
 from wiped.observe.places import disks, keys, logs, ram
 from wiped.observe.places.look import Look
 from wiped.observe.pools import read_pools
-from wiped.observe.reach import Reach
+from wiped.observe.reach import Reach, saved_state_path
 from wiped.storage.protected import replaced_roots
 from wiped.storage.time_limit import TimeLimit
 from wiped.virt.devices import refused_devices
@@ -32,7 +32,9 @@ def survey(domain: DomainFacts, others: Sequence[DomainFacts], rules: StorageRul
     """
     pools = read_pools(directories)
     limit = TimeLimit()
-    reach = Reach(domain.uuid, others, directories, pools, limit)
+    named = {name for each in others for name in (each.name, *each.former_names)}
+    saves = frozenset({saved_state_path(domain.name, directories)} if domain.name not in named else ())
+    reach = Reach(domain.uuid, others, directories, pools, limit=limit, own_saves=saves)
     look = Look(domain, rules, directories, with_extents, pools, reach, limit)
     own = whole.own_files(look)
     disks.find_disks(look, (file.path for file in own if file.kind == "install-media"))
@@ -55,7 +57,8 @@ def survey(domain: DomainFacts, others: Sequence[DomainFacts], rules: StorageRul
         look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, place, why)
     for code, path, detail in replaced_roots(rules.protected):
         look.problem(code, path, detail)
-    for path, reason in list(reach.unclear.items())[:MAX_UNCLEAR]:
+    told = {place for code, place, _ in look.problems if code == RefusalCode.UNREADABLE}
+    for path, reason in [item for item in reach.unclear.items() if item[0] not in told][:MAX_UNCLEAR]:
         # The eraser would refuse everything because of them, so the phone is better not stopped at all.
         look.problem(RefusalCode.UNREADABLE, path, reason)
     swapped = ram.swapped_bytes(domain, directories, runs=look.runs)

@@ -10,13 +10,13 @@ import os
 import stat as st
 from collections.abc import Callable, Iterable, Iterator
 
-from wiped.errors import InputError, RefusedError, StorageError
+from wiped.errors import RefusedError, StorageError
 from wiped.model.inventory import DiskSource, DomainFacts, FileIdentity, ImageLayer, LibvirtDirectories
-from wiped.observe.host_files import list_names, read_saved_domain
+from wiped.observe.host_files import list_names, saved_or_doubt
 from wiped.observe.pools import Pools, read_pools
 from wiped.storage.blockdev import aliases, block_facts
 from wiped.storage.blockstack import DeviceTree
-from wiped.storage.doubt import Doubt
+from wiped.storage.doubt import Doubt, paths_in
 from wiped.storage.image_chain import Reached, names_reached
 from wiped.storage.kernel import identity_of
 from wiped.storage.time_limit import TimeLimit
@@ -27,7 +27,14 @@ class Reach:
     """The owners of files, from the facts of every domain but `uuid`, and from the saved states that stand in libvirt's directory."""
 
     def __init__(
-        self, uuid: str, domains: Iterable[DomainFacts], directories: LibvirtDirectories, pools: Pools | None = None, limit: TimeLimit | None = None
+        self,
+        uuid: str,
+        domains: Iterable[DomainFacts],
+        directories: LibvirtDirectories,
+        pools: Pools | None = None,
+        *,
+        limit: TimeLimit | None = None,
+        own_saves: frozenset[str] = frozenset(),
     ) -> None:
         self._limit = limit or TimeLimit()
         self._directories = directories
@@ -47,9 +54,10 @@ class Reach:
         self.unclear: dict[str, str] = {}
         #: Disks of other domains that could be files of certain names only.
         self.doubts: dict[str, tuple[str, Doubt]] = {}
-        for domain in (*domains, *(saved for _, saved in saved_domains(directories))):
+        for domain in domains:
             if domain.uuid != uuid:
                 self._add(domain)
+        self._add_saved(uuid, own_saves)
 
     # -- questions
 
@@ -123,6 +131,36 @@ class Reach:
                 self._note(domain.uuid, path, "raw")
         for directory in (*domain.shared_directories, *domain.shared_readonly, f"{directories.swtpm}/{domain.uuid}"):
             self._share(domain.uuid, directory)
+
+    def _add_saved(self, uuid: str, own: frozenset[str]) -> None:
+        """libvirt's saved states: a restore goes by their XML, which may name more than the definition. One without the header tells nothing: it is half wiped;
+        one that is not understood may name what stands in its head. `own`: the phone's, by their paths."""
+        folder = f"{self._directories.state}/save"
+        for name in list_names(folder):
+            path = f"{folder}/{name}"
+            if not name.endswith(".save"):
+                continue
+            try:
+                found = saved_or_doubt(self._directories.state, path)
+            except (OSError, RefusedError, StorageError) as error:
+                if path not in own and os.path.lexists(path):
+                    self.unclear.setdefault(path, f"the saved state {path} cannot be read: {error}")
+                continue
+            if isinstance(found, Doubt):
+                if path not in own:
+                    self.doubts.setdefault(path, (f"of {name}", found))
+                    self._mention(f"of {name}", paths_in(found.head, folder))
+            elif found is not None and found.uuid != uuid:
+                self._add(found)
+
+    def _mention(self, owner: str, texts: Iterable[str]) -> None:
+        """Texts that may be paths; most are none."""
+        for text in texts:
+            self._paths.setdefault(os.path.normpath(text), set()).add(owner)
+            try:
+                self._identities.setdefault(identity_of(os.stat(text)), set()).add(owner)
+            except (OSError, ValueError):
+                continue
 
     def _add_disk(self, uuid: str, disk: DiskSource) -> None:
         location = self._pools.location(disk)
@@ -202,19 +240,6 @@ def saved_state_path(name: str, directories: LibvirtDirectories) -> str:
     if not name or "/" in name or "\0" in name:
         return ""
     return f"{directories.state}/save/{name}.save"
-
-
-def saved_domains(directories: LibvirtDirectories) -> Iterator[tuple[str, DomainFacts]]:
-    """(path, domain) of libvirt's saved states: a restore goes by their XML, which may name more than the definition. One that cannot be read or
-    understood tells nothing here (it may be half wiped)."""
-    for name in list_names(f"{directories.state}/save"):
-        path = f"{directories.state}/save/{name}"
-        if not name.endswith(".save"):
-            continue
-        try:
-            yield path, read_saved_domain(directories.state, path)
-        except (InputError, OSError, RefusedError, StorageError):
-            continue
 
 
 def rotated_logs(log: str, listing: Callable[[str], Iterable[str]]) -> Iterator[str]:

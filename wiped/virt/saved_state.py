@@ -22,6 +22,8 @@ _NUMBERS: Final = struct.Struct("5I")
 HEADER_BYTES: Final = 16 + _NUMBERS.size + 56
 #: A longer XML is no domain of libvirt's.
 MAX_XML_BYTES: Final = safe_xml.MAX_BYTES
+#: So much of a saved state that is not understood may hold its XML: the guest's memory follows it.
+DOUBTFUL_BYTES: Final = 256 << 10
 #: Version 3 came with QEMU's mapped-ram; the header is the same.
 _VERSIONS: Final = range(1, 4)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +92,46 @@ def test_a_neighbours_image_whose_storage_hangs_refuses_everything_by_name(host:
         host.claims()
     assert error.value.codes == ("unreadable",)
     gate.set()
+
+
+def newer(save: Path) -> Path:
+    """Of a form that this program does not know."""
+    data = bytearray(save.read_bytes())
+    data[16] = 4
+    save.write_bytes(data)
+    return save
+
+
+def test_a_neighbours_saved_state_that_is_not_understood_holds_back_what_it_names(host: Host) -> None:
+    """A newer libvirt's form, or damage: by name, and through links; not what it does not name, and not once its head is gone, which is half wiped."""
+    named, linked, free = (image(host.images / name) for name in ("named.raw", "linked.raw", "free.raw"))
+    (host.images / "shortcut").symlink_to(linked)
+    host.files.define("mine", [Disk(path, "raw") for path in (named, linked, free)], uuid=MINE)
+    host.files.define("theirs", uuid=THEIRS)
+    save = newer(host.files.saved("theirs", THEIRS, [Disk(named, "raw"), Disk(str(host.images / "shortcut"), "raw")]))
+    assert set(host.codes(named)) >= {"unreadable"}
+    assert set(host.codes(linked)) == {"shared-by-domain"}
+    assert host.codes(free) == []
+    save.write_bytes(bytes(8192))
+    assert [host.codes(path) for path in (named, linked, free)] == [[], [], []]
+
+
+def test_the_phones_own_damaged_saved_state_does_not_hold_it_back(host: Host) -> None:
+    """It is erased by its name, and the disks that its head names are the phone's own. One of another name does."""
+    disk = image(host.images / "d.raw")
+    host.files.define("mine", [Disk(disk, "raw")], uuid=MINE)
+    host.files.define("theirs", uuid=THEIRS)
+    newer(host.files.saved("mine", MINE, [Disk(disk, "raw")]))
+    assert host.codes(disk) == []
+    newer(host.files.saved("gone", THEIRS, [Disk(disk, "raw")]))
+    assert "unreadable" in host.codes(disk)
+
+
+def test_a_saved_state_that_cannot_be_read_may_name_anything(host: Host) -> None:
+    """A link in libvirt's directory is not followed, and not taken for nothing."""
+    both(host, disks=[Disk(image(host.images / "d.raw"), "raw")])
+    (Path(host.files.state) / "save").mkdir(exist_ok=True)
+    (Path(host.files.state) / "save/theirs.save").symlink_to("/nowhere")
+    with pytest.raises(RefusedError, match=r"theirs\.save") as error:
+        host.claims()
+    assert error.value.codes == ("unreadable",)

@@ -410,3 +410,17 @@ def test_swap_of_no_process_is_nothing(places: Places) -> None:
     for content in ("", "x", "999999999", str(os.getpid())):
         places.raw("run/qemu/phone.pid", content.encode())
         assert places.look(phone()).swap_bytes == 0
+
+
+def test_a_neighbours_saved_state_that_is_not_understood_holds_back_what_it_names(places: Places) -> None:
+    """By name, in the plan as by the eraser; the phone's own by its name does not."""
+    own, free = places.raw("own.raw"), places.raw("free.raw")
+    xml = f"<disk type='file'><source file='{own}'/></disk>"
+    for name, held in (("neighbour", [True, False]), ("phone", [False, False])):
+        data = bytearray(saved_state(OTHER if name == "neighbour" else ME, name=name, disks=xml))
+        data[16] = 4
+        path = places.raw(f"state/save/{name}.save", bytes(data))
+        inventory = places.look(phone(disk(own), disk(free, target="vdb")), neighbour())
+        told = {place for code, place, _ in inventory.problems if code == "unreadable"}
+        assert [str(each) in told for each in (own, free)] == held, (name, inventory.problems)
+        Path(path).unlink()
