@@ -27,6 +27,7 @@ from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import (
     Action,
     Decision,
+    FeedStatus,
     Flag,
     Hold,
     LifecycleFacts,
@@ -231,6 +232,11 @@ def _in_grace(facts: LifecycleFacts, instants: Term, trigger: Trigger) -> Decisi
     )
 
 
+def trusted(feed: FeedStatus) -> tuple[bool, bool]:
+    """Whether the feed has answered, and often enough for a trigger without grace: what waited for either is decided again when it comes."""
+    return feed.complete_at is not None, feed.complete_answers >= ANSWERS_WITHOUT_GRACE
+
+
 def _confirmed(facts: LifecycleFacts, trigger: Trigger, safety: Safety, now: datetime) -> Reason | None:
     """Why the feed does not confirm that this phone is due; None if it does. A stale feed confirms what it last answered after the due instant."""
     complete_at = facts.feed.complete_at
@@ -241,7 +247,7 @@ def _confirmed(facts: LifecycleFacts, trigger: Trigger, safety: Safety, now: dat
         return Reason("clock-suspect", "the feed's last complete answer lies in the future")
     if not fresh and complete_at < trigger.due_at:
         return Reason("feed-stale", f"no complete answer since {second_text(complete_at)}: a renewal may have been missed", complete_at)
-    if trigger.without_grace and facts.feed.complete_answers < ANSWERS_WITHOUT_GRACE:
+    if trigger.without_grace and not trusted(facts.feed)[1]:
         return Reason("not-settled", "a trigger without grace waits for two complete answers of the feed")
     return None
 

@@ -18,6 +18,7 @@ from wiped.conduct.sweep.sightings import Remembering
 from wiped.conduct.wipe import fence, stop
 from wiped.conduct.wipe.run import Executor
 from wiped.conduct.world import World
+from wiped.decide import lifecycle
 from wiped.errors import HelperError, HypervisorError, LedgerError, RefusedError, StorageError, TransientError, WipedError
 from wiped.model.approvals import FIRST
 from wiped.model.instants import end_text
@@ -135,10 +136,14 @@ class Reconciler:
                 await self._world.ledger.sightings.note_migrated(uuid, self._world.clock.now())
 
     async def _look_at_feed(self) -> None:
+        before = self._world.conditions.feed
         try:
             self._world.conditions.feed = await self._world.feed.poll()
         except WipedError as error:
             _log.error("the feed failed", code=error.code, detail=str(error))
+        if lifecycle.trusted(before) != lifecycle.trusted(self._world.conditions.feed):
+            for phone in await self._world.ledger.phones.find((State.DUE,)):  # all that waited for this answer, in one count
+                await self._world.ledger.decisions.touch(phone.uuid)
 
     # -- one phone
     async def _guarded(self, uuid: str) -> None:

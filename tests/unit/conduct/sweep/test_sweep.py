@@ -12,6 +12,7 @@ from tests.unit.conduct.rig import GRACE, Rig
 from wiped.conduct.results import Ending
 from wiped.errors import HypervisorError
 from wiped.model.inventory import DomainState
+from wiped.model.policy import Policy
 from wiped.model.records import WipeStep
 from wiped.model.subscription import FeedStatus, Hold, State
 
@@ -73,6 +74,38 @@ async def test_a_silent_feed_concludes_nothing_new() -> None:
     rig.clock.move(61)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
+
+
+async def test_the_feeds_second_answer_wakes_what_waits_for_it() -> None:
+    """A phone without grace that is due when the daemon starts: the next answer begins its wipe, and not the next look a minute later."""
+    rig = Rig(policy=Policy(grace=0, notice=(), stop_timeout=20))
+    uuid = rig.host.add_phone(1)
+    await rig.subscribe(uuid, seconds=1)
+    rig.clock.move(100)
+    await rig.reconciler.sweep()
+    phone = await rig.ledger.phones.get(uuid)
+    assert phone is not None
+    assert [reason.code for reason in phone.reasons][-1] == "not-settled"
+    assert await rig.drain() == []
+    rig.clock.move(1)
+    await rig.reconciler.sweep()
+    assert await rig.drain() == [Ending.RELEASED]
+
+
+async def test_phones_that_wait_for_the_second_answer_are_counted_together() -> None:
+    """Also where some of them were to be decided again anyway: none begins before all are counted, and so many open the breaker."""
+    rig = Rig(policy=Policy(grace=0, notice=(), stop_timeout=20))
+    uuids = [rig.host.add_phone(number) for number in range(1, 51)]
+    for uuid in uuids:
+        await rig.subscribe(uuid, seconds=1)
+    rig.clock.move(100)
+    await rig.reconciler.sweep()
+    await rig.ledger.decisions.touch(uuids[0])
+    rig.clock.move(1)
+    await rig.reconciler.sweep()
+    assert len((await rig.ledger.breaker.get()).waiting) == len(uuids)
+    assert await rig.drain() == []
+    assert rig.host.remains("SECRET of phone-1") > 0
 
 
 async def test_what_is_known_to_be_due_is_wiped_without_the_feed() -> None:
