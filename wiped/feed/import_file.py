@@ -225,7 +225,7 @@ def _record(number: int, row: Mapping[str, Any], policies: Collection[str] | Non
         if broken:
             faults.add(number, f"{name}: {broken}")
     policy = _text(number, "policy", row.get("policy", "default"), faults)
-    product = _text(number, "product", row["product"], faults) if row.get("product") else ""
+    product = "" if row.get("product") in (None, "") else _text(number, "product", row["product"], faults)
     for name, text, form in (("policy", policy, POLICY), ("product", product, PRODUCT)):
         if text and not re.fullmatch(form, text, re.ASCII):
             faults.add(number, f"{name}: must be letters, digits, '-'{' (small letters)' if name == 'policy' else ', . and _'}, 63 at most")

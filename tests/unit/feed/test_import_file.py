@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from wiped.api.v1.subscriptions import SubscriptionIn
 from wiped.errors import InputError
-from wiped.feed.import_file import COLUMNS, MAX_FAULTS, MAX_LINES, SHOWN_FAULTS, parse_subscriptions
+from wiped.feed.import_file import COLUMNS, MAX_FAULTS, MAX_LINES, SHOWN_FAULTS, Faults, parse_subscriptions, record_of
 from wiped.model.identifiers import fault_of
 from wiped.model.instants import NEVER
 from wiped.model.subscription import AccountReference, SubscriptionRecord
@@ -318,3 +318,77 @@ def test_policy_and_product_are_the_same_words_at_every_door(column: str, text: 
         assert not good
     else:
         assert good
+
+
+#: What spreadsheets, other clocks, other tongues and other programs make of a value.
+ODD = (
+    "", "never", "Never", "1.38E+10", "4711.0", "#N/A", "=A2", "NULL", "null", "true", "TRUE", "yes", "1", "0", "no", "9999-12-31T23:59:59Z",
+    "0001-01-01T00:00:00+08:00", "2026-01-01", "2026-01-01 00:00:00Z", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z",
+    "2026-01-01T24:00:00Z", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00+24:00", "2026-01-01T00:00:00.123456789Z", "\uff12\uff10\uff12\uff16-01-01T00:00:00Z",
+    "2026-01-01t00:00:00z", "a" * 256, "a" * 257, "e\u0301", "x\u200b", "a\tb", "\u202ea", "-5", "+1", "0x1F", "1_000", "\u0661\u0662", "Default", "basic/1",
+)  # fmt: skip
+FIELDS = {
+    "account": "customer-4711",
+    "subscription": "sub-1",
+    "starts": GOOD["starts"],
+    "expires": GOOD["expires"],
+    "minor": "false",
+    "policy": "default",
+    "product": "",
+}
+VALUES = st.one_of(
+    st.sampled_from(ODD), st.text(max_size=20), st.none(), st.booleans(), st.integers(-5, 10**20), st.floats(allow_nan=False), st.lists(st.none(), max_size=1)
+)
+
+
+def meant(take: Callable[[], SubscriptionRecord]) -> object:
+    """What a door makes of a record; None where it refuses it."""
+    try:
+        found = take()
+    except (InputError, ValidationError):
+        return None
+    return (found.account.value, found.subscription_id, found.starts_at, found.expires_at, found.minor, found.policy, found.product)
+
+
+def by_feed(row: Mapping[str, object]) -> SubscriptionRecord:
+    """As one record of an answer."""
+    faults = Faults()
+    found = record_of(1, row, faults)
+    if found is None:
+        raise InputError(str(faults.kept))
+    return found
+
+
+def by_csv(row: Mapping[str, str]) -> SubscriptionRecord:
+    """As one line of a file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(row))
+    writer.writeheader()
+    writer.writerow(row)
+    return parse_subscriptions(text.getvalue().encode())[0]
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(st.sampled_from(sorted(FIELDS)), VALUES, max_size=3))
+def test_a_record_means_the_same_at_every_door(changes: dict[str, object]) -> None:
+    """PUT, JSON lines, CSV and a feed's answer: taken with the same meaning, or refused by all. (White space around a value only the files take off; an empty
+    cell is an absent one.)"""
+    row = {**FIELDS, **changes}
+    assume(all(not isinstance(value, str) or value == value.strip() for value in row.values()))
+    named = {"phone": ONE, **row}
+    told = {
+        "put": meant(lambda: SubscriptionIn.model_validate(row).record(ONE)),
+        "jsonl": meant(lambda: parse_subscriptions(json.dumps(named).encode())[0]),
+        "feed": meant(lambda: by_feed(named)),
+    }
+    texts = {name: value for name, value in named.items() if isinstance(value, str)}
+    if texts.keys() == named.keys() and "" not in (row["minor"], row["policy"]):
+        told["csv"] = meant(lambda: by_csv(texts))
+    assert len({repr(each) for each in told.values()}) == 1, told
+
+
+@pytest.mark.parametrize("value", [0, 0.0, False, [], {}])
+def test_a_product_that_is_no_text_is_refused(value: object) -> None:
+    """It is not taken for none; only `null` and the empty text are."""
+    assert [fault.partition(":")[0] for _, fault in faults_of(line(product=value))] == ["product"]
+    assert parse_subscriptions(json.dumps({**GOOD, "product": None}).encode())[0].product == ""

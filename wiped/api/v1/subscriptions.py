@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC
-from typing import Annotated
+from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from wiped.api.http.bodies import CALLER, MAX_BODY, MAX_IMPORT, as_items, as_json, bytes_of, parsed, person_of, uuid_of
 from wiped.api.v1.fields import Account, End, EndIn, Identifier, Instant, InstantIn, StrictIn, Truth
@@ -23,6 +23,11 @@ ParseImport = Callable[[bytes, str], tuple[SubscriptionRecord, ...]]
 _FORMS = {"application/x-ndjson": "jsonl", "application/jsonl": "jsonl", "text/csv": "csv", "application/octet-stream": "", "text/plain": ""}
 
 
+def _absent(value: Any) -> Any:
+    """`null` names no product, as in a feed."""
+    return "" if value is None else value
+
+
 class SubscriptionIn(StrictIn):
     """Body of `PUT /v1/phones/{uuid}/subscription`; the same words as in an import file."""
 
@@ -32,7 +37,7 @@ class SubscriptionIn(StrictIn):
     expires: EndIn
     minor: Truth = False
     policy: Annotated[str, Field(pattern=rf"^{POLICY}$")] = "default"
-    product: Annotated[str, Field(pattern=rf"^{PRODUCT}$")] = ""
+    product: Annotated[str, BeforeValidator(_absent), Field(pattern=rf"^{PRODUCT}$")] = ""
 
     def record(self, uuid: str) -> SubscriptionRecord:
         """The record for one phone. Raises InputError for an end that is not after the start."""
