@@ -23,6 +23,9 @@ ParseImport = Callable[[bytes, str], tuple[SubscriptionRecord, ...]]
 _FORMS = {"application/x-ndjson": "jsonl", "application/jsonl": "jsonl", "text/csv": "csv", "application/octet-stream": "", "text/plain": ""}
 
 
+_Product = Annotated[str, Field(pattern=rf"^{PRODUCT}$")]
+
+
 def _absent(value: Any) -> Any:
     """`null` names no product, as in a feed."""
     return "" if value is None else value
@@ -37,7 +40,7 @@ class SubscriptionIn(StrictIn):
     expires: EndIn
     minor: Truth = False
     policy: Annotated[str, Field(pattern=rf"^{POLICY}$")] = "default"
-    product: Annotated[str, BeforeValidator(_absent), Field(pattern=rf"^{PRODUCT}$")] = ""
+    product: Annotated[_Product, BeforeValidator(_absent, json_schema_input_type=_Product)] = ""
 
     def record(self, uuid: str) -> SubscriptionRecord:
         """The record for one phone. Raises InputError for an end that is not after the start."""
