@@ -62,7 +62,7 @@ from wiped.record.helper_files import SheetFiles
 from wiped.record.ledger import SqlLedger
 from wiped.record.sql.migrate import refers_to_accounts
 from wiped.virt.connection import LibvirtHypervisor
-from wiped.virt.fence import FenceFiles
+from wiped.virt.fence import FENCE_DIRECTORY, FenceFiles
 
 _log = structlog.get_logger(room="daemon")
 
@@ -184,17 +184,17 @@ class _Memory:
 
 
 @contextlib.asynccontextmanager
-async def _memory_of(settings: Settings, clock: Clock, fences: Fences | None = None, *, accepted: bool = False) -> AsyncIterator[_Memory]:
+async def _memory_of(settings: Settings, clock: Clock, given: Parts, *, accepted: bool = False) -> AsyncIterator[_Memory]:
     """The ledger, proven before it is opened (`record.proof`) and noted when it is closed; a head is not noted where the daemon ends by an error."""
     state_dir = settings.host.state_dir
     with contextlib.closing(SaltFile.open(state_dir, refers_to_accounts)) as salts:
-        standing = await (fences or FenceFiles()).standing()
-        signs = [
-            *([f"{salts.used} used slots in the salt file"] if salts.used else []),
-            *([f"{len(standing)} fences"] if standing else []),
-        ]
+        fences, sheets = await (given.fences or FenceFiles()).standing(), await (given.sheets or SheetFiles()).count()
+        found = ((salts.used, "used slots in the salt file"), (len(fences), "fences"), (sheets, "records of phones and images"))
+        signs = [f"{number} {what}" for number, what in found if number]
         await asyncio.to_thread(proof.prove, state_dir, signs, salts.noted, accepted=accepted)
-        async with await SqlLedger.open(state_dir, salts, clock) as ledger:
+        async with await SqlLedger.open(state_dir, salts, clock, witness=salts.note) as ledger:
+            if accepted:  # before the head is noted: whatever dies in between, nobody goes on without its entry
+                await ledger.audit.note("memory-accepted", {"version": wiped.__version__}, clock.now())
             note_head = partial(_note_head, state_dir, salts)
             await note_head()
             yield _Memory(ledger, note_head)
@@ -212,16 +212,18 @@ async def _note_head(state_dir: str, salts: SaltFile, *, stopped: bool = False) 
     await asyncio.to_thread(note)
 
 
-async def migrate(settings: Settings, *, accepted: bool = False) -> str:
+def _places(settings: Settings, given: Parts) -> tuple[str, ...]:
+    """Where one daemon is alone: its state directory, and the fixed home of fences and records, so that no second one with another directory works beside."""
+    return (settings.host.state_dir, *((os.path.dirname(FENCE_DIRECTORY),) if given.fences is None else ()))
+
+
+async def migrate(settings: Settings, *, accepted: bool = False, parts: Parts | None = None) -> str:
     """Bring the ledger's schema to the current version; tells what was done. `accepted`: a person says that the host goes on with a ledger that is missing
     or older than the host; it is noted in the audit log. Raises ConfigError, LedgerVersionError, LedgerError."""
-    with sole_instance(settings.host.state_dir):
-        clock = SystemClock()
-        async with _memory_of(settings, clock, accepted=accepted) as memory:
-            if accepted:
-                await memory.ledger.audit.note("memory-accepted", {"version": wiped.__version__}, clock.now())
-                return "the ledger is gone on with as it is; its schema is current"
-            return "the ledger's schema is current"
+    given = parts or Parts()
+    with sole_instance(*_places(settings, given)):
+        async with _memory_of(settings, given.clock or SystemClock(), given, accepted=accepted):
+            return "the ledger is gone on with as it is; its schema is current" if accepted else "the ledger's schema is current"
 
 
 async def run(settings: Settings, *, milestones: Milestones | None = None, parts: Parts | None = None) -> int:
@@ -235,9 +237,9 @@ async def run(settings: Settings, *, milestones: Milestones | None = None, parts
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     raise_descriptors()
-    with sole_instance(settings.host.state_dir):
+    with sole_instance(*_places(settings, given)):
         async with contextlib.AsyncExitStack() as stack:
-            memory = await stack.enter_async_context(_memory_of(settings, clock, given.fences))
+            memory = await stack.enter_async_context(_memory_of(settings, clock, given))
             await _conduct(settings, given, clock=clock, memory=memory, stop=stop, stack=stack)
     return 0
 

@@ -23,3 +23,6 @@ class FakeSheets:
 
     async def forget(self, uuid: str) -> None:
         self.phones.pop(uuid, None)
+
+    async def count(self) -> int:
+        return len(self.images) + len(self.phones)

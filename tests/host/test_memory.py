@@ -62,3 +62,37 @@ def test_a_lost_ledger_wipes_no_held_phone_and_lifts_no_fence(private_libvirt: P
         assert (state / "fence" / phone.uuid).exists()
     assert images.digest(disk) == before
     assert len(whole) >= len(copy)
+
+
+def test_orders_that_a_damaged_write_ahead_log_lost_are_missed(private_libvirt: PrivateLibvirt, markers: Markers) -> None:
+    """Killed right after a hold was answered, and the log that held it alone is cut: the start ends with exit code 78, and the phone keeps every byte. With
+    another state directory neither a second daemon starts beside the first one, nor a new one in its place."""
+    libvirt, where = private_libvirt, private_libvirt.workdir / "phones"
+    where.mkdir()
+    disk = where / "phone.raw"
+    markers.write(disk, 64)
+    phone = StagedPhone(libvirt, "phone-1", {"vda": (disk, "raw")}).define()
+    state, before = libvirt.path("/var/lib/wiped"), images.digest(disk)
+    config = libvirt.path("/etc/wiped/wiped.toml")
+    product = Product(libvirt, [where])
+    product.start()
+    wait_for(lambda: product.get("/v1/phones")["items"], "the phone to be seen")
+    wait_for((state / "remembered" / f"{phone.uuid}.json").exists, "the phone to be remembered")
+    text = config.read_text()
+    config.write_text(text.replace('name = "lab-host"', 'name = "lab-host"\nstate_dir = "/var/lib/wiped/another"\nruntime_dir = "/run/another"'))
+    code, said = started(libvirt, "run")
+    assert (code, "runs already" in said) == (78, True), said
+    product.bind(phone.uuid, ends_in=60)
+    product.ctl("holds", "add", phone.uuid, "--ground", "litigation", "--authority", "court", "--reference", "1", "--reason", "kept")
+    product.kill()
+    code, said = started(libvirt, "run")
+    assert (code, "has a past" in said, "wiped migrate --accept" in said) == (78, True, True), said
+    config.write_text(text)
+    wal = state / "ledger.db-wal"
+    whole = wal.read_bytes()
+    assert whole, "the newest transactions stand in the write-ahead log"
+    wal.write_bytes(whole[: len(whole) // 2])
+    code, said = started(libvirt, "run")
+    assert (code, "is older than this host" in said, "docs/backup.md" in said) == (78, True, True), said
+    assert images.digest(disk) == before
+    assert phone.uuid in libvirt.virsh("list", "--all", "--uuid").stdout

@@ -12,9 +12,11 @@ import struct
 import uuid as uuids
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
+from wiped.model.instants import instant_text
 from wiped.model.inventory import LibvirtDirectories
 
 
@@ -124,7 +126,7 @@ class LibvirtFiles:
         self.classified.mkdir(parents=True, exist_ok=True)
         found = os.stat(path)
         record = self.classified / (hashlib.sha256(os.fsencode(path)).hexdigest() + ".json")
-        record.write_text(json.dumps({"path": str(path), "device": found.st_dev, "inode": found.st_ino, "as": kind, "at": "2026-01-01T00:00:00Z"}))
+        record.write_text(json.dumps({"path": str(path), "device": found.st_dev, "inode": found.st_ino, "as": kind, "at": instant_text(datetime.now(UTC))}))
         record.chmod(0o600)
         return record
 

@@ -21,7 +21,7 @@ from wiped.model.inventory import ArtefactKind, FileIdentity
 from wiped.model.plan import RefusalCode
 from wiped.model.sightings import NEVER_BY_MEMORY
 from wiped.model.strict_json import read_json
-from wiped.storage.kernel import is_younger
+from wiped.storage.kernel import identity_of, is_younger, written_ns
 from wiped.wire.messages import Lock
 
 _MAX_BYTES: Final = 16 << 20
@@ -38,11 +38,12 @@ class Remembered:
     identity: FileIdentity
     local: bool
     written_ns: int = 0
-    """When the record was written, by its filesystem."""
+    """When the record was written (`kernel.written_ns`)."""
 
 
 def claim_remembered(claims: Claims, request: Lock) -> None:
-    """Grant the remembered files of a vanished phone. Raises RefusedError (drift, ambiguous-base, shared-by-domain, unreadable)."""
+    """Grant the remembered files of a vanished phone, if the plan passes over none of them that is still there. Raises RefusedError (drift, ambiguous-base,
+    shared-by-domain, unknown-file, unreadable)."""
     if any(document.facts.uuid == claims.uuid for document in claims.shelf.documents.values()):
         raise RefusedError("libvirt knows a domain of this UUID: it is not gone", codes=[RefusalCode.DRIFT])
     records = read_records(claims.directories.remembered, claims.directories.records_uid)
@@ -60,6 +61,22 @@ def claim_remembered(claims: Claims, request: Lock) -> None:
         if step.identity in files or step.location in places:
             raise RefusedError(f"{step.location}: it is remembered as another phone's too", codes=[RefusalCode.SHARED_BY_DOMAIN])
         claims.remembered[step.location] = step.identity
+    planned = {step.identity for step in request.steps} | set(request.retained)
+    for known in own.values():
+        if known.identity not in planned and known.local and known.kind not in NEVER_BY_MEMORY and _is_still_there(known):
+            # The daemon died between the record and the ledger: what only the record knows would be left behind a certificate that says `clear`.
+            raise RefusedError(f"{known.path}: it is remembered as this phone's, and the plan passes over it", codes=[RefusalCode.UNKNOWN_FILE])
+
+
+def _is_still_there(known: Remembered) -> bool:
+    """Whether the very file that was remembered stands at its place; also where that cannot be told."""
+    try:
+        found = identity_of(os.lstat(known.path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return found == known.identity and not is_younger(known.path, known.written_ns)
 
 
 def claim_former_logs(claims: Claims, request: Lock) -> None:
@@ -142,15 +159,16 @@ def _read(dir_fd: int, name: str, path: str, uuid: str, writer: int) -> tuple[Re
         value = read_json(bytes(data))
         if value["uuid"] != uuid:
             raise ValueError("another phone's")
-        return tuple(_file(item, found.st_mtime_ns) for item in value["files"])
+        written = written_ns(found.st_mtime_ns, value["at"])
+        return tuple(_file(item, written) for item in value["files"])
     except (ValueError, KeyError, TypeError) as error:
         raise _unreadable(path, "not a record of remembered files") from error
 
 
-def _file(item: dict[str, Any], written_ns: int) -> Remembered:
+def _file(item: dict[str, Any], written: int) -> Remembered:
     path, device, inode, local = item["path"], item["device"], item["inode"], item["local"]
     if not (isinstance(path, str) and path.startswith("/") and isinstance(local, bool)):
         raise ValueError("fields of another form")
     if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in (device, inode)):
         raise ValueError("numbers of another form")
-    return Remembered(ArtefactKind(item["kind"]), path, FileIdentity(device, inode), local, written_ns)
+    return Remembered(ArtefactKind(item["kind"]), path, FileIdentity(device, inode), local, written)

@@ -59,7 +59,7 @@ def _text(pseudonym: bytes) -> str:
 
 
 def _unusable(message: str) -> ConfigError:
-    return ConfigError(message, faults=[("host.state_dir", "the salt file cannot be used")])
+    return ConfigError(message, faults=[("host.state_dir", "the salt file cannot be used")], hint="docs/backup.md says which copies belong together")
 
 
 def _write_new(path: str, data: bytes) -> None:
@@ -105,7 +105,7 @@ class SaltFile:
                     self._grow()
                 number = self._free[-1] if new else min(self._notes, key=lambda known: self._notes[known].turn)
                 durable_file.write_all(self._fd, note_bytes(note), offset=number * SLOT)
-                os.fsync(self._fd)
+                os.fdatasync(self._fd)  # at each transaction: of a file that does not grow, its times need not reach the disk
             except OSError as error:
                 raise LedgerError(f"the salt file cannot be written: {error.strerror}") from error
             if new:

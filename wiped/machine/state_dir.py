@@ -10,23 +10,34 @@ from collections.abc import Iterator
 from wiped.errors import ConfigError
 
 
-@contextlib.contextmanager
-def sole_instance(state_dir: str) -> Iterator[None]:
-    """Make the state directory (0700) and lock it while the context lasts. Raises ConfigError when another daemon has the lock, or where it cannot be made."""
+def sole_instance(*directories: str) -> contextlib.ExitStack:
+    """Make the state directory, and other directories of which there is one for each host (0700), and lock them while the context lasts; one that is named
+    twice, by whatever path, is locked once. Raises ConfigError when another daemon has a lock, or where one cannot be made."""
+    with contextlib.ExitStack() as stack:
+        seen: list[os.stat_result] = []
+        for directory in directories:
+            stack.enter_context(_locked(directory, seen))
+        return stack.pop_all()
 
-    def unusable(why: str) -> ConfigError:
-        return ConfigError(f"host.state_dir: {state_dir!r} {why}", faults=[("host.state_dir", why)])
+
+@contextlib.contextmanager
+def _locked(directory: str, seen: list[os.stat_result]) -> Iterator[None]:
+    def unusable(why: str, hint: str = "") -> ConfigError:
+        return ConfigError(f"host.state_dir: {directory!r} {why}", faults=[("host.state_dir", why)], hint=hint)
 
     try:
-        os.makedirs(state_dir, mode=0o700, exist_ok=True)
-        handle = os.open(os.path.join(state_dir, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        handle = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise unusable(f"cannot be used: {error.strerror}") from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise unusable("belongs to a daemon that runs already") from error
+        found = os.fstat(handle)
+        if not any(os.path.samestat(found, other) for other in seen):
+            seen.append(found)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise unusable("belongs to a daemon that runs already", "stop the one that runs, whatever its state directory is") from error
         yield
     finally:
         os.close(handle)

@@ -71,3 +71,6 @@ class Sheets(Protocol):
 
     async def forget(self, uuid: str) -> None:
         """Remove it. Idempotent."""
+
+    async def count(self) -> int:
+        """How many records there are of images and of phones: a host that has some has a past."""

@@ -22,7 +22,7 @@ from wiped.model.canonical import canonical_bytes
 from wiped.model.instants import instant_text
 from wiped.model.records import AuditEntry
 from wiped.record.sql import schema as tables
-from wiped.record.sql.database import Database
+from wiped.record.sql.database import HEAD, Database
 
 #: Never in a body: free text, references, names, and paths (they hold names).
 WITHHELD = frozenset({"reference", "reason", "name", "account_reference", "location", "path", "detail", "ticket", "title", "description"})
@@ -64,6 +64,7 @@ def append_all(connection: Connection, told: Sequence[tuple[str, Mapping[str, An
         rows.append({"seq": seq, "at": at, "kind": kind, "body": text, "previous": previous, "hash": digest})
         previous = digest
     connection.execute(tables.audit.insert(), rows)
+    connection.info[HEAD] = (seq, previous)
     return appended
 
 
@@ -74,6 +75,12 @@ def entries(connection: Connection, *, after: int, limit: int) -> tuple[AuditEnt
         return tuple(AuditEntry(row.seq, row.at, row.kind, json.loads(row.body), row.previous, row.hash) for row in rows)
     except ValueError as error:
         raise LedgerError("an audit entry in the ledger is damaged") from error
+
+
+def newest_at(connection: Connection) -> datetime | None:
+    """The instant of the newest entry; None where there is none."""
+    at = connection.execute(select(tables.audit.c.at).order_by(tables.audit.c.seq.desc()).limit(1)).scalar()
+    return None if at is None else datetime.fromisoformat(at)
 
 
 def verify(connection: Connection) -> Head:

@@ -36,6 +36,7 @@ from wiped.ports.ledger.verdicts import VerdictStore
 from wiped.ports.ledger.wipes import WipeStore
 from wiped.ports.ledger.words import WordStore
 from wiped.ports.machine import Clock
+from wiped.record import audit, holds
 from wiped.record.accounts import Accounts
 from wiped.record.answers import SqlAnswers
 from wiped.record.approvals import SqlApprovals
@@ -58,7 +59,7 @@ from wiped.record.requests import SqlRequests
 from wiped.record.retention import SqlRetention
 from wiped.record.sightings import SqlSightings
 from wiped.record.sql import schema as tables
-from wiped.record.sql.database import Database
+from wiped.record.sql.database import Database, Witness
 from wiped.record.sql.migrate import FILE_NAME, migrate
 from wiped.record.subscriptions import SqlSubscriptions
 from wiped.record.verdicts import SqlVerdicts
@@ -72,6 +73,7 @@ class SqlLedger:
     def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
         self._db = database
         self._vault = vault
+        self._clock = clock
         sealer, accounts = Sealer(database, vault), Accounts(database, vault)
         self.phones: PhoneStore = SqlPhones(database, sealer, clock)
         self.decisions: DecisionStore = SqlDecisions(database)
@@ -103,8 +105,8 @@ class SqlLedger:
         return self._db.fault
 
     @classmethod
-    async def open(cls, state_dir: str, pseudonyms: Vault, clock: Clock) -> Self:
-        """Open (making or migrating) the ledger in `state_dir`.
+    async def open(cls, state_dir: str, pseudonyms: Vault, clock: Clock, *, witness: Witness | None = None) -> Self:
+        """Open (making or migrating) the ledger in `state_dir`. `witness`: notes outside the ledger how far its audit log has come, at each transaction.
 
         Raises LedgerVersionError (a newer program's ledger, untouched), LedgerError (cannot be read or written), ConfigError (pseudonyms in the ledger
         have no slot in the salt file: it was lost or damaged, restore it).
@@ -115,7 +117,7 @@ class SqlLedger:
         except OSError as error:
             raise LedgerError(f"the state directory {state_dir} cannot be made: {error.strerror}") from error
         migrate(path)
-        ledger = cls(Database(path), pseudonyms, clock)
+        ledger = cls(Database(path, witness), pseudonyms, clock)
         try:
             await ledger._check_rows()
             await ledger._check_salts()
@@ -154,8 +156,12 @@ class SqlLedger:
     async def _check_salts(self) -> None:
         def referred(connection: Connection) -> list[str]:
             # The slots of anonymised ones are gone on purpose.
-            return list(connection.execute(select(tables.subscriptions.c.account).where(tables.subscriptions.c.anonymised_at.is_(None)).distinct()).scalars())
+            living = connection.execute(select(tables.subscriptions.c.account).where(tables.subscriptions.c.anonymised_at.is_(None)).distinct()).scalars()
+            # A held account without its slot is not known again when it gets another phone.
+            return list({*living, *(hold.account for hold in holds.in_force(connection, now) if hold.account)})
 
+        newest = await self._db.read(audit.newest_at)  # a clock that went back must not ask for the slot of a hold that lapsed
+        now = max(self._clock.now(), newest) if newest is not None else self._clock.now()
         accounts = await self._db.read(referred)
         lost = set(accounts) - await self._vault.knows(accounts)
         if lost:
@@ -163,4 +169,5 @@ class SqlLedger:
                 f"the salt file does not hold the slots of {len(lost)} of {len(accounts)} pseudonyms in the ledger: it was lost, replaced or damaged; "
                 "restore the file that belongs to this ledger",
                 faults=[("host.state_dir", "salt file and ledger do not belong together")],
+                hint="docs/backup.md says which copies belong together, and what is lost without one",
             )

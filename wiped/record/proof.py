@@ -66,6 +66,8 @@ def prove(state_dir: str, signs: Sequence[str] = (), witness: tuple[int, str] | 
         raise unfit(f"the ledger {path} cannot be read: {error}") from error
     if version.isdigit() and version > SCHEMA_VERSION:
         return  # a newer program's: opening it says so, and leaves it untouched
+    if version and not version.isdigit():
+        raise unfit(f"the ledger {path} is damaged: {version!r} is no version of a schema")
     if not version:
         key = os.path.exists(os.path.join(state_dir, "signing-key.pem"))
         found = [*(["a signing key of its own"] if key else []), *(["the head of an earlier audit log"] if heads else []), *signs]
@@ -75,7 +77,7 @@ def prove(state_dir: str, signs: Sequence[str] = (), witness: tuple[int, str] | 
     try:
         with closing(_open(path)) as connection:
             head = _chain(connection, heads)
-            faults = row_digest.faults(connection) if version >= row_digest.SINCE else []
+            faults = row_digest.faults(connection) if version >= row_digest.SINCE else row_digest.too_new(connection)
             rows = _rows(connection) if noted is not None and noted.rows else ""
     except sqlite3.Error as error:
         raise unfit(f"the ledger {path} is damaged: {error}") from error

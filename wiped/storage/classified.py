@@ -17,7 +17,7 @@ from wiped.model.images import GOLDEN, PRIVATE
 from wiped.model.inventory import FileIdentity
 from wiped.model.plan import RefusalCode
 from wiped.model.strict_json import read_json
-from wiped.storage.kernel import is_younger
+from wiped.storage.kernel import is_younger, written_ns
 
 _MAX_BYTES: Final = 64 << 10
 _MAX_RECORDS: Final = 65_536
@@ -26,7 +26,7 @@ _SUFFIX: Final = ".json"
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """One record. `as_`: `golden` or `private`; `at`: RFC 3339 UTC; `written_ns`: when the record file was, by its filesystem."""
+    """One record. `as_`: `golden` or `private`; `at`: RFC 3339 UTC; `written_ns`: when the record was written (`kernel.written_ns`)."""
 
     path: str
     identity: FileIdentity
@@ -113,10 +113,10 @@ def _read(dir_fd: int, name: str, path: str, writer: int) -> Classified:
     return record
 
 
-def _record(value: Any, written_ns: int) -> Classified:
+def _record(value: Any, modified_ns: int) -> Classified:
     path, device, inode, as_, at = (value[key] for key in ("path", "device", "inode", "as", "at"))
     if not (isinstance(path, str) and path.startswith("/") and isinstance(at, str) and as_ in (GOLDEN, PRIVATE)):
         raise ValueError("fields of another form")
     if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in (device, inode)):
         raise ValueError("numbers of another form")
-    return Classified(path, FileIdentity(device, inode), as_, at, written_ns)
+    return Classified(path, FileIdentity(device, inode), as_, at, written_ns(modified_ns, at))

@@ -11,6 +11,7 @@ import os
 import stat as st
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wiped.errors import RefusedError, StorageError
@@ -33,6 +34,7 @@ FS_IOC_GETFLAGS: Final = 0x80086601
 FS_JOURNAL_DATA_FL: Final = 0x00004000
 FS_NOCOW_FL: Final = 0x00800000
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -133,6 +135,17 @@ def is_younger(path: str, than_ns: int) -> bool:
             pass
         return True
     return born > than_ns
+
+
+def written_ns(modified_ns: int, at: object) -> int:
+    """When a record was written, ns since 1970 UTC: by its filesystem or by its own word `at` (RFC 3339), whichever is earlier. A copy that was put back
+    without its times, or a record that was written again from the ledger, is no younger than what it says. Raises ValueError, TypeError."""
+    if not isinstance(at, str):
+        raise TypeError("an instant of another form")
+    instant = datetime.fromisoformat(at)
+    if instant.tzinfo is None:
+        raise ValueError("an instant without a time zone")
+    return min(modified_ns, int((instant - _EPOCH) / timedelta(microseconds=1)) * 1000)
 
 
 def identity_of(stat: os.stat_result) -> FileIdentity:

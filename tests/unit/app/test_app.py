@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +22,7 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import FakeHost
 from tests.fakes.ports import FakeEraser, FakeFences, FakeHypervisor, FakeObserver, RecordingMilestones
+from tests.fakes.sheets import FakeSheets
 from tests.patience import PATIENCE
 from wiped import app
 from wiped.attest.signing import generate_key
@@ -28,6 +30,7 @@ from wiped.config import Settings, load
 from wiped.errors import ConfigError
 from wiped.machine.clock import SystemClock
 from wiped.machine.state_dir import sole_instance
+from wiped.model.sightings import Memory
 
 CONFIG = """
 [host]
@@ -64,7 +67,13 @@ def settings() -> Iterator[Settings]:
 def parts(host: FakeHost, **more: Any) -> app.Parts:
     """A daemon whose host is a fake."""
     return app.Parts(
-        hypervisor=FakeHypervisor(host), fences=FakeFences(host), observer=FakeObserver(host), eraser=FakeEraser(host), stop=asyncio.Event(), **more
+        hypervisor=FakeHypervisor(host),
+        fences=FakeFences(host),
+        observer=FakeObserver(host),
+        eraser=FakeEraser(host),
+        sheets=more.pop("sheets", None) or FakeSheets(),
+        stop=asyncio.Event(),
+        **more,
     )
 
 
@@ -263,5 +272,40 @@ async def test_a_clock_before_the_last_audit_entry_is_suspect(settings: Settings
 
 async def test_migrate_says_so_and_can_be_repeated(settings: Settings) -> None:
     """The ledger's schema is brought to the current version, or is there already."""
-    assert "current" in await app.migrate(settings)
-    assert "current" in await app.migrate(settings)
+    given = parts(FakeHost(SystemClock().boottime))
+    assert "current" in await app.migrate(settings, parts=given)
+    assert "current" in await app.migrate(settings, parts=given)
+
+
+async def test_a_new_state_directory_is_no_first_run_where_phones_are_remembered(settings: Settings) -> None:
+    """Records have their fixed place: another `host.state_dir` must not make a host with held phones a new one. A person's word makes it."""
+    sheets = FakeSheets()
+    sheets.phones["0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11"] = (Memory("0f9c1a52-6c1d-4a53-9b0e-8a4f6f1f7c11", 1, datetime.now(UTC), ""), ())
+    given = parts(FakeHost(SystemClock().boottime), sheets=sheets)
+    with pytest.raises(ConfigError, match="has a past: 1 records of phones and images") as caught:
+        await app.run(settings, parts=given)
+    assert "migrate --accept" in caught.value.hint
+    assert "gone on with" in await app.migrate(settings, accepted=True, parts=given)
+
+
+async def test_a_second_daemon_with_another_state_directory_does_not_start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would know no hold of the first one's, and wipe the same phones."""
+    home = os.path.join(os.path.dirname(settings.host.state_dir), "home")
+    monkeypatch.setattr(app, "FENCE_DIRECTORY", home + "/fence")
+    with sole_instance(home), pytest.raises(ConfigError, match="runs already"):
+        await app.run(settings, parts=replace(parts(FakeHost(SystemClock().boottime)), fences=None))
+
+
+async def test_what_a_person_accepted_is_in_the_audit_log_before_its_head_is_noted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed right then, the next start either has the entry or refuses again."""
+    given = parts(FakeHost(SystemClock().boottime))
+    await app.migrate(settings, parts=given)
+    seen = []
+
+    async def look(state_dir: str, *_: object, **__: object) -> None:
+        with contextlib.closing(sqlite3.connect(os.path.join(state_dir, "ledger.db"))) as connection:
+            seen.extend(kind for (kind,) in connection.execute("SELECT kind FROM audit ORDER BY seq"))
+
+    monkeypatch.setattr(app, "_note_head", look)
+    await app.migrate(settings, accepted=True, parts=given)
+    assert seen[0] == "memory-accepted"

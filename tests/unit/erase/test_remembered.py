@@ -6,11 +6,11 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.fakes.clock import START
 from tests.lab.libvirtfiles import Disk, LibvirtFiles
 from tests.unit.erase.host import GONE_LONG_AGO
 from wiped.erase.locks import refusals_of
@@ -51,7 +51,7 @@ def identity(path: Path) -> FileIdentity:
 async def remember(libvirt: LibvirtFiles, path: Path, uuid: str = GONE, **changes: object) -> None:
     """As the daemon writes it."""
     file = RememberedFile(KIND, str(path), identity(path), local=True)
-    await SheetFiles(libvirt.directories).remember(Memory(uuid, 1, START, ""), (replace(file, **changes),))  # type: ignore[arg-type]
+    await SheetFiles(libvirt.directories).remember(Memory(uuid, 1, datetime.now(UTC), ""), (replace(file, **changes),))  # type: ignore[arg-type]
 
 
 def lock(path: Path, kind: ArtefactKind = KIND, **changes: object) -> Lock:
@@ -159,12 +159,20 @@ def _no_word(path: Path) -> None:
     path.write_text(re.sub(r'"local":\s*true', '"local":1', path.read_text()))
 
 
+def _no_time(path: Path) -> None:
+    path.write_text(re.sub(r'"at":"[^"]*"', '"at":"yesterday"', path.read_text()))
+
+
+def _no_zone(path: Path) -> None:
+    path.write_text(re.sub(r'"at":"[^"]*"', '"at":"2026-01-01T00:00:00"', path.read_text()))
+
+
 def _a_pipe(path: Path) -> None:
     path.unlink()
     os.mkfifo(path, 0o600)
 
 
-@pytest.mark.parametrize("spoil", [_no_text, _no_word, _a_pipe, _other_writable, _no_json, _anothers, _strange_name, _a_link, _negative])
+@pytest.mark.parametrize("spoil", [_no_text, _no_word, _no_time, _no_zone, _a_pipe, _other_writable, _no_json, _anothers, _strange_name, _a_link, _negative])
 async def test_a_record_that_cannot_be_trusted_refuses_everything(libvirt: LibvirtFiles, disk: Path, spoil: Callable[[Path], None]) -> None:
     """It may be the one that names the file as another's."""
     await remember(libvirt, disk)
@@ -210,6 +218,30 @@ async def test_a_file_made_after_a_phone_vanished_is_not_that_phones(tmp_path: P
     (record,) = Path(libvirt.directories.remembered).iterdir()
     os.utime(record, (GONE_LONG_AGO, GONE_LONG_AGO))
     assert codes(libvirt, lock(disk), disk.parent) == ["ambiguous-base"]
+
+
+async def test_a_record_of_another_day_that_was_put_back_without_its_times_is_as_old_as_it_says(libvirt: LibvirtFiles, disk: Path) -> None:
+    """`cp -r` gives the copy the time of its copying: the next phone's disk would be older than that."""
+    await remember(libvirt, disk)
+    record = libvirt.remembered / f"{GONE}.json"
+    record.write_text(re.sub(r'"at":"[^"]*"', '"at":"2001-09-09T01:46:40.000000Z"', record.read_text()))
+    assert codes(libvirt, lock(disk), disk.parent) == ["ambiguous-base"]
+
+
+async def test_what_only_the_record_knows_is_never_passed_over(libvirt: LibvirtFiles, disk: Path) -> None:
+    """The daemon died between the record and the ledger's commit, and the phone was undefined: no `clear` while a file of the phone stays behind."""
+    more = disk.with_name("more.raw")
+    more.write_bytes(b"\0" * 4096)
+    files = tuple(RememberedFile(KIND, str(path), identity(path), local=True) for path in (disk, more))
+    await SheetFiles(libvirt.directories).remember(Memory(GONE, 1, datetime.now(UTC), ""), files)
+    assert codes(libvirt, lock(disk), disk.parent) == ["unknown-file"]
+    assert codes(libvirt, lock(disk, retained=(identity(more),)), disk.parent) == [], "the plan keeps it, with a word of its own"
+    there = identity(more)
+    more.rename(disk.with_name("elsewhere"))
+    assert codes(libvirt, lock(disk), disk.parent) == []
+    more.write_bytes(b"another file")
+    assert identity(more) != there
+    assert codes(libvirt, lock(disk), disk.parent) == []
 
 
 @pytest.mark.parametrize("case", ["own", "unremembered", "in-use-of-a-name", "in-another-record", "remote", "not-a-log"])

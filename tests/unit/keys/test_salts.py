@@ -331,7 +331,7 @@ def test_a_note_that_cannot_be_written_leaves_the_one_before(folder: Path, monke
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", fails)
+        patched.setattr(os, "fdatasync", fails)
         with pytest.raises(LedgerError, match="cannot be written"):
             salts.note(2, f"{2:064x}")
     assert salts.noted == (1, f"{1:064x}")

@@ -38,3 +38,19 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be used"), sole_instance(str(tmp_path / "state")):
         pass
     assert (tmp_path / "target").read_text() == "precious"
+
+
+def test_two_state_directories_on_one_host_are_no_two_daemons(tmp_path: Path) -> None:
+    """What is one for each host is locked too; a directory that is both, or is named by two paths, is locked once."""
+    first, second, home = (str(tmp_path / name) for name in ("first", "second", "home"))
+    (tmp_path / "link").symlink_to(tmp_path / "home")
+    with sole_instance(first, home):
+        with pytest.raises(ConfigError, match="runs already") as caught, sole_instance(second, home):
+            pass
+        assert "stop the one" in caught.value.hint
+        with sole_instance(second):
+            pass
+    with sole_instance(home, str(tmp_path / "link")), pytest.raises(ConfigError, match="runs already"), sole_instance(home):
+        pass
+    with sole_instance(second, home):
+        pass

@@ -6,9 +6,11 @@ import json
 import os
 import struct
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from wiped.model.instants import instant_text
 from wiped.model.inventory import DiskSource, DomainFacts, Inventory, LibvirtDirectories
 from wiped.model.policy import StorageRules
 from wiped.observe.image import survey
@@ -93,7 +95,7 @@ class Places:
     def classify(self, path: Path, word: str) -> None:
         """A record as `wipectl images classify` leaves it."""
         found = path.stat()
-        record = {"path": str(path), "device": found.st_dev, "inode": found.st_ino, "as": word, "at": "2026-01-01T00:00:00Z"}
+        record = {"path": str(path), "device": found.st_dev, "inode": found.st_ino, "as": word, "at": instant_text(datetime.now(UTC))}
         self.raw(f"classified/{record_name(str(path))}", json.dumps(record).encode())
 
 

@@ -90,3 +90,15 @@ async def test_only_a_uuid_becomes_a_name(places: LibvirtDirectories, uuid: str)
     """Nothing else does."""
     with pytest.raises(InputError):
         await SheetFiles(places).remember(Memory(uuid, 1, START, ""), ())
+
+
+async def test_records_are_counted(places: LibvirtDirectories) -> None:
+    """Of images and of phones; nothing where there is no directory, and not what is being written."""
+    sheets = SheetFiles(places)
+    assert await sheets.count() == 0
+    await sheets.classify(IMAGE)
+    await sheets.remember(Memory(UUID, 1, START, ""), ())
+    (Path(places.remembered) / ".half").write_text("")
+    assert await sheets.count() == 2
+    await sheets.forget(UUID)
+    assert await sheets.count() == 1

@@ -15,6 +15,7 @@ from tests.unit.attest.samples import EVIDENCE, RESULTS
 from tests.unit.record.rig import ALICE, PHONE, Rig, domain, record, rig_in, yes
 from wiped.errors import ConfigError, LedgerVersionError
 from wiped.model.records import WipeRecord, WipeStep
+from wiped.model.subscription import Hold
 from wiped.record.sql.migrate import FILE_NAME
 
 
@@ -115,3 +116,28 @@ async def test_every_prefix_survives_a_restart(rig: Rig) -> None:
     await again(lambda r: r.ledger.verdicts.finish("w-1", WipeStep.RELEASED, r.now))
     async with rig_in(rig.folder) as last:
         assert (await wipe(last)).step is WipeStep.RELEASED
+
+
+@pytest.mark.parametrize("salts", ["missing", "of the day before"])
+async def test_a_held_account_is_never_forgotten_with_its_slot(folder: Path, salts: str) -> None:
+    """Held before it had any phone here: without the slot, its next phone would not be known as its own, and not be held."""
+    async with rig_in(folder):
+        pass
+    before = (folder / "salts").read_bytes()
+    async with rig_in(folder) as rig:
+        hold = Hold("hold-1", "", "", "court-order")
+        await rig.ledger.holds.add_for_account(hold, ALICE, rig.now, "anna", reason="")
+    now = (folder / "salts").read_bytes()
+    (folder / "salts").write_bytes(before)
+    if salts == "missing":
+        (folder / "salts").unlink()
+    with pytest.raises(ConfigError, match="is missing" if salts == "missing" else "1 of 1 pseudonyms") as caught:
+        async with rig_in(folder):
+            pass
+    assert "docs/backup.md" in caught.value.hint
+    (folder / "salts").write_bytes(now)
+    (folder / "salts").chmod(0o600)
+    async with rig_in(folder) as rig:
+        await rig.bind()
+        assert [found.id for found in await rig.ledger.holds.on(ALICE, [PHONE])] == ["hold-1"]
+        await rig.ledger.holds.release("hold-1", rig.now, "anna")

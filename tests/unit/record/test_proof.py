@@ -215,3 +215,62 @@ async def test_a_damaged_ledger_never_loses_a_hold(tmp_path: Path, damage: Calla
     refusals, whole = await damaged_in_every_way(folder, tmp_path, damage, times)
     print(f"{times} {damage.__name__}: {refusals} refused, {whole} whole")
     assert refusals
+
+
+async def killed(folder: Path, to: Path) -> None:
+    """A copy of what a killed daemon leaves: the newest transactions, a hold among them, stand in the write-ahead log alone."""
+    clock = FakeClock()
+    now = clock.now()
+    with closing(SaltFile.open(str(folder), refers_to_accounts)) as salts:
+        async with await SqlLedger.open(str(folder), salts, clock, witness=salts.note) as ledger:
+            record = SubscriptionRecord(ONE, "s-1", AccountReference("acct-1"), now, now + timedelta(days=30))
+            await ledger.subscriptions.record([record], now, source="http", operator="anna")
+            proof.note(str(folder), stopped=False)
+            await ledger.holds.add(Hold("hold-1", ONE, "", "court-order"), now, "anna")
+            shutil.copytree(folder, to)
+
+
+@pytest.mark.parametrize(
+    ("damage", "times"), [(flip, 30), (cut, 15), pytest.param(flip, 500, marks=pytest.mark.long), pytest.param(cut, 200, marks=pytest.mark.long)]
+)
+async def test_a_damaged_write_ahead_log_never_loses_a_hold(tmp_path: Path, damage: Callable[[bytearray, random.Random], None], times: int) -> None:
+    """SQLite passes over all that follows the first damaged page of it, without a word: how far the audit log had come is noted at each transaction."""
+    folder, left = tmp_path / "state", tmp_path / "killed"
+    folder.mkdir()
+    await killed(folder, left)
+    wal = f"{FILE_NAME}-wal"
+    assert await started(left, tmp_path / "untouched") == ("hold-1",)
+    chance, whole, refusals = random.Random(4711), (left / wal).read_bytes(), 0
+    for number in range(times):
+        place, data = tmp_path / str(number), bytearray(whole)
+        damage(data, chance)
+        try:
+            assert await started(left, place, data) == ("hold-1",), f"number {number} lost a hold"
+        except ConfigError:
+            refusals += 1
+        shutil.rmtree(place)
+    assert refusals
+    with pytest.raises(ConfigError, match="is older than this host"):
+        await started(left, tmp_path / "missing", b"")
+
+
+async def started(left: Path, place: Path, wal: bytes | None = None) -> tuple[str, ...]:
+    """A start on a copy of `left` with another write-ahead log; the holds that it knows."""
+    shutil.copytree(left, place)
+    if wal is not None:
+        (place / f"{FILE_NAME}-wal").write_bytes(wal)
+        (place / f"{FILE_NAME}-shm").unlink(missing_ok=True)
+    with closing(SaltFile.open(str(place), refers_to_accounts)) as salts:
+        proof.prove(str(place), ["used slots"], salts.noted)
+        async with await SqlLedger.open(str(place), salts, FakeClock()) as ledger:
+            return tuple(hold.id for hold in await ledger.holds.in_force())
+
+
+@pytest.mark.parametrize("version", ["0006", "0001", "\N{DEGREE SIGN}007", "0 07"])
+async def test_a_damaged_version_never_passes_the_numbers_by(tmp_path: Path, version: str) -> None:
+    """As an older ledger it would be migrated, and the numbers made anew over rows that are gone."""
+    await lived(tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", [version])
+    (tmp_path / proof.HEAD_NAME).unlink()
+    assert "version" in refused(tmp_path)

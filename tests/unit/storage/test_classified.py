@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from wiped.errors import RefusedError
+from wiped.model.instants import instant_text
 from wiped.model.inventory import FileIdentity
 from wiped.storage.classified import Classified, classified_as, read_classified, record_name
 
@@ -48,6 +50,21 @@ def test_private_needs_path_and_identity_golden_only_the_file(tmp_path: Path, pu
     assert classified_as(records, "/srv/golden", None) == ""
 
 
+def test_private_is_not_said_of_a_file_that_is_younger_than_the_word(tmp_path: Path, put: Callable[..., Path]) -> None:
+    """A record that was lost and is written again from the ledger (or copied back without its times) is a new file, and its word as old as ever: the base
+    that was settled is gone, and another one has its path and its inode number. Golden protects whatever stands there."""
+    base = tmp_path / "base"
+    base.write_bytes(b"somebody's golden image")
+    found = base.stat()
+    image = {"path": str(base), "device": found.st_dev, "inode": found.st_ino, "as": "private", "at": instant_text(datetime.now(UTC))}
+    put(image)
+    assert [record.as_ for record in read_classified(str(tmp_path / "c")).values()] == ["private"]
+    put(image | {"at": "2026-01-01T00:00:00.000000Z"})
+    assert read_classified(str(tmp_path / "c")) == {}
+    put(image | {"at": "2026-01-01T00:00:00.000000Z", "as": "golden"})
+    assert [record.as_ for record in read_classified(str(tmp_path / "c")).values()] == ["golden"]
+
+
 def test_golden_wins_over_private(tmp_path: Path, put: Callable[..., Path]) -> None:
     """Two names of one file, settled differently: it is protected, whatever the order."""
     for path in ("/srv/a", "/srv/b", "/srv/c"):
@@ -60,6 +77,7 @@ def test_golden_wins_over_private(tmp_path: Path, put: Callable[..., Path]) -> N
     [
         "", "{", "[]", "null", "[" * 100_000,
         ONE | {"as": "maybe"}, ONE | {"path": "relative"}, ONE | {"inode": "12"}, ONE | {"inode": True}, ONE | {"device": -1},
+        ONE | {"at": "soon"}, ONE | {"at": 7}, ONE | {"at": "2026-01-01T00:00:00"},
         {key: value for key, value in ONE.items() if key != "as"},
     ],
 )  # fmt: skip

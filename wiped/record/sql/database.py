@@ -22,6 +22,10 @@ _T = TypeVar("_T")
 
 #: How long a writer waits for another process that writes (a migration, a backup), milliseconds.
 BUSY_TIMEOUT = 5_000
+#: In a connection's `info`: (number, hash in hex) of the newest audit entry that the transaction appended.
+HEAD = "audit-head"
+#: Notes outside the database, synced, how far the audit log has come. Synchronous. Raises LedgerError.
+Witness = Callable[[int, str], None]
 _READERS = 4
 
 
@@ -54,10 +58,15 @@ def _engine(path: str, *, writer: bool) -> AsyncEngine:
 
 
 class Database:
-    """One SQLite file. `close` disposes the engines, without which aiosqlite's threads keep the process alive."""
+    """One SQLite file. `close` disposes the engines, without which aiosqlite's threads keep the process alive.
 
-    def __init__(self, path: str) -> None:
+    `witness` is told of each transaction that appended to the audit log, after its commit and before the caller hears of it: what SQLite loses by itself after
+    a crash (it passes over the rest of a write-ahead log from its first damaged page on) is then missed by the next start.
+    """
+
+    def __init__(self, path: str, witness: Witness | None = None) -> None:
         self._path = path
+        self._witness = witness
         self._writer = _engine(path, writer=True)
         self._readers = _engine(path, writer=False)
         self._turn = asyncio.Lock()
@@ -114,9 +123,9 @@ class Database:
             async with engine.connect() as connection:
                 try:
                     async with connection.begin():
-                        found = await connection.run_sync(work)
+                        found, head = await connection.run_sync(lambda c: (c.info.pop(HEAD, None), work(c), c.info.pop(HEAD, None))[1:])
                     if engine is self._writer:
-                        self.fault = ""
+                        self.fault = await self._witnessed(head)
                     return found
                 except SQLAlchemyError:
                     # After a full disk or an I/O error SQLite may have ended the transaction by itself: begin again with a fresh connection.
@@ -127,6 +136,16 @@ class Database:
             if engine is self._writer:
                 self.fault = fault
             raise LedgerError(fault) from error
+
+    async def _witnessed(self, head: tuple[int, str] | None) -> str:
+        """Why how far the log has come could not be noted; "" where it was. The transaction stands either way, and the next one is noted with it."""
+        if head is None or self._witness is None:
+            return ""
+        try:
+            await asyncio.to_thread(self._witness, *head)
+        except LedgerError as error:
+            return str(error)
+        return ""
 
 
 async def _to_the_end(work: Coroutine[Any, Any, _T], name: str) -> _T:

@@ -46,7 +46,8 @@ def migrate(path: str) -> tuple[str, str]:
     before = version_of(path)
     if before > SCHEMA_VERSION or (before and not before.isdigit()):
         raise LedgerVersionError(
-            f"the ledger {path} has schema version {before}, this program knows versions up to {SCHEMA_VERSION}: install the newer program"
+            f"the ledger {path} has schema version {before}, this program knows versions up to {SCHEMA_VERSION}: install the newer program; "
+            "where no newer one ever ran, the file is damaged: restore it as docs/backup.md says"
         )
     if before == SCHEMA_VERSION:
         return before, before
@@ -89,12 +90,12 @@ def _upgrade(path: str) -> None:
 
 
 def refers_to_accounts(state_dir: str) -> bool:
-    """Whether the ledger in `state_dir` refers to any pseudonym: then a salt file must exist. Raises LedgerError when it cannot be read."""
+    """Whether the ledger in `state_dir` refers to a pseudonym (of a term, of a held account): then a salt file must exist. Raises LedgerError."""
     path = os.path.join(state_dir, FILE_NAME)
     if version_of(path) == "":
         return False
     try:
         with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", uri=True, timeout=5)) as connection:
-            return connection.execute("SELECT 1 FROM subscriptions LIMIT 1").fetchone() is not None
+            return connection.execute("SELECT 1 FROM subscriptions UNION SELECT 1 FROM holds WHERE account <> '' LIMIT 1").fetchone() is not None
     except sqlite3.Error as error:
         raise LedgerError(f"the ledger {path} cannot be read: {error}") from error

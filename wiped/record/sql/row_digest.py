@@ -107,6 +107,13 @@ def faults(connection: sqlite3.Connection) -> list[str]:
     ]
 
 
+def too_new(connection: sqlite3.Connection) -> list[str]:
+    """What a ledger of a version before SINCE must not have; [] where it is as old as it says. Else a damaged version would pass the numbers by, and the
+    migration would make them anew over whatever stands there. Raises sqlite3.Error."""
+    there = connection.execute(f"SELECT 1 FROM sqlite_master WHERE name = '{TABLE}'").fetchone()
+    return ["the version of its schema is older than its tables"] if there else []
+
+
 def _tables(connection: sqlite3.Connection) -> list[str]:
     names = (_name(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"))
     return sorted(name for name in names if name not in _LEFT_OUT)

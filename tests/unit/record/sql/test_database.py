@@ -11,11 +11,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
+from tests.fakes.clock import START as NOW
 from tests.patience import PATIENCE
 from tests.unit.record.rig import Rig, domain, rig_in, uuid_of
 from wiped.errors import LedgerError
-from wiped.record.sql.migrate import FILE_NAME
+from wiped.record.audit import append, verify
+from wiped.record.sql.database import Database
+from wiped.record.sql.migrate import FILE_NAME, migrate
 
 ROOT = Path(__file__).parents[4]
 
@@ -135,3 +139,34 @@ async def test_a_cancelled_write_is_whole_or_nothing(rig: Rig) -> None:
     assert sorted(seen) == sorted(phone.uuid for phone in await rig.ledger.phones.find())
     await rig.ledger.audit.note("test", {}, rig.now)
     assert (await rig.ledger.audit.verify()).seq == len(entries) + 1
+
+
+async def test_a_witness_is_told_of_each_entry_that_stands(folder: Path) -> None:
+    """After its commit, and before the caller hears of it; not of what was rolled back, nor of a change without an entry. A witness that cannot note is a
+    fault, and no change is undone for it."""
+    told: list[tuple[int, str]] = []
+    database = Database(str(folder / FILE_NAME), lambda seq, digest: told.append((seq, digest)))
+    migrate(str(folder / FILE_NAME))
+
+    def fails(connection: Connection) -> None:
+        append(connection, "test", {}, NOW)
+        raise ZeroDivisionError
+
+    first = await database.write(lambda c: append(c, "test", {}, NOW))
+    assert told == [(1, first.hash)]
+    with pytest.raises(ZeroDivisionError):
+        await database.write(fails)
+    await database.write(lambda c: c.exec_driver_sql("DELETE FROM phones"))
+    assert told == [(1, first.hash)]
+    second = await database.write(lambda c: append(c, "test", {}, NOW))
+    assert told[1:] == [(2, second.hash)]
+    await database.close()
+
+    def cannot(seq: int, digest: str) -> None:
+        raise LedgerError(f"entry {seq} cannot be noted ({digest[:2]})")
+
+    database = Database(str(folder / FILE_NAME), cannot)
+    third = await database.write(lambda c: append(c, "test", {}, NOW))
+    assert (third.seq, database.fault) == (3, f"entry 3 cannot be noted ({third.hash[:2]})")
+    assert (await database.read(verify)).seq == 3
+    await database.close()
