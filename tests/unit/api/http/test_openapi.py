@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from typing import Any
+
+import pytest
 
 from tests.fakes.service import CERTIFICATE_ID, NOW
 from tests.unit.api.conftest import Face
@@ -124,3 +127,49 @@ async def test_a_malformed_idempotency_key_is_refused_by_every_route_that_change
             answer = await face.ask(operation.method, path, json={}, headers={"Idempotency-Key": "two words"})
             assert answer.status == 422, operation.name
             assert "Idempotency-Key" in answer.json["detail"], operation.name
+
+
+#: Values that a caller's program makes of a field by mistake, or an attacker on purpose.
+ODD: tuple[object, ...] = (
+    None, True, 0, -1, 10**30, 1.5, "", " ", "x" * 5000, [], {}, [[]], "never", "NULL", "../../etc/passwd", "a\u0000b", "\u202ea", "\ud800", "e\u0301",
+    "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+08:00", "2026-01-01T00:00:00Z", "2026-02-30T00:00:00Z", UUID, UUID.upper(), "0" * 64,
+)  # fmt: skip
+#: A reason and an account as typed: never in an answer that refuses.
+SECRET = "tapir-4711"
+
+
+def _mistaken(operation: Operation, chance: random.Random) -> dict[str, object]:
+    """A body of the route's fields, some with odd values, sometimes one more."""
+    names = list(operation.body.model_fields) if operation.body else []
+    body: dict[str, object] = {name: SECRET if name in {"account", "reason", "reference"} else chance.choice(ODD) for name in names if chance.random() < 0.8}
+    for name in names:
+        if chance.random() < 0.3:
+            body[name] = chance.choice(ODD)
+    if chance.random() < 0.1:
+        body[chance.choice(["", "uuid", "__class__", "account "])] = chance.choice(ODD)
+    return body
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_no_body_and_no_query_is_an_internal_error(face: Face, seed: int) -> None:
+    """Each changing route with odd values in each of its fields, each looking one with odd queries: taken, or refused in a problem document that repeats no
+    word of a person."""
+    chance = random.Random(seed)
+    for operation in OPERATIONS:
+        if operation.name == "events":
+            continue
+        for _ in range(12):
+            phone, number = chance.choice([UUID, UUID.upper(), "phone-1", "..", "%00", "x" * 200]), chance.choice(["W-1", "%2e%2e", "0"])
+            path = operation.path.replace("{uuid}", phone).replace("{id}", number)
+            more: dict[str, Any] = {}
+            if operation.method == "GET":
+                names = ["limit", "after", "last", "state", "seq", "from", "to", "phone", "name", "format", "nobody"]
+                more["params"] = {name: str(chance.choice(ODD)).encode("utf-8", "replace").decode()[:1000] for name in chance.sample(names, 2)}
+            else:
+                more = {"data": json.dumps(_mistaken(operation, chance)).encode(), "headers": {"Content-Type": "application/json"}}
+            answer = await face.ask(operation.method, path, **more)
+            assert answer.status != 500, (operation.name, path, more, answer)
+            if answer.status >= 400 and operation.name != "readyz":
+                assert answer.headers["Content-Type"].startswith("application/problem+json"), (operation.name, more, answer)
+                assert SECRET.encode() not in answer.body, (operation.name, more, answer)
+                assert answer.json["status"] == answer.status
