@@ -167,7 +167,7 @@ def remember(host: Host, uuid: str, *paths: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     found = [(path, os.stat(path)) for path in paths]
     files = [{"kind": "backing-private", "path": path, "device": each.st_dev, "inode": each.st_ino, "local": True} for path, each in found]
-    (folder / f"{uuid}.json").write_text(json.dumps({"uuid": uuid, "at": "2036-01-01T00:00:00Z", "files": files}))
+    (folder / f"{uuid}.json").write_text(json.dumps({"uuid": uuid, "at": "2026-01-01T00:00:00Z", "files": files}))
     (folder / f"{uuid}.json").chmod(0o600)
 
 
