@@ -27,6 +27,7 @@ from wiped.api.server import ApiServer
 from wiped.attest.signing import Ed25519Signer, generate_key
 from wiped.conduct.progress import Hub
 from wiped.conduct.service.service import Service
+from wiped.conduct.sweep import fences, orphans
 from wiped.conduct.sweep.notices import Delivering, warn_of_ending_holds
 from wiped.conduct.sweep.sweep import Reconciler
 from wiped.conduct.sweep.timer import Clockwork
@@ -291,6 +292,9 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, memory: _M
 
     # Before any face answers: a suspicion from before the start is shown, and holds, from the first call on.
     await reconciler.look_at_clock()
+    # So are a fence that was lost, and the record that says golden: before anybody counts on them, and before the first plan.
+    await fences.at_start(world)
+    await orphans.heal(world)
     try:
         # Before any task: what cannot be had (a socket, a port) is then a fault of the configuration, exit 78, with its reason.
         await api.start()

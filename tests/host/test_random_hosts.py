@@ -15,6 +15,7 @@ import shutil
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from tests.lab.rawdevice import RawFilesystem
 from wiped.decide.plan import make_plan
 from wiped.erase.locks import refusals_of
 from wiped.erase.ownership import claims_for
+from wiped.model.instants import instant_text
 from wiped.model.inventory import DomainFacts, DomainState
 from wiped.model.plan import Plan, Refusal
 from wiped.model.policy import StorageRules
@@ -183,7 +185,7 @@ def build(base: Path, host: Host) -> Stage:
     for number, word in host.classified:
         path = stage.paths[number]
         found = path.stat()
-        record = {"path": str(path), "device": found.st_dev, "inode": found.st_ino, "as": word, "at": "2026-11-01T00:00:00Z"}
+        record = {"path": str(path), "device": found.st_dev, "inode": found.st_ino, "as": word, "at": instant_text(datetime.now(UTC))}
         target = stage.files.classified / f"{hashlib.sha256(os.fsencode(path)).hexdigest()}.json"
         target.write_text(json.dumps(record))
         target.chmod(0o600)

@@ -30,6 +30,8 @@ from wiped.config import Settings, load
 from wiped.errors import ConfigError
 from wiped.machine.clock import SystemClock
 from wiped.machine.state_dir import sole_instance
+from wiped.model.images import GOLDEN, PRIVATE, ClassifiedImage
+from wiped.model.inventory import DomainFacts, FileIdentity
 from wiped.model.sightings import Memory
 
 CONFIG = """
@@ -309,3 +311,28 @@ async def test_what_a_person_accepted_is_in_the_audit_log_before_its_head_is_not
     monkeypatch.setattr(app, "_note_head", look)
     await app.migrate(settings, accepted=True, parts=given)
     assert seen[0] == "memory-accepted"
+
+
+async def test_records_of_images_and_fences_of_another_day_are_whole_before_anybody_is_answered(settings: Settings) -> None:
+    """A golden image whose record was lost, or calls it private as it did once, is golden again before the first plan; and a lost fence stands."""
+    host, sheets = FakeHost(SystemClock().boottime), FakeSheets()
+    image = ClassifiedImage("/golden/base.qcow2", FileIdentity(1, 2), GOLDEN, datetime.now(UTC), "anna")
+    async with app._memory_of(settings, SystemClock(), parts(host, sheets=sheets)) as memory:
+        await memory.ledger.images.classify(image, reason="the base of all")
+        uuid = host.add_phone(1)
+        await memory.ledger.phones.see(host.all_domains(), datetime.now(UTC))
+        await memory.ledger.phones.mark(uuid, fenced=True, reason="kept")
+    sheets.images[image.path] = replace(image, meaning=PRIVATE)
+    host.fences.clear()
+    seen: list[object] = []
+    given = parts(host, sheets=sheets)
+
+    class Asked(FakeHypervisor):
+        async def domains(self) -> tuple[DomainFacts, ...]:
+            seen.append((set(host.fences), {path: kept.meaning for path, kept in sheets.images.items()}))
+            return await super().domains()
+
+    async with running(settings, replace(given, hypervisor=Asked(host))), asyncio.timeout(PATIENCE):
+        while not seen:
+            await asyncio.sleep(0.02)
+    assert seen[0] == ({uuid}, {image.path: GOLDEN})

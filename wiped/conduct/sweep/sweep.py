@@ -12,7 +12,7 @@ import structlog
 
 from wiped.conduct import decisions, survey
 from wiped.conduct.results import CalledOffError, Ending, GoneError
-from wiped.conduct.sweep import approvals, breaker, clock, orphans
+from wiped.conduct.sweep import approvals, breaker, clock, fences, orphans
 from wiped.conduct.sweep.queue import Kind, Work, WorkQueue
 from wiped.conduct.sweep.sightings import Remembering
 from wiped.conduct.wipe import fence, stop
@@ -251,19 +251,9 @@ class Reconciler:
                     await self._guarded(uuid)
 
     async def heal(self) -> None:
-        """Housekeeping: fences that should stand and do not (a restored disk, a hand) are put up again, by UUID at least; so are records of classified
-        images; and the images that no domain reaches are counted, once an hour. A disposed phone's fence ends by hand, after its domain was undefined."""
-        standing = await self._world.fences.standing()
-        for phone in await self._world.ledger.phones.find():
-            if phone.fenced and phone.uuid not in standing and not self.queue.busy_with(phone.uuid):
-                disposed = phone.state is State.DISPOSED
-                if disposed and not phone.present:
-                    _log.warning("the fence of a disposed phone was removed by hand", uuid=phone.uuid)
-                    await self._world.ledger.phones.mark(phone.uuid, fenced=False, reason="removed-by-hand")
-                    continue
-                _log.error("a fence is missing and is put up again", uuid=phone.uuid)
-                wipes = await self._world.ledger.wipes.find(phone.uuid, unfinished=not disposed)
-                await fence.put(self._world, phone.uuid, wipes[0].plan if wipes else None, self._domains.get(phone.uuid))
+        """Housekeeping: fences that should stand and do not are put up again; so are records of classified images; and the images that no domain reaches are
+        counted, once an hour."""
+        await fences.put_up_again(self._world, self.queue.busy_with, self._domains)
         await orphans.heal(self._world)
         now = self._world.clock.boottime()
         if self._counted is None or now - self._counted >= orphans.COUNT_EVERY:
