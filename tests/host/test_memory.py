@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.lab import images
@@ -96,3 +98,44 @@ def test_orders_that_a_damaged_write_ahead_log_lost_are_missed(private_libvirt: 
     assert (code, "is older than this host" in said, "docs/backup.md" in said) == (78, True, True), said
     assert images.digest(disk) == before
     assert phone.uuid in libvirt.virsh("list", "--all", "--uuid").stdout
+
+
+def test_restoring_by_the_document_works(private_libvirt: PrivateLibvirt, markers: Markers) -> None:
+    """docs/backup.md, step by step: a copy that forgot a suspension and a phone. Nothing is wiped, the fence that the copy does not know stands until a person
+    gives the phone back, and a hold recorded again holds."""
+    libvirt, where = private_libvirt, private_libvirt.workdir / "phones"
+    where.mkdir()
+    disk = where / "phone.raw"
+    markers.write(disk, 64)
+    phone = StagedPhone(libvirt, "phone-1", {"vda": (disk, "raw")}).define()
+    state, copy, before = libvirt.path("/var/lib/wiped"), libvirt.workdir / "ledger.db", images.digest(disk)
+    config, fence = libvirt.path("/etc/wiped/wiped.toml"), state / "fence" / phone.uuid
+    product = Product(libvirt, [where])
+    product.start()
+    wait_for(lambda: product.get("/v1/phones")["items"], "the phone to be seen")
+    product.bind(phone.uuid, ends_in=3600)
+    with closing(sqlite3.connect(state / "ledger.db")) as ledger, closing(sqlite3.connect(copy)) as backup:
+        ledger.backup(backup)
+    product.ctl("suspend", phone.uuid, "--reason", "after the copy")
+    product.kill()
+    for beside in ("ledger.db-wal", "ledger.db-shm"):
+        (state / beside).unlink(missing_ok=True)
+    (state / "ledger.db").write_bytes(copy.read_bytes())
+    text = config.read_text()
+    away = text.replace("qemu:///system", "qemu+unix:///system?socket=/nonexistent")
+    config.write_text(away + '\n[retention]\naudit = "3650d"\nsnapshots = "3650d"\n')
+    assert started(libvirt, "run")[0] == 78
+    assert started(libvirt, "migrate", "--accept")[0] == 0
+    with product:
+        product.ctl("holds", "add", phone.uuid, "--ground", "litigation", "--authority", "court", "--reference", "1", "--reason", "again")
+        assert fence.exists()
+    config.write_text(text)
+    with product:
+        assert set(product.explain(phone.uuid)["flags"]) == {"held"}
+        assert fence.exists(), "a fence that the copy does not know stays in force"
+        product.ctl("suspend", phone.uuid, "--reason", "step 10")
+        wait_for(lambda: "fenced" in product.explain(phone.uuid)["flags"], "the phone to be fenced")
+        product.ctl("resume", phone.uuid, "--reason", "step 10")
+        wait_for(lambda: not fence.exists(), "the phone to be given back")
+        assert product.wipes(phone.uuid) == []
+    assert images.digest(disk) == before
