@@ -275,3 +275,98 @@ async def test_the_refusal_of_a_record_names_it(libvirt: LibvirtFiles, disk: Pat
     os.mkfifo(record, 0o600)
     with pytest.raises(RefusedError, match=f"^{re.escape(str(record))}: "):
         read_records(str(libvirt.remembered))
+
+
+async def test_what_cannot_be_looked_at_counts_as_still_there(libvirt: LibvirtFiles, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A remembered file that the plan passes over: another file in its place is no such file, one that cannot be asked may be."""
+    other = disk.with_name("other.raw")
+    other.write_bytes(b"\0" * 4096)
+    replacement = disk.with_name("older.raw")
+    replacement.write_bytes(b"")
+    both = [RememberedFile(KIND, str(path), identity(path), local=True) for path in (disk, other)]
+    await SheetFiles(libvirt.directories).remember(Memory(GONE, 1, datetime.now(UTC), ""), tuple(both))
+    assert codes(libvirt, lock(disk), disk.parent) == ["unknown-file"]
+    real = os.lstat
+
+    def denied(path: str) -> os.stat_result:
+        if path == str(other):
+            raise PermissionError(13, "denied")
+        return real(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "lstat", denied)
+        assert codes(libvirt, lock(disk), disk.parent) == ["unknown-file"]
+    replacement.rename(other)
+    assert codes(libvirt, lock(disk), disk.parent) == []
+
+
+@pytest.mark.parametrize("case", ["a disk among the logs", "a log elsewhere"])
+async def test_only_a_log_in_libvirts_own_directory_is_granted_by_its_record(libvirt: LibvirtFiles, tmp_path: Path, case: str) -> None:
+    """The same record, for a step of another kind or at another place: not by this rule."""
+    log = (tmp_path / "root" / "old.log") if case == "a log elsewhere" else Path(libvirt.directories.logs) / "old.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("argv\n")
+    libvirt.define("new-name", uuid=GONE)
+    await remember(libvirt, log, kind=ArtefactKind.CONSOLE_LOG)
+    kind = ArtefactKind.CONSOLE_LOG if case == "a log elsewhere" else KIND
+    claims = claims_for(lock(log, kind, vanished=False, name="new-name"), StorageRules(roots=(str(tmp_path / "root"),)), libvirt.directories)
+    assert "ambiguous-base" in {str(refusal.code) for refusal in claims.judge(str(log), identity(log))}
+
+
+async def test_each_former_log_is_asked_for_by_itself(libvirt: LibvirtFiles) -> None:
+    """One that is not remembered does not hide the next; the directory may be named with a slash at its end, and the records be the daemon's."""
+    logs = [Path(libvirt.directories.logs) / f"{name}.log" for name in ("stranger", "old-name")]
+    for log in logs:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("argv\n")
+    libvirt.define("new-name", uuid=GONE)
+    await remember(libvirt, logs[1], kind=ArtefactKind.CONSOLE_LOG)
+    for path in (libvirt.remembered, libvirt.remembered / f"{GONE}.json"):
+        os.chown(path, 4711, -1) if os.geteuid() == 0 else None
+    steps = tuple(LockStep(f"a{n}", ArtefactKind.CONSOLE_LOG, str(log), "raw", identity(log), f".wiped-{n}") for n, log in enumerate(logs))
+    request = replace(lock(logs[0], ArtefactKind.CONSOLE_LOG, vanished=False, name="new-name"), steps=steps)
+    directories = replace(libvirt.directories, logs=f"{libvirt.directories.logs}/", records_uid=4711)
+    claims = claims_for(request, StorageRules(), directories)
+    assert claims.remembered == {str(logs[1]): identity(logs[1])}
+
+
+async def test_the_directory_of_records_is_no_link_and_no_file(libvirt: LibvirtFiles, disk: Path) -> None:
+    """What is not that directory may hide another phone's record."""
+    await remember(libvirt, disk)
+    moved = libvirt.remembered.rename(libvirt.remembered.with_name("moved"))
+    libvirt.remembered.symlink_to(moved)
+    with pytest.raises(RefusedError, match=re.escape(str(libvirt.remembered))) as error:
+        read_records(str(libvirt.remembered))
+    assert error.value.codes == ("unreadable",)
+    libvirt.remembered.unlink()
+    libvirt.remembered.write_bytes(b"")
+    with pytest.raises(RefusedError, match=re.escape(str(libvirt.remembered))):
+        read_records(str(libvirt.remembered))
+
+
+async def test_records_being_written_do_not_count_and_too_many_are_not_read(libvirt: LibvirtFiles, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with a dot before it is not whole yet; so many records are read, and one more refuses with the directory's name."""
+    await remember(libvirt, disk)
+    (libvirt.remembered / f".{OTHER}.json.new").write_text("half")
+    assert list(read_records(str(libvirt.remembered))) == [GONE]
+    await remember(libvirt, disk, OTHER)
+    monkeypatch.setattr("wiped.erase.remembered._MAX_RECORDS", 2)
+    assert list(read_records(str(libvirt.remembered))) == [GONE, OTHER]
+    monkeypatch.setattr("wiped.erase.remembered._MAX_RECORDS", 1)
+    with pytest.raises(RefusedError, match=rf"^{re.escape(str(libvirt.remembered))}: more than 1 records"):
+        read_records(str(libvirt.remembered))
+
+
+async def test_a_long_record_is_read_to_its_end(libvirt: LibvirtFiles, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over several reads, and up to the size of a record, which one byte more is not."""
+    files = tuple(RememberedFile(KIND, f"{disk}.{number}", FileIdentity(0, number), local=True) for number in range(9_000))
+    await SheetFiles(libvirt.directories).remember(Memory(GONE, 1, datetime.now(UTC), ""), files)
+    record = libvirt.remembered / f"{GONE}.json"
+    assert record.stat().st_size > 1 << 20
+    found = read_records(str(libvirt.remembered))[GONE]
+    assert [(file.path, file.identity) for file in found] == [(file.location, file.identity) for file in files]
+    monkeypatch.setattr("wiped.erase.remembered._MAX_BYTES", record.stat().st_size)
+    assert len(read_records(str(libvirt.remembered))[GONE]) == len(files)
+    monkeypatch.setattr("wiped.erase.remembered._MAX_BYTES", record.stat().st_size - 1)
+    with pytest.raises(RefusedError, match=re.escape(str(record))):
+        read_records(str(libvirt.remembered))
