@@ -8,11 +8,12 @@ Hours on two cores for all of ROOMS; a file takes minutes. A summary by file is 
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -67,21 +68,40 @@ def configured(tree: Path, files: set[str]) -> None:
         file.write("\n".join(lines) + "\n")
 
 
-def told(results: str, survivors: Path) -> int:
-    """The summary; how many mutants survived or met no test."""
+def is_of_words(diff: str) -> bool:
+    """Whether a mutant changes the text of an error and nothing else: its words, or nothing in their place."""
+    removed, added = ([_without_text(line[1:]) for line in diff.splitlines() if line.startswith(sign) and line[:3] not in {"---", "+++"}] for sign in "-+")
+    return bool(removed) and any(word in line for line in removed for word in _TELLING) and removed == added
+
+
+#: Where a sentence for people is made.
+_TELLING = ("raise ", "Error(", "_unreadable(", "unreadable(", "Refusal(", "problem(")
+
+
+def _without_text(line: str) -> str:
+    return re.sub(r'f?"(?:[^"\\]|\\.)*"|\bNone\b', "TEXT", line)
+
+
+def told(results: str, survivors: Path, show: Callable[[str], str]) -> int:
+    """The summary; how many mutants survived or met no test. `show` gives a mutant's diff: one that changes a sentence alone is counted apart, and is no
+    survivor (sentences are read by people, and tested where they carry a name or a remedy)."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     left = []
     for line in results.splitlines():
         name, _, status = line.strip().rpartition(": ")
         if name:
-            counts[name.partition(".x")[0]][status] += 1
             if status in {"survived", "no tests"}:
-                left.append(f"{name}: {status}")
+                if is_of_words(show(name)):
+                    status = "words"
+                else:
+                    left.append(f"{name}: {status}")
+            counts[name.partition(".x")[0]][status] += 1
     survivors.write_text("\n".join(left) + "\n")
-    print(f"{'file':40} {'mutants':>8} {'killed':>8} {'survived':>9} {'no tests':>9}")
+    print(f"{'file':40} {'mutants':>8} {'killed':>8} {'words':>8} {'survived':>9} {'no tests':>9} {'killed':>7}")
     for name, count in sorted(counts.items()):
-        total, survived, untested = count.total(), count["survived"], count["no tests"]
-        print(f"{name:40} {total:8} {total - survived - untested:8} {survived:9} {untested:9}")
+        total, survived, untested, words = count.total(), count["survived"], count["no tests"], count["words"]
+        killed = total - survived - untested - words
+        print(f"{name:40} {total:8} {killed:8} {words:8} {survived:9} {untested:9} {100 * killed // max(1, total - words):6}%")
     return len(left)
 
 
@@ -98,7 +118,11 @@ def main() -> int:
         return 1
     results = subprocess.run([*mutmut, "results", "--all", "true"], cwd=tree, check=True, capture_output=True, text=True).stdout
     survivors = REPOSITORY / ".mutants/survivors.txt"
-    print(f"mutants: {told(results, survivors)} are left, each in {survivors}")
+
+    def show(name: str) -> str:
+        return subprocess.run([*mutmut, "show", name], cwd=tree, check=False, capture_output=True, text=True).stdout
+
+    print(f"mutants: {told(results, survivors, show)} are left, each in {survivors}")
     return 0
 
 

@@ -159,7 +159,8 @@ def test_renamed_after_it_ran_its_old_log_goes_too(private_libvirt, raw_fs, mark
         for phone in renamed.values():
             product.bind(phone.uuid, ends_in=8)
             record = product.state_dir / "remembered" / f"{phone.uuid}.json"
-            wait_for(lambda record=record, phone=phone: record.exists() and f"{phone.name}.log" in record.read_text(), "the log to be remembered")
+            seen = (f"{phone.name}.log", '"generation":1')  # of this term: what was seen while it began is not kept
+            wait_for(lambda record=record, seen=seen: record.exists() and all(word in record.read_text() for word in seen), "the log to be remembered")
             private_libvirt.virsh("domrename", phone.uuid, phone.name.replace("before", "after"))
         phone_with_disk(private_libvirt, phones, name="before-2", fmt="raw")  # the name of a former phone is given again
         assert product.wait_for_wipe(renamed["before-1"].uuid)["outcome"] == "clear"
