@@ -49,7 +49,7 @@ from wiped.machine import durable_file
 from wiped.machine.clock import SystemClock
 from wiped.machine.limits import raise_descriptors
 from wiped.machine.randomness import KernelRandomness
-from wiped.machine.state_dir import sole_instance
+from wiped.machine.state_dir import machine_digest, sole_instance
 from wiped.machine.systemd import notify, watchdog
 from wiped.notify.secretfile import read_secrets
 from wiped.notify.webhook import Webhook
@@ -166,7 +166,7 @@ async def _forget(ledger: SqlLedger, clock: Clock, kept: Retention) -> None:
 
 async def _newest_entry(ledger: Ledger, clock: Clock) -> datetime | None:
     """The instant of the newest audit entry. Notes the daemon's start, whose number tells where the newest one from before stands."""
-    started = await ledger.audit.note("daemon-started", {"version": wiped.__version__}, clock.now())
+    started = await ledger.audit.note("daemon-started", {"version": wiped.__version__, "machine": machine_digest()}, clock.now())
     before = await ledger.audit.entries(after=max(0, started.seq - 2), limit=1)
     return datetime.fromisoformat(before[0].at) if before and before[0].seq < started.seq else None
 
@@ -192,10 +192,10 @@ async def _memory_of(settings: Settings, clock: Clock, given: Parts, *, accepted
         fences, sheets = await (given.fences or FenceFiles()).standing(), await (given.sheets or SheetFiles()).count()
         found = ((salts.used, "used slots in the salt file"), (len(fences), "fences"), (sheets, "records of phones and images"))
         signs = [f"{number} {what}" for number, what in found if number]
-        await asyncio.to_thread(proof.prove, state_dir, signs, salts.noted, accepted=accepted)
+        await asyncio.to_thread(proof.prove, state_dir, signs, salts.noted, machine=machine_digest(), accepted=accepted)
         async with await SqlLedger.open(state_dir, salts, clock, witness=salts.note) as ledger:
             if accepted:  # before the head is noted: whatever dies in between, nobody goes on without its entry
-                await ledger.audit.note("memory-accepted", {"version": wiped.__version__}, clock.now())
+                await ledger.audit.note("memory-accepted", {"version": wiped.__version__, "machine": machine_digest()}, clock.now())
             note_head = partial(_note_head, state_dir, salts)
             await note_head()
             yield _Memory(ledger, note_head)

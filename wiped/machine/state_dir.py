@@ -1,13 +1,28 @@
-"""The state directory: one daemon at a time."""
+"""The state directory: one daemon at a time, on the machine that it belongs to."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import re
 from collections.abc import Iterator
 
 from wiped.errors import ConfigError
+
+#: The identity of the installed system (machine-id(5)); kept over restarts, another one on every host.
+MACHINE_ID = "/etc/machine-id"
+
+
+def machine_digest() -> str:
+    """Which machine this is, as it may be shown to others (machine-id(5) itself may not); "" where it has no identity, or none yet."""
+    try:
+        with open(MACHINE_ID, encoding="ascii") as file:
+            found = file.read(64).strip()
+    except (OSError, ValueError):
+        return ""
+    return hashlib.sha256(f"wiped {found}".encode()).hexdigest()[:32] if re.fullmatch(r"[0-9a-f]{32}", found) else ""
 
 
 def sole_instance(*directories: str) -> contextlib.ExitStack:

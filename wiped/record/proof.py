@@ -5,6 +5,7 @@ come stands in the salt file too, which no copy of the state directory may hold 
 ledger stands a number over the rows of each table, which changes with them (`sql/row_digest.py`). At the start:
 
 - a ledger that is missing or empty is a first run only where nothing shows an earlier one;
+- the ledger is of this machine, or a person said that it goes on here;
 - SQLite's integrity check holds, the audit entries form a chain, and the chain contains the heads that were noted;
 - the rows are those that were last written, after a kill too, and those of the clean stop, where the last stop was one.
 
@@ -52,9 +53,10 @@ def unfit(what: str) -> ConfigError:
     return ConfigError(f"host.state_dir: {what}", faults=[("host.state_dir", what)], hint=_REMEDY)
 
 
-def prove(state_dir: str, signs: Sequence[str] = (), witness: tuple[int, str] | None = None, *, accepted: bool = False) -> None:
-    """Prove the memory in `state_dir`. `signs`: what shows an earlier life of this host, in words. `witness`: the number and hash of the audit entry that the
-    salt file noted. `accepted`: a person said to go on with a ledger that is missing or older; a damaged one is never gone on with.
+def prove(state_dir: str, signs: Sequence[str] = (), witness: tuple[int, str] | None = None, *, machine: str = "", accepted: bool = False) -> None:
+    """Prove the memory in `state_dir`. `signs`: what shows an earlier life of this host, in words. `witness`: the number and hash of the audit entry that
+    the salt file noted. `machine`: which machine this is, "" where nobody knows. `accepted`: a person said to go on with a ledger that is missing or
+    older; a damaged one is never gone on with.
 
     Raises ConfigError that names what does not fit."""
     path = os.path.join(state_dir, FILE_NAME)
@@ -79,6 +81,7 @@ def prove(state_dir: str, signs: Sequence[str] = (), witness: tuple[int, str] | 
             head = _chain(connection, heads)
             faults = row_digest.faults(connection) if version >= row_digest.SINCE else row_digest.too_new(connection)
             rows = _rows(connection) if noted is not None and noted.rows else ""
+            last = _last_machine(connection)
     except sqlite3.Error as error:
         raise unfit(f"the ledger {path} is damaged: {error}") from error
     if faults:
@@ -86,6 +89,8 @@ def prove(state_dir: str, signs: Sequence[str] = (), witness: tuple[int, str] | 
     for seq, _, where in heads:
         if head.seq < seq:
             raise unfit(f"the ledger is older than this host: its audit log ends at entry {head.seq}, and entry {seq} was noted as written in {where}")
+    if machine and last and machine != last and not accepted:
+        raise unfit(f"the ledger {path} was written on another machine: a neighbour's, or this host was installed anew")
     if noted is None:
         return
     if noted.rows and head.seq == noted.seq and rows != noted.rows:
@@ -155,6 +160,13 @@ def _chain(connection: sqlite3.Connection, heads: Sequence[tuple[int, str, str]]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise unfit(f"an entry of the audit log after number {head.seq} is damaged") from error
     return head
+
+
+def _last_machine(connection: sqlite3.Connection) -> str:
+    """The machine of the newest start, or of the newest word of a person who went on with the ledger on another one; "" where none is known."""
+    query = "SELECT json_extract(body, '$.machine') AS machine FROM audit WHERE kind IN ('daemon-started', 'memory-accepted') AND machine <> ''"
+    row = connection.execute(f"{query} ORDER BY seq DESC LIMIT 1").fetchone()
+    return _text(row[0]) if row is not None else ""
 
 
 def _entries(connection: sqlite3.Connection) -> Iterator[list[AuditEntry]]:

@@ -336,3 +336,25 @@ async def test_records_of_images_and_fences_of_another_day_are_whole_before_anyb
         while not seen:
             await asyncio.sleep(0.02)
     assert seen[0] == ({uuid}, {image.path: GOLDEN})
+
+
+async def test_the_state_directory_of_another_host_is_not_this_hosts(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back whole, from the wrong host: all of it fits together, and it knows no hold of this host's phones. A person's word goes on with it, once."""
+    host = FakeHost(SystemClock().boottime)
+    monkeypatch.setattr(app, "machine_digest", lambda: "a" * 32)
+    async with running(settings, parts(host)):
+        pass
+    monkeypatch.setattr(app, "machine_digest", lambda: "b" * 32)
+    with pytest.raises(ConfigError, match="was written on another machine") as caught:
+        await app.run(settings, parts=parts(host))
+    assert "migrate --accept" in caught.value.hint
+    await app.migrate(settings, accepted=True, parts=parts(host))
+    monkeypatch.setattr(app, "machine_digest", lambda: "")
+    async with running(settings, parts(host)):
+        pass
+    monkeypatch.setattr(app, "machine_digest", lambda: "b" * 32)
+    async with running(settings, parts(host)):
+        pass
+    monkeypatch.setattr(app, "machine_digest", lambda: "a" * 32)
+    with pytest.raises(ConfigError, match="was written on another machine"):
+        await app.run(settings, parts=parts(host))

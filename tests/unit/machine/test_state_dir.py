@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from wiped.errors import ConfigError
+from wiped.machine import state_dir
 from wiped.machine.state_dir import sole_instance
 
 
@@ -54,3 +55,23 @@ def test_two_state_directories_on_one_host_are_no_two_daemons(tmp_path: Path) ->
         pass
     with sole_instance(second, home):
         pass
+
+
+@pytest.mark.parametrize("content", [None, b"", b"uninitialized\n", b"\xff" * 32, b"0" * 31])
+def test_a_machine_without_an_identity_is_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None) -> None:
+    """None yet (the first boot of an image), or none at all (a container)."""
+    monkeypatch.setattr(state_dir, "MACHINE_ID", str(tmp_path / "machine-id"))
+    if content is not None:
+        (tmp_path / "machine-id").write_bytes(content)
+    assert state_dir.machine_digest() == ""
+
+
+def test_a_machine_is_known_again_without_telling_its_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another machine has another digest."""
+    monkeypatch.setattr(state_dir, "MACHINE_ID", str(tmp_path / "machine-id"))
+    found = []
+    for name in ("a" * 32, "b" * 32, "a" * 32):
+        (tmp_path / "machine-id").write_text(name + "\n")
+        found.append(state_dir.machine_digest())
+    assert found[0] == found[2] != found[1]
+    assert "a" * 32 not in found
