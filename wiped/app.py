@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -176,16 +176,8 @@ async def _forever(name: str, work: Coroutine[Any, Any, None]) -> None:
     raise RuntimeError(f"the task {name} ended by itself")
 
 
-@dataclass(frozen=True, slots=True)
-class _Memory:
-    """The open ledger; `note`: note how far its audit log has come."""
-
-    ledger: SqlLedger
-    note: Callable[[], Awaitable[None]]
-
-
 @contextlib.asynccontextmanager
-async def _memory_of(settings: Settings, clock: Clock, given: Parts, *, accepted: bool = False) -> AsyncIterator[_Memory]:
+async def _ledger_of(settings: Settings, clock: Clock, given: Parts, *, accepted: bool = False) -> AsyncIterator[SqlLedger]:
     """The ledger, proven before it is opened (`record.proof`) and noted when it is closed; a head is not noted where the daemon ends by an error."""
     state_dir = settings.host.state_dir
     with contextlib.closing(SaltFile.open(state_dir, refers_to_accounts)) as salts:
@@ -196,21 +188,14 @@ async def _memory_of(settings: Settings, clock: Clock, given: Parts, *, accepted
         async with await SqlLedger.open(state_dir, salts, clock, witness=salts.note) as ledger:
             if accepted:  # before the head is noted: whatever dies in between, nobody goes on without its entry
                 await ledger.audit.note("memory-accepted", {"version": wiped.__version__, "machine": machine_digest()}, clock.now())
-            note_head = partial(_note_head, state_dir, salts)
-            await note_head()
-            yield _Memory(ledger, note_head)
-        await note_head(stopped=True)
+            await _note_head(state_dir)
+            yield ledger
+        await _note_head(state_dir, stopped=True)
 
 
-async def _note_head(state_dir: str, salts: SaltFile, *, stopped: bool = False) -> None:
-    """Note how far the audit log has come, beside the ledger and in the salt file. Raises LedgerError."""
-
-    def note() -> None:
-        noted = proof.note(state_dir, stopped=stopped)
-        if noted.seq:
-            salts.note(noted.seq, noted.hash)
-
-    await asyncio.to_thread(note)
+async def _note_head(state_dir: str, *, stopped: bool = False) -> None:
+    """Note beside the ledger how far the audit log has come; the salt file is told by the ledger itself, at each transaction. Raises LedgerError."""
+    await asyncio.to_thread(proof.note, state_dir, stopped=stopped)
 
 
 def _places(settings: Settings, given: Parts) -> tuple[str, ...]:
@@ -223,7 +208,7 @@ async def migrate(settings: Settings, *, accepted: bool = False, parts: Parts | 
     or older than the host; it is noted in the audit log. Raises ConfigError, LedgerVersionError, LedgerError."""
     given = parts or Parts()
     with sole_instance(*_places(settings, given)):
-        async with _memory_of(settings, given.clock or SystemClock(), given, accepted=accepted):
+        async with _ledger_of(settings, given.clock or SystemClock(), given, accepted=accepted):
             return "the ledger is gone on with as it is; its schema is current" if accepted else "the ledger's schema is current"
 
 
@@ -240,13 +225,13 @@ async def run(settings: Settings, *, milestones: Milestones | None = None, parts
     raise_descriptors()
     with sole_instance(*_places(settings, given)):
         async with contextlib.AsyncExitStack() as stack:
-            memory = await stack.enter_async_context(_memory_of(settings, clock, given))
-            await _conduct(settings, given, clock=clock, memory=memory, stop=stop, stack=stack)
+            ledger = await stack.enter_async_context(_ledger_of(settings, clock, given))
+            await _conduct(settings, given, clock=clock, ledger=ledger, stop=stop, stack=stack)
     return 0
 
 
-async def _conduct(settings: Settings, given: Parts, *, clock: Clock, memory: _Memory, stop: asyncio.Event, stack: contextlib.AsyncExitStack) -> None:
-    rules, ledger = settings.storage_rules(), memory.ledger
+async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: SqlLedger, stop: asyncio.Event, stack: contextlib.AsyncExitStack) -> None:
+    rules = settings.storage_rules()
     metrics = Metrics()
     hub = Hub(clock, (metrics,))
     libvirt = LibvirtHypervisor(settings.libvirt.uri) if given.hypervisor is None else None
@@ -282,7 +267,8 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, memory: _M
     interval = min(SWEEP_AT_MOST, float(settings.feed.interval))
     warn = partial(warn_of_ending_holds, ledger.notices, clock, world.safety)
     forget = partial(_forget, ledger, clock, settings.retention)
-    clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn, forget, memory.note))
+    noted = partial(_note_head, settings.host.state_dir)
+    clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn, forget, noted))
     service = Service(world, reconciler, hub, clockwork.nudge)
     access = Access(settings.api.viewer_group, settings.api.operator_group, settings.api.approver_group, settings.api.auditor_group)
     parse = partial(parse_import, policies=frozenset(world.policies))

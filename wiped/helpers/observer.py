@@ -49,16 +49,18 @@ class ObserverProcess:
         if earlier is not None and earlier.hangs():
             raise HelperError(f"the observer that looked at this phone (process {earlier.pid}) hangs in the kernel: its storage does not answer")
         self._hung.pop(domain.uuid, None)
-        async with self._line() as link:
-            try:
+        link = None
+        try:
+            async with self._line() as link:
                 await link.send(Survey(domain=domain, others=tuple(others), with_extents=with_extents))
                 answer = await self._receive(link)
-            except HelperError:
+                if not isinstance(answer, Surveyed) or answer.inventory.domain.uuid != domain.uuid:
+                    raise _nonsense(answer)
+                return answer.inventory
+        except HelperError:
+            if link is not None and link.hangs():  # its line is closed by now
                 self._hung[domain.uuid] = link
-                raise
-            if not isinstance(answer, Surveyed) or answer.inventory.domain.uuid != domain.uuid:
-                raise _nonsense(answer)
-            return answer.inventory
+            raise
 
     async def orphans(self, domains: Sequence[DomainFacts]) -> OrphansFound:
         """Files under the roots that none of `domains` reaches. Raises HelperError, StorageError."""

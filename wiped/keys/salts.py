@@ -96,10 +96,8 @@ class SaltFile:
 
     def note(self, seq: int, digest: str) -> None:
         """Note how far the audit log has come, synced. Synchronous. Raises LedgerError when it cannot be written; the earlier note then stands."""
-        if self.noted == (seq, digest):
-            return
         with self._lock:
-            note = Note(1 + max((known.turn for known in self._notes.values()), default=0), seq, bytes.fromhex(digest).ljust(32, b"\0"))
+            note = Note(1 + max((known.turn for known in self._notes.values()), default=0), seq, bytes.fromhex(digest))
             try:
                 if (new := len(self._notes) < 2) and not self._free:
                     self._grow()

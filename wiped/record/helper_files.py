@@ -89,7 +89,9 @@ def _translated(work: Callable[[], T]) -> T:
     try:
         return work()
     except OSError as error:
-        raise StorageError(f"a record file beside the ledger cannot be read or written: {error.strerror}") from error
+        where = f" ({error.filename})" if isinstance(error.filename, str) else ""
+        hint = "free space, or repair the filesystem of classified/ and remembered/ (docs/backup.md); without these records nothing may be wiped"
+        raise StorageError(f"a record file beside the ledger cannot be read or written{where}: {error.strerror}", hint=hint) from error
 
 
 def _records(directory: str) -> int:

@@ -97,8 +97,8 @@ def prove(state_dir: str, signs: Sequence[str] = (), witness: tuple[int, str] | 
         raise unfit("rows of the ledger are not those of the last clean stop, although nothing was recorded since: the file was changed or damaged")
 
 
-def note(state_dir: str, *, stopped: bool) -> Noted:
-    """Note how far the audit log has come, synced; at a clean stop (no connection writes any more) with the digest over all rows. Tells what it noted. Raises
+def note(state_dir: str, *, stopped: bool) -> None:
+    """Note how far the audit log has come, synced; at a clean stop (no connection writes any more) with the digest over all rows. Raises
     LedgerError."""
     try:
         with closing(_open(os.path.join(state_dir, FILE_NAME))) as connection:
@@ -109,7 +109,6 @@ def note(state_dir: str, *, stopped: bool) -> Noted:
         durable_file.put(os.path.realpath(state_dir), HEAD_NAME, text.encode("ascii"), 0o600, unless_same=True)
     except (OSError, sqlite3.Error) as error:
         raise LedgerError(f"the head of the audit log cannot be noted beside the ledger: {error}") from error
-    return noted
 
 
 def read_head(state_dir: str) -> Noted | None:

@@ -18,7 +18,7 @@ from wiped.record import audit, holds
 from wiped.record.phones import blank
 from wiped.record.sql import schema as tables
 from wiped.record.sql.rows import AnyRow, subscription_of
-from wiped.record.subscription_rules import Change, Move, Standing
+from wiped.record.subscription_rules import Change, Move, Standing, begins
 
 _T = TypeVar("_T")
 
@@ -26,6 +26,8 @@ _T = TypeVar("_T")
 SLICE: Final = 250
 #: Requests of an operator that a renewal answers; a customer's or a guardian's own are kept.
 _ANSWERED_BY_RENEWAL: Final = ("manual",)
+#: What the audit log tells of a term.
+_TOLD: Final = ("uuid", "generation", "account", "starts_at", "expires_at", "first_recorded_at", "policy", "minor", "revision")
 
 
 def drained(connection: Connection) -> frozenset[str]:
@@ -68,9 +70,9 @@ def _apply(connection: Connection, moves: Sequence[Move], now: datetime, source:
     _settle(connection, moves)
     changing = [move for move in moves if move.change is not Change.NOTHING or move.before.last is None]
     values = {move.record.uuid: _values(move, now, source) for move in changing}
-    begun = [values[move.record.uuid] for move in changing if _begins(move)]
+    begun = [values[move.record.uuid] for move in changing if begins(move.before, move.change)]
     _begin(connection, begun, now)
-    _continue(connection, [values[move.record.uuid] for move in changing if not _begins(move)])
+    _continue(connection, [values[move.record.uuid] for move in changing if not begins(move.before, move.change)])
     renewed = [move for move in changing if move.change is Change.RENEW and now < move.record.expires_at]
     answered = _answer_requests(connection, renewed, now)
     connection.execute(update(tables.phones).where(tables.phones.c.uuid.in_(list(values))).values(touches=tables.phones.c.touches + 1))
@@ -95,13 +97,6 @@ def _apply(connection: Connection, moves: Sequence[Move], now: datetime, source:
             yield move.before.last
 
 
-_TOLD: Final = ("uuid", "generation", "account", "starts_at", "expires_at", "first_recorded_at", "policy", "minor", "revision")
-
-
-def _begins(move: Move) -> bool:
-    return move.change is Change.BEGIN or move.before.last is None
-
-
 def _values(move: Move, now: datetime, source: str) -> dict[str, Any]:
     """The whole row of the term."""
     record, last = move.record, move.before.last
@@ -116,7 +111,7 @@ def _values(move: Move, now: datetime, source: str) -> dict[str, Any]:
         "product": record.product,
         "feed_revision": record.revision,
     }
-    if last is None or _begins(move):
+    if last is None or begins(move.before, move.change):
         return {**common, "generation": move.before.generation + 1, "account": move.account, "first_recorded_at": now, "revision": 1}
     return {
         **common,

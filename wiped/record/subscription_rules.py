@@ -106,6 +106,11 @@ def weigh(before: Standing, record: SubscriptionRecord, *, same_account: bool, s
     return Change.CORRECT if record.expires_at <= term.expires_at and record.subscription_id == term.subscription_id else Change.RENEW
 
 
+def begins(before: Standing, change: Change) -> bool:
+    """Whether the record begins a generation."""
+    return change is Change.BEGIN or before.last is None
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """A record, what it does, and under which pseudonym. `owner`: the account's own pseudonym (generation 0), where it has one."""

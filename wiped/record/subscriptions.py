@@ -21,7 +21,7 @@ from wiped.record.phones import known, row_of, touch
 from wiped.record.sql import schema as tables
 from wiped.record.sql.database import Database
 from wiped.record.sql.rows import AnyRow, subscription_of
-from wiped.record.subscription_rules import BY_HAND, SHOWN, Change, Move, Standing, check, refusal, weigh
+from wiped.record.subscription_rules import BY_HAND, SHOWN, Change, Move, Standing, begins, check, refusal, weigh
 from wiped.record.words import Vault
 
 #: The condition under which the refused records of a feed's last answer are remembered, and how many of them an audit entry names.
@@ -136,7 +136,7 @@ class SqlSubscriptions:
             await self._ready([move for move in moves if move[2] is not Change.NOTHING])
 
     async def _weighed(self, records: Sequence[SubscriptionRecord], now: datetime, source: str) -> tuple[list[_Weighed], list[tuple[str, RefusalCode]]]:
-        """What each record does; the caller holds the writer's turn."""
+        """What each record does as things stand; it counts where the caller holds the writer's turn."""
         before = await self._db.read(lambda c: subscription_moves.standings(c, [record.uuid for record in records]))
         names = await self._vault.find_each([(record.account, stand.generation) for stand, record in zip(before, records, strict=True)])
         moves: list[_Weighed] = []
@@ -154,11 +154,11 @@ class SqlSubscriptions:
 
     async def _ready(self, moves: Sequence[_Weighed]) -> list[Move]:
         """With pseudonyms: slots are on disk before the ledger refers to them."""
-        begin = [(record.account, stand.generation + 1) for stand, record, change in moves if stand.last is None or change is Change.BEGIN]
+        begin = [(record.account, stand.generation + 1) for stand, record, change in moves if begins(stand, change)]
         made = iter(await self._vault.pseudonym_each(begin))
         owners = await self._vault.find_each([(record.account, 0) for _, record, _ in moves])
         return [
-            Move(stand, record, change, next(made) if stand.last is None or change is Change.BEGIN else stand.last.account, owner)
+            Move(stand, record, change, next(made) if stand.last is None or begins(stand, change) else stand.last.account, owner)
             for (stand, record, change), owner in zip(moves, owners, strict=True)
         ]
 

@@ -317,11 +317,11 @@ async def test_records_of_images_and_fences_of_another_day_are_whole_before_anyb
     """A golden image whose record was lost, or calls it private as it did once, is golden again before the first plan; and a lost fence stands."""
     host, sheets = FakeHost(SystemClock().boottime), FakeSheets()
     image = ClassifiedImage("/golden/base.qcow2", FileIdentity(1, 2), GOLDEN, datetime.now(UTC), "anna")
-    async with app._memory_of(settings, SystemClock(), parts(host, sheets=sheets)) as memory:
-        await memory.ledger.images.classify(image, reason="the base of all")
+    async with app._ledger_of(settings, SystemClock(), parts(host, sheets=sheets)) as ledger:
+        await ledger.images.classify(image, reason="the base of all")
         uuid = host.add_phone(1)
-        await memory.ledger.phones.see(host.all_domains(), datetime.now(UTC))
-        await memory.ledger.phones.mark(uuid, fenced=True, reason="kept")
+        await ledger.phones.see(host.all_domains(), datetime.now(UTC))
+        await ledger.phones.mark(uuid, fenced=True, reason="kept")
     sheets.images[image.path] = replace(image, meaning=PRIVATE)
     host.fences.clear()
     seen: list[object] = []

@@ -128,8 +128,7 @@ async def test_a_whole_story_is_told_and_names_nobody(settings: Settings, receiv
 async def test_dead_letters_are_a_fault_and_a_new_start_tries_them_again(settings: Settings, receiver: Receiver) -> None:
     """What was given up is told by status, and is the first thing that the next daemon sends."""
     receiver.mood = lambda _: 204
-    async with app._memory_of(settings, SystemClock(), parts(FakeHost(SystemClock().boottime))) as memory:
-        ledger = memory.ledger
+    async with app._ledger_of(settings, SystemClock(), parts(FakeHost(SystemClock().boottime))) as ledger:
         await ledger.notices.receive(tuple(NoticeKind))
         now = SystemClock().now()
         host = FakeHost(SystemClock().boottime)

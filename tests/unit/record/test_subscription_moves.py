@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.unit.record.rig import ALICE, BOB, DAY, Rig, record, uuid_of
 from wiped.errors import RefusedError
 from wiped.model.plan import RefusalCode
@@ -75,9 +76,10 @@ async def test_others_write_while_a_large_batch_is_made_ready(rig: Rig, monkeypa
     monkeypatch.setattr(rig.salts, "pseudonym_each", slow)
     store = rig.ledger.subscriptions
     importing = asyncio.create_task(store.record(batch(), rig.now, source="import", operator="root"))
-    await waiting.wait()
     taken = batch()[5].uuid
-    await store.record([record(taken, BOB)], rig.now, source="local", operator="root")
+    async with asyncio.timeout(PATIENCE):  # were it made ready in the writer's turn, the other record would wait for ever
+        await waiting.wait()
+        await store.record([record(taken, BOB)], rig.now, source="local", operator="root")
     go.set()
     with pytest.raises(RefusedError) as error:
         await importing
