@@ -30,8 +30,10 @@ _RUN: Final = re.compile(rb"[\x20-\x7e\x80-\xff]{3,1023}")
 _SHORT: Final = re.compile(rb"(?<![\x20-\x7e\x80-\xff])[\x20-\x7e\x80-\xff]{1,2}(?![\x20-\x7e\x80-\xff])")
 #: What stands around a name in `json:` and in a descriptor.
 _BETWEEN: Final = re.compile(r"[,=\s\"'{}\[\]]+")
-#: `json:` may write any letter so.
-_ESCAPE: Final = re.compile(rb"\\u00([0-9a-fA-F]{2})|\\(/)")
+#: `json:` may write any letter so (RFC 8259, section 7): as one or two 16-bit numbers, or after a backslash.
+_ESCAPE: Final = re.compile(rb"((?:\\u[0-9a-fA-F]{4})+)|\\([/\\\"])")
+#: A text of `json:`, as it stands between its quotes.
+_STRING: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 #: How a qcow2 header says where its data file's name is: the type of the extension.
 _DATA_FILE: Final = b"DATA"
 _MAX_NAME: Final = 1023
@@ -73,7 +75,8 @@ def paths_in(head: bytes, directory: str) -> Iterator[str]:
     for number, run in enumerate(_RUN.findall(head[:_LINKS_BYTES])):
         if number >= MAX_LINKS:
             break
-        for text in dict.fromkeys((os.fsdecode(run), os.fsdecode(_unescaped(run)))):
+        strings = [_unescaped(string) for string in _STRING.findall(run)[:_MAX_PIECES]] if b"\\" in run else []
+        for text in dict.fromkeys(map(os.fsdecode, (run, _unescaped(run), *strings))):
             texts |= dict.fromkeys(_tails(text))
             for piece in _BETWEEN.split(text)[:_MAX_PIECES]:
                 texts |= dict.fromkeys(_tails(piece))
@@ -88,7 +91,15 @@ def _tails(text: str) -> list[str]:
 
 
 def _unescaped(text: bytes) -> bytes:
-    return _ESCAPE.sub(lambda match: match[2] or bytes.fromhex(match[1].decode()), text) if b"\\" in text else text
+    return _ESCAPE.sub(lambda match: match[2] or _letters(match[1]), text) if b"\\" in text else text
+
+
+def _letters(escapes: bytes) -> bytes:
+    """What `\\uXXXX` one after the other stand for, as a file's name has it; half of a pair alone is no letter, and stays as it was written."""
+    try:
+        return bytes.fromhex(escapes.replace(b"\\u", b"").decode()).decode("utf-16-be").encode()
+    except UnicodeDecodeError:
+        return escapes
 
 
 @lru_cache(maxsize=16)

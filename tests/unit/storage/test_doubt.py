@@ -68,6 +68,14 @@ def test_a_name_in_escapes_protects_it(pool: Path) -> None:
     assert protected(pool, BROKEN + b'\0json:{"file":{"filename":"/x/' + b"".join(b"\\u%04x" % letter for letter in b"victim.img") + b'"}}\0')
 
 
+@pytest.mark.parametrize("name", ["\u4e2d\u6587", "\U0001f4f1 phone", "back\\slash", 'quo"te', "plain"])
+def test_a_link_in_escapes_of_any_letters_protects_it(pool: Path, name: str) -> None:
+    """As `json.dumps` writes it: letters beyond ASCII as one or two 16-bit numbers."""
+    (pool / name).symlink_to("victim.img")
+    assert protected(pool, BROKEN + b"\0json:" + json.dumps({"file": {"filename": str(pool / name)}}).encode() + b"\0")
+    assert not protected(pool, BROKEN + b"\0json:" + json.dumps({"filename": str(pool / f"no-{name}")}).encode() + b"\\ud800\0")
+
+
 @pytest.mark.parametrize("name", ["l", "ln", "with\x01control", "with\nline", "with, comma", "ünï"])
 def test_a_link_of_any_letters_protects_it(pool: Path, name: str) -> None:
     """A header that states where the name is, though this program does not take it: QEMU opens names of control characters, and of one letter."""
