@@ -32,6 +32,7 @@ OWN_PLACES = {
     "swtpm": "/var/lib/libvirt/swtpm",
     "secrets": "/etc/libvirt/secrets",
     "logs": "/var/log/libvirt/qemu",
+    "nvram": "/var/lib/libvirt/qemu/nvram",
 }
 
 
@@ -241,11 +242,16 @@ def dump(host: Host, phone: Phone) -> None:
     phone.needles.append(("dump", phone.serial.encode()))
 
 
-def memory_on_disk(host: Host, phone: Phone) -> None:
+def memory_on_disk(inside: str) -> Callable[[Host, Phone], None]:
     """RAM that is a file on a disk, unlinked by libvirt at the stop."""
-    host.define(phone, disk_xml(host.disk(phone)), more="<memoryBacking><source type='file'/><access mode='shared'/></memoryBacking>")
-    host.start(phone)
-    phone.stays.append(("phones", phone.markers.prefix))
+
+    def make(host: Host, phone: Phone) -> None:
+        host.define(phone, disk_xml(host.disk(phone)), more=inside)
+        host.start(phone)
+        assert list(host.libvirt.path("/var/lib/libvirt/qemu/ram").glob(f"*-{phone.name}/*"))
+        phone.stays.append(("phones", phone.markers.prefix))
+
+    return make
 
 
 def tpm(host: Host, phone: Phone) -> None:
@@ -257,6 +263,36 @@ def tpm(host: Host, phone: Phone) -> None:
     needle = max(state[512:-512].split(b"\0"), key=len)[:48]
     assert len(needle) >= 16
     phone.needles.append(("swtpm", needle))
+
+
+def firmware_variables(host: Host, phone: Phone) -> None:
+    """Variables that libvirt made under the phone's name, for firmware that its definition has no more."""
+    disk = disk_xml(host.disk(phone))
+    host.libvirt.define(
+        f"<domain type='qemu'><name>{phone.name}</name><uuid>{phone.uuid}</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu><os>"
+        f"<type arch='x86_64' machine='q35'>hvm</type><loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader></os>"
+        f"<features><acpi/></features>"
+        f"<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>{disk}</devices></domain>"
+    )
+    host.start(phone)
+    host.virsh("destroy", phone.uuid)
+    variables = host.libvirt.path(OWN_PLACES["nvram"]) / f"{phone.name}_VARS.fd"
+    phone.markers.write(variables, 2, at_block=2)
+    phone.needles.append(("nvram", phone.markers.prefix))
+    host.define(phone, disk)
+
+
+def transient_disk(host: Host, phone: Phone) -> None:
+    """What the guest wrote to a transient disk, as a loss of power leaves it: libvirt removes the file at any other stop."""
+    disk = host.disk(phone)
+    host.define(phone, disk_xml(disk, inner="<transient/>"))
+    host.start(phone)
+    overlay = next(disk.parent.glob(f"{disk.name}.TRANSIENT*"))
+    content = overlay.read_bytes()
+    host.virsh("destroy", phone.uuid)
+    assert not overlay.exists()
+    overlay.write_bytes(content)
+    images.write_markers(overlay, phone.markers, BLOCKS, at_block=BLOCKS)
 
 
 def console_log(host: Host, phone: Phone) -> None:
@@ -391,6 +427,7 @@ def row(name: str, make: Callable[[Host, Phone], None], end: str = "clear", kind
 
 NETWORK = "<disk type='network' device='disk'><driver name='qemu' type='raw'/><source protocol='nbd' name='x'><host name='192.0.2.1' port='10809'/></source><target dev='vdb' bus='virtio'/></disk>"  # noqa: E501
 NVME = "<disk type='nvme' device='disk'><driver name='qemu' type='raw'/><source type='pci' managed='yes' namespace='1'><address domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></source><target dev='vdb' bus='virtio'/></disk>"  # noqa: E501
+NUMA = "<cpu><numa><cell id='0' cpus='0' memory='64' unit='MiB' memAccess='shared'/></numa></cpu>"
 DIRECTORY = "<disk type='dir' device='disk'><driver name='qemu' type='fat'/><source dir='/srv'/><target dev='vdb' bus='virtio'/><readonly/></disk>"
 
 TABLE = (
@@ -410,8 +447,12 @@ TABLE = (
     row("managed-save", managed_save, kinds=["memory-image"]),
     row("snapshot-memory", snapshot_memory, kinds=["memory-image", "snapshot-overlay", "backing-private"]),
     row("dump", dump, kinds=["core-dump"]),
-    row("memory-on-disk", memory_on_disk, "live-only"),
+    row("ram-file", memory_on_disk("<memoryBacking><source type='file'/></memoryBacking>"), "live-only"),
+    row("ram-shared", memory_on_disk("<memoryBacking><access mode='shared'/></memoryBacking>"), "live-only"),
+    row("ram-of-a-cell", memory_on_disk(NUMA), "live-only"),
     row("tpm", tpm, kinds=["tpm-state"]),
+    row("firmware-variables", firmware_variables, kinds=["nvram"]),
+    row("transient-disk", transient_disk, kinds=["snapshot-overlay"]),
     row("console-log", console_log, kinds=["console-log"]),
     row("qemu-log", qemu_log, kinds=["console-log"]),
     row("own-seed", own_seed, kinds=["install-media"]),

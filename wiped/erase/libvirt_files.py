@@ -16,12 +16,12 @@ from xml.etree.ElementTree import tostring
 from wiped.errors import InputError, RefusedError
 from wiped.model.inventory import DomainFacts, LibvirtDirectories
 from wiped.model.plan import RefusalCode
-from wiped.storage.doubt import Doubt
+from wiped.storage.doubt import Doubt, has_too_many
 from wiped.virt import safe_xml
 from wiped.virt.domain_xml import parse_domain, paths_mentioned
 from wiped.virt.places import QemuConf, SecretFacts, parse_qemu_conf, parse_secret
 from wiped.virt.pool_xml import PoolFacts, parse_pool
-from wiped.virt.saved_state import DOUBTFUL_BYTES, HEADER_BYTES, head_bytes, parse_saved_state
+from wiped.virt.saved_state import DOUBTFUL_BYTES, HEADER_BYTES, doubtful_head, head_bytes, parse_saved_state, saved_xml
 
 MAX_FILES: Final = 50_000
 _ROUNDS: Final = 20
@@ -245,9 +245,18 @@ def saved_domain(fd: int) -> DomainFacts | None:
     return parse_saved_state(os.pread(fd, wanted, 0))
 
 
-def saved_domain_at(path: str) -> DomainFacts | Doubt | None:
-    """The same of a file by its path. A Doubt where it has the header and no domain that can be understood (a newer form, damage): it may name whatever stands
-    in its head. Without the header it names nothing: it is half wiped. Raises RefusedError (unreadable) for one that is there and cannot be read."""
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a saved state says, and every path that it mentions."""
+
+    facts: DomainFacts
+    mentioned: frozenset[str]
+
+
+def saved_domain_at(path: str) -> Saved | Doubt | None:
+    """The same of a file by its path, with every path that is mentioned. A Doubt where it has the header and no domain that can be understood (a newer form,
+    damage): it may name whatever stands where its XML stood. Without the header it names nothing: it is half wiped. Raises RefusedError (unreadable) for
+    one that is there and cannot be read, and for one of which nobody can tell where its XML ends: that may name anything."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -256,9 +265,14 @@ def saved_domain_at(path: str) -> DomainFacts | Doubt | None:
         raise unreadable(path, os.strerror(error.errno or 0)) from error
     try:
         try:
-            return saved_domain(fd)
+            facts = saved_domain(fd)
+            return None if facts is None else Saved(facts, paths_mentioned(saved_xml(os.pread(fd, head_bytes(os.pread(fd, HEADER_BYTES, 0)), 0))))
         except InputError as error:
-            return Doubt(path, f"a saved state that is not understood: {error}", os.pread(fd, DOUBTFUL_BYTES, 0))
+            why = f"a saved state that is not understood: {error}"
+        head = doubtful_head(os.pread(fd, HEADER_BYTES + DOUBTFUL_BYTES, 0))
+        if not head or has_too_many(head):
+            raise unreadable(path, f"{why}, and may name any file")
+        return Doubt(path, why, head)
     except OSError as error:
         raise unreadable(path, os.strerror(error.errno or 0)) from error
     finally:

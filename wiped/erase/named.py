@@ -1,4 +1,4 @@
-"""Files that libvirt keys by a domain's *name*: QEMU's and swtpm's logs, dumps, memory directories. Pure.
+"""Files that libvirt keys by a domain's *name*: QEMU's and swtpm's logs, firmware variables, dumps, memory directories. Pure.
 
 Names are truncated, changed and used again: such a file is a phone's only where its present or former name claims it and no other domain's present,
 former or saved name does. Both questions are answered here, by the same rules (`virt/places.py`).
@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 
 from wiped.model.inventory import LibvirtDirectories
-from wiped.virt.places import QemuConf, is_log, matches_dump, matches_memory_dir, qemu_log_names, swtpm_log
+from wiped.virt.places import QemuConf, is_log, matches_dump, matches_memory_dir, matches_nvram, nvram_directory, qemu_log_names, swtpm_log
 
 
 def grants(location: str, names: Collection[str], uuid: str, directories: LibvirtDirectories, conf: QemuConf) -> Iterator[tuple[str, str]]:
@@ -36,6 +36,8 @@ def _entries(location: str, directories: LibvirtDirectories, conf: QemuConf) -> 
         yield "named-log", directories.logs, entry
     if folder == directories.swtpm_logs.rstrip("/"):
         yield "named-log", directories.swtpm_logs, entry
+    if folder == nvram_directory(directories.state):
+        yield "nvram", folder, entry
     if folder == conf.auto_dump_path:
         yield "dump", conf.auto_dump_path, entry
     memory = conf.memory_backing_dir
@@ -48,5 +50,7 @@ def _matches(way: str, entry: str, name: str, uuid: str, *, is_swtpm: bool) -> b
         return matches_dump(entry, name, uuid)
     if way == "ram":
         return matches_memory_dir(entry, name)
+    if way == "nvram":
+        return matches_nvram(entry, name)
     logs = (swtpm_log(name),) if is_swtpm else qemu_log_names(name)
     return any(is_log(entry, log) for log in logs)

@@ -1,7 +1,7 @@
 """The negative rule: everything that any *other* domain reaches, read as liberally as can be; it only ever protects more.
 
-Chains under every disk, the device stacks beneath them, every path mentioned anywhere, shared directories, console logs, saved states (a restore goes by
-their XML), present, former and saved names, and the secrets that any of them, a pool or qemu.conf mentions.
+Chains under every disk, by headers and as stated, the device stacks beneath them, every path mentioned anywhere, shared directories, console logs, saved
+states (a restore goes by their XML), present, former and saved names, and the secrets that any of them, a pool or qemu.conf mentions.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from wiped.storage.doubt import Doubt, paths_in
 from wiped.storage.image_chain import names_reached
 from wiped.storage.kernel import identity_of
 from wiped.storage.mounts import real_path
+from wiped.storage.reached import OPAQUE
 from wiped.storage.time_limit import TimeLimit
-from wiped.virt.places import CREDENTIALS
+from wiped.virt.devices import refused_devices
+from wiped.virt.places import CREDENTIALS, absolute, transient_overlays
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +59,36 @@ def _claim_facts(claims: Claims, owner: str, path: str, facts: DomainFacts, walk
     for name in (facts.name, *facts.former_names):
         if name:
             claims.other_names.setdefault(name, owner)
-    for log in facts.console_logs:
+    for log in map(absolute, facts.console_logs):
         for spelling in (os.path.normpath(log), real_path(log)):
             claims.logs.setdefault(spelling, owner)
-    for shared in facts.shared_directories:
+    for shared in map(absolute, facts.shared_directories):
         claims.trees.setdefault(os.path.normpath(shared), owner)
-    for disk in facts.disks:
-        if is_unknown(disk, claims.shelf.pools):
-            where = f"volume {disk.volume} of the pool {disk.pool!a}"
-            claims.doubts.setdefault(where, (owner, Doubt(where, "libvirt's files do not know that pool", os.fsencode(disk.volume))))
-            continue
-        locations, certain = every_location(disk, claims.shelf.pools)
-        if not certain:
-            claims.unresolved = f"where the disk {disk.target} of {owner} is cannot be told (a volume of the pool {disk.pool!a})"
-        for location in locations:
-            if disk.type == "dir":
-                claims.trees.setdefault(os.path.normpath(location), owner)
-            elif (location, disk.format) not in walk.done:
-                walk.done.add((location, disk.format))
-                _claim_image(claims, owner, path, replace(disk, location=location), walk)
+    named = (facts.nvram, *facts.former_nvram, *facts.console_logs, *facts.snapshot_memory_files)
+    _claim_mentioned(claims, owner, map(absolute, filter(None, named)), walk)
+    for disk in (*facts.disks, *facts.stated_chain):
+        _claim_disk(claims, owner, path, disk, walk)
+        locations, _ = every_location(disk, claims.shelf.pools)
+        for location in map(absolute, locations) if disk.type in ("file", "volume") else ():
+            _claim_mentioned(claims, owner, transient_overlays(location, (facts.name, *facts.former_names)), walk)
+
+
+def _claim_disk(claims: Claims, owner: str, path: str, disk: DiskSource, walk: _Walk) -> None:
+    if is_unknown(disk, claims.shelf.pools):
+        where = f"volume {disk.volume} of the pool {disk.pool!a}"
+        claims.doubts.setdefault(where, (owner, Doubt(where, "libvirt's files do not know that pool", os.fsencode(disk.volume))))
+        return
+    locations, certain = every_location(disk, claims.shelf.pools)
+    if not certain:
+        claims.unresolved = f"where the disk {disk.target} of {owner} is cannot be told (a volume of the pool {disk.pool!a})"
+    for location in map(absolute, locations):
+        if disk.part and disk.format not in OPAQUE:
+            raise unreadable(path, f"its disk {disk.target} is a part of the file {location}, and what that part reaches cannot be followed")
+        if disk.type == "dir":
+            claims.trees.setdefault(os.path.normpath(location), owner)
+        elif (location, disk.format) not in walk.done:
+            walk.done.add((location, disk.format))
+            _claim_image(claims, owner, path, replace(disk, location=location), walk)
 
 
 def _claim_image(claims: Claims, owner: str, path: str, disk: DiskSource, walk: _Walk) -> None:
@@ -138,21 +151,21 @@ def _claim_saved(claims: Claims, walk: _Walk) -> None:
         if not path.endswith(".save"):
             continue
         try:
-            facts = saved_domain_at(path)
+            found = saved_domain_at(path)
         except RefusedError:
             if name in own:
                 continue
             raise
-        if isinstance(facts, Doubt):
+        if isinstance(found, Doubt):
             if name in own:
                 continue
-            claims.doubts.setdefault(path, (f"of {name}", facts))
-            _claim_mentioned(claims, f"of {name}", paths_in(facts.head, folder), walk)
-        elif facts is not None and facts.uuid != claims.uuid:
-            every = [disk.location for disk in facts.disks] + [facts.nvram, *facts.console_logs]
-            _claim_mentioned(claims, facts.uuid, (location for location in every if location.startswith("/")), walk)
-            _claim_mentioned(claims, facts.uuid, (path,), walk)
-            _claim_facts(claims, facts.uuid, path, facts, walk)
+            claims.doubts.setdefault(path, (f"of {name}", found))
+            _claim_mentioned(claims, f"of {name}", paths_in(found.head, folder), walk)
+        elif found is not None and found.facts.uuid != claims.uuid:
+            _claim_mentioned(claims, found.facts.uuid, (path, *found.mentioned), walk)
+            _claim_facts(claims, found.facts.uuid, path, found.facts, walk)
+        elif found is not None:
+            claims.unaccounted.update((*found.facts.unaccounted, *refused_devices(found.facts.host_devices, claims.rules.harmless_host_devices)))
 
 
 def claim_overlaps(claims: Claims) -> None:

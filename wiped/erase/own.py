@@ -1,15 +1,15 @@
 """The positive rule, document by document: what this phone's own XML, and its UUID, make its own. Never because an image's header says so.
 
-Disks that are not read-only and not shareable; CD, floppy and read-only images that bear the phone's UUID, are listed as seeds by its directory's profile, or
-were classified as private; NVRAM; console logs; the memory files of its snapshots (with its UUID inside); directories that its guest may write; its
-TPM's directory.
+Disks that are not read-only and not shareable, with what libvirt wrote beside them for `<transient/>`; CD, floppy and read-only images that bear the phone's
+UUID, are listed as seeds by its directory's profile, or were classified as private; NVRAM; console logs; the memory files of its snapshots (with its UUID
+inside); directories that its guest may write; its TPM's directory.
 A base beneath its own disk only where it was classified as private *and* the chain, walked strictly with stated formats, leads to it (docs/physics.md 5).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from wiped.erase.bounds import below
@@ -24,6 +24,7 @@ from wiped.storage.classified import classified_as
 from wiped.storage.image_chain import walk_chain
 from wiped.storage.kernel import identity_of
 from wiped.virt.devices import refused_devices
+from wiped.virt.places import transient_overlays
 
 #: `nvdimm`: a memory device whose bytes are a file and stay after the guest.
 _DISKS: Final = frozenset({"disk", "lun", "nvdimm"})
@@ -41,8 +42,9 @@ def claim_own(claims: Claims, document: Document) -> None:
         claims.names.add(facts.name)
         claims.former.update(facts.former_names)
     claims.unaccounted.update((*facts.unaccounted, *refused_devices(facts.host_devices, claims.rules.harmless_host_devices)))
+    names = {name for name in (facts.name, *facts.former_names) if name}
     for disk in facts.disks:
-        _claim_disk(claims, disk)
+        _claim_disk(claims, disk, names)
     for named, why in ((facts.nvram, Why.NVRAM), *((path, Why.NVRAM) for path in facts.former_nvram), *((log, Why.LOG) for log in facts.console_logs)):
         if named.startswith("/"):
             claims.grant(named, why)
@@ -64,7 +66,7 @@ def claim_by_uuid(claims: Claims) -> None:
             claims.grant(os.path.join(claims.directories.state, "save", f"{name}.save"), Why.SAVE, claims.directories.state)
 
 
-def _claim_disk(claims: Claims, disk: DiskSource) -> None:
+def _claim_disk(claims: Claims, disk: DiskSource, names: Collection[str]) -> None:
     location = one_location(disk, claims.shelf.pools)
     if not location.startswith("/"):
         return
@@ -77,7 +79,11 @@ def _claim_disk(claims: Claims, disk: DiskSource) -> None:
         if (identity := _identity(location)) is not None:
             claims.lent_identities[identity] = lent
         return
-    claims.grant(location, Why.MEDIUM if disk.device in _MEDIA or disk.readonly else Why.DISK)
+    if disk.device in _MEDIA or disk.readonly:
+        claims.grant(location, Why.MEDIUM)
+        return
+    for path in (location, *transient_overlays(location, names)):
+        claims.grant(path, Why.DISK)
 
 
 def _lent(claims: Claims, disk: DiskSource, location: str) -> RefusalCode | None:

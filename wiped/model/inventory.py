@@ -132,6 +132,8 @@ class DiskSource:
     volume: str = ""
     origin: str = "inactive"
     discard: bool = False
+    part: bool = False
+    """Only a part of the file is the disk (`<slices>`): what else is in it is not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ class DomainFacts:
     """(place in the XML, why): what `virt.data_map` does not account for. Refuses the phone."""
     host_devices: tuple[str, ...] = ()
     """Classes of host devices that the guest has: `pci`, `usb`, `mdev`..."""
+    stated_chain: tuple[DiskSource, ...] = ()
+    """What `<backingStore>` states beneath the disks: QEMU opens that, whatever the images' headers say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ import stat as st
 from wiped.errors import InputError, RefusedError
 from wiped.model.inventory import DomainFacts
 from wiped.model.plan import RefusalCode
-from wiped.storage.doubt import Doubt
+from wiped.storage.doubt import Doubt, has_too_many
 from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.kernel import translated
 from wiped.storage.paths import open_beneath
-from wiped.virt.saved_state import DOUBTFUL_BYTES, HEADER_BYTES, has_header, head_bytes, parse_saved_state
+from wiped.virt.saved_state import DOUBTFUL_BYTES, HEADER_BYTES, doubtful_head, has_header, head_bytes, parse_saved_state
 
 #: Larger files are no configuration and no definition.
 MAX_BYTES = 16 << 20
@@ -100,15 +100,20 @@ def read_saved_domain(base: str, path: str) -> DomainFacts:
 
 def saved_or_doubt(base: str, path: str) -> DomainFacts | Doubt | None:
     """The same of whatever stands in libvirt's directory: a Doubt where the header promises a domain that cannot be understood (a newer form, damage); None
-    without the header. Raises OSError, RefusedError, StorageError."""
+    without the header. Raises OSError, StorageError; RefusedError (unreadable), also for one that may name any file."""
     fd = open_beneath(base, path, os.O_RDONLY, cross_mounts=True)
     try:
-        if not has_header(os.pread(fd, HEADER_BYTES, 0)):
+        start = os.pread(fd, HEADER_BYTES, 0)
+        if len(start) < HEADER_BYTES or not has_header(start):
             return None
         try:
             return saved_domain(fd)
         except InputError as error:
-            return Doubt(path, f"a saved state that is not understood: {error}", os.pread(fd, DOUBTFUL_BYTES, 0))
+            why = f"a saved state that is not understood: {error}"
+        head = doubtful_head(os.pread(fd, HEADER_BYTES + DOUBTFUL_BYTES, 0))
+        if not head or has_too_many(head):
+            raise RefusedError(f"{path}: {why}, and may name any file", codes=[RefusalCode.UNREADABLE])
+        return Doubt(path, why, head)
     finally:
         os.close(fd)
 

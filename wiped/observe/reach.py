@@ -19,8 +19,9 @@ from wiped.storage.blockstack import DeviceTree
 from wiped.storage.doubt import Doubt, paths_in
 from wiped.storage.image_chain import Reached, names_reached
 from wiped.storage.kernel import identity_of
+from wiped.storage.reached import OPAQUE
 from wiped.storage.time_limit import TimeLimit
-from wiped.virt.places import is_log, qemu_log_names, rotated_from, secret_files, swtpm_log
+from wiped.virt.places import absolute, is_log, qemu_log_names, rotated_from, secret_files, swtpm_log, transient_overlays
 
 
 class Reach:
@@ -112,10 +113,10 @@ class Reach:
 
     def _add(self, domain: DomainFacts) -> None:
         directories = self._directories
-        for disk in domain.disks:
-            self._add_disk(domain.uuid, disk)
-        plain = [domain.nvram, *domain.former_nvram, *domain.snapshot_memory_files]
-        for log in domain.console_logs:
+        for disk in (*domain.disks, *domain.stated_chain):
+            self._add_disk(domain.uuid, disk, (domain.name, *domain.former_names))
+        plain = [absolute(path) for path in (domain.nvram, *domain.former_nvram, *domain.snapshot_memory_files)]
+        for log in map(absolute, domain.console_logs):
             plain += [log, *self._rotations(log)]
         names = {name for name in (domain.name, *domain.former_names) if name and "/" not in name}
         self._names.setdefault(domain.uuid, set()).update(names)
@@ -130,7 +131,7 @@ class Reach:
             if path.startswith("/"):
                 self._note(domain.uuid, path, "raw")
         for directory in (*domain.shared_directories, *domain.shared_readonly, f"{directories.swtpm}/{domain.uuid}"):
-            self._share(domain.uuid, directory)
+            self._share(domain.uuid, absolute(directory))
 
     def _add_saved(self, uuid: str, own: frozenset[str]) -> None:
         """libvirt's saved states: a restore goes by their XML, which may name more than the definition. One without the header tells nothing: it is half wiped;
@@ -162,10 +163,14 @@ class Reach:
             except (OSError, ValueError):
                 continue
 
-    def _add_disk(self, uuid: str, disk: DiskSource) -> None:
-        location = self._pools.location(disk)
-        if location.startswith("/"):
+    def _add_disk(self, uuid: str, disk: DiskSource, names: Iterable[str]) -> None:
+        location = absolute(self._pools.location(disk))
+        if location:
             self._note(uuid, location, disk.format)
+            if disk.type in ("file", "volume"):
+                self._mention(uuid, transient_overlays(location, names))
+            if disk.part and disk.format not in OPAQUE:
+                self.unclear.setdefault(location, f"a disk of domain {uuid} is a part of {location}, and what that part reaches cannot be followed")
         elif disk.type == "volume" and not location and not self._pools.is_remote(disk):
             where = f"volume {disk.volume} of pool {disk.pool}"
             self.doubts.setdefault(where, (uuid, Doubt(where, "where that is cannot be told (is the pool active?)", os.fsencode(disk.volume))))

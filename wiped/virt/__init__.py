@@ -1,8 +1,8 @@
 """libvirt's door: which domains stand on the host, what happens to them, and the few things we ask libvirt to do.
 
 `domain_xml.py` (with `devices.py`), `pool_xml.py` and `saved_state.py` (through `safe_xml.py`) turn libvirt's text into the model; `data_map.py` knows every
-place of a domain's XML that may hold a path (`schema_names.py`: every name that a schema has); `places.py` knows where libvirt leaves what: pure, and all of
-this room that `erase/` and `observe/` may import.
+place of a domain's XML that may hold a path (`schema_names.py`: every name that a schema has; `qemu_options.py`: QEMU's own words); `places.py` knows where
+libvirt leaves what: pure, and all of this room that `erase/` and `observe/` may import.
 `connection.py` is the port Hypervisor, with its limits of time in `bounds.py`; `listener.py` hears libvirt's events, and `hints.py` turns them into hints
 for the sweep. `connection.py` and `listener.py` alone `import libvirt`. `domain.py` reads and moves one domain; `calls.py` keeps blocking calls off the event
 loop; `emulator.py` asks the kernel why a domain is silent; `fence.py` is the port Fences: files beside libvirt that its hook obeys.

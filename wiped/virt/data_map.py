@@ -15,6 +15,7 @@ from functools import cache
 from typing import Final
 from xml.etree.ElementTree import Element
 
+from wiped.virt.qemu_options import refused_words
 from wiped.virt.schema_names import ATTRIBUTES, ELEMENTS
 
 QEMU_NAMESPACE: Final = "http://libvirt.org/schemas/domain/qemu/1.0"
@@ -28,7 +29,7 @@ class Word(StrEnum):
     RETAINED = "retained"
     """Read by QEMU, never written by the guest: sorted as media are (own, kept, or refused as ambiguous)."""
     CHAIN = "chain"
-    """A member of a backing chain, which is walked by the images' headers instead."""
+    """A member of a backing chain, which is walked by the images' headers: one that no header leads to is refused (`domain_xml`, `stated_chain`)."""
     HARMLESS = "harmless"
     """Nothing of the guest's stays there: a socket, a device node, a program, a name, a text for people."""
     BY_VALUE = "by-value"
@@ -62,8 +63,8 @@ PLACES: Final[tuple[tuple[str, Word, str], ...]] = (
     ("devices/disk/mirror/source/@file", Word.ARTEFACT, "copy in progress"),
     ("devices/disk/mirror/source/@dev", Word.ARTEFACT, "copy in progress"),
     ("devices/disk/mirror/source/@dir", Word.ARTEFACT, "copy in progress"),
-    ("devices/disk/backingStore/**", Word.CHAIN, "chains are walked by headers, which the guest cannot write"),
-    ("devices/disk/mirror/backingStore/**", Word.CHAIN, "chains are walked by headers"),
+    ("devices/disk/backingStore/**", Word.CHAIN, "must be what the images' headers lead to"),
+    ("devices/disk/mirror/backingStore/**", Word.CHAIN, "must be what the images' headers lead to"),
     ("devices/disk/target/@file", Word.ARTEFACT, "where a running backup writes"),
     ("devices/disk/target/@dev", Word.ARTEFACT, "where a running backup writes"),
     ("devices/disk/scratch/@file", Word.ARTEFACT, "where a running backup writes"),
@@ -161,15 +162,9 @@ PLACES: Final[tuple[tuple[str, Word, str], ...]] = (
     ("server/**", Word.HARMLESS, "where a backup is offered to its reader: a socket"),
 )
 
-#: Options of QEMU that name no file by themselves; any other in `<qemu:commandline>` is refused.
-HARMLESS_OPTIONS: Final = frozenset(
-    (
-        "-M", "-accel", "-action", "-append", "-boot", "-cpu", "-device", "-display", "-global", "-icount", "-k", "-m", "-machine", "-msg", "-name", "-no-acpi",
-        "-no-hpet", "-no-reboot", "-no-shutdown", "-nodefaults", "-overcommit", "-rtc", "-set", "-smbios", "-smp", "-usb", "-uuid", "-vga", "-watchdog-action",
-    )
-)  # fmt: skip
-#: Types of a character device behind which no bytes stay.
-_TRANSIENT: Final = frozenset({"dbus", "dev", "nmdm", "null", "pipe", "pty", "qemu-vdagent", "spiceport", "spicevmc", "stdio", "tcp", "udp", "unix", "vc"})
+#: Types of a character device behind which no bytes stay, whatever their path; and device nodes of terminals and ports, for those of type `dev`.
+_TRANSIENT: Final = frozenset({"dbus", "nmdm", "null", "pty", "qemu-vdagent", "spiceport", "spicevmc", "stdio", "tcp", "udp", "unix", "vc"})
+_NODES: Final = re.compile(r"/dev/(?:tty[A-Za-z]*[0-9]*|pts/[0-9]+|null|zero|hvc[0-9]+|parport[0-9]+)")
 
 
 #: What QEMU never sees: other programs' notes, and libvirt's own about a running domain, whose names no schema has.
@@ -196,7 +191,7 @@ def unaccounted(root: Element, known: Collection[str], *, skip: Collection[str] 
     for child in root:
         if child.tag not in skip and child.tag not in _NOTES:
             yield from _walk(child, "", root, paths, qemu)
-    yield from _commandline(root)
+    yield from refused_words(root)
 
 
 def _walk(element: Element, above: str, parent: Element, known: Collection[str], qemu: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -206,6 +201,8 @@ def _walk(element: Element, above: str, parent: Element, known: Collection[str],
     if name not in ELEMENTS or (prefix and prefix not in qemu):
         yield place, "an element that no schema of libvirt's knows"
         return
+    if name == "slice":
+        yield place, "a disk that is a part of a file: what else is in that is not seen"
     values = [(place, element.text or "")] + [(f"{place}/@{key}", value) for key, value in element.attrib.items() if not key.startswith("xmlns")]
     for where, value in values:
         if where.rpartition("@")[2] not in ATTRIBUTES and where != place:
@@ -230,9 +227,10 @@ def _why_refused(where: str, value: str, element: Element, parent: Element, know
     if word is Word.HARMLESS:
         if where.endswith("source/@path") and not where.startswith(("devices/disk", "devices/interface")):
             kind = element.get("type") or parent.get("type") or ""
-            return "" if kind in _TRANSIENT or _is_known(value, known) else f"a character device of type {kind[:20]!a} behind a file that is not accounted for"
+            harmless = kind in _TRANSIENT or (kind == "dev" and _NODES.fullmatch(value))
+            return "" if harmless or _is_known(value, known) else f"a character device of type {kind[:20]!a} behind a file that is not accounted for"
         return ""
-    if where == "devices/rng/backend" and value.startswith("/dev/"):
+    if where == "devices/rng/backend" and posixpath.normpath(value).startswith("/dev/"):
         return ""
     if word in (Word.ARTEFACT, Word.RETAINED):
         return "" if not value.startswith("/") or _is_known(value, known) else f"a path at a place of the map ({word}) that is not accounted for"
@@ -249,12 +247,3 @@ _BETWEEN: Final = re.compile(r"[^,=\s\"'{}\[\]]+")
 
 def _paths_in(value: str) -> list[str]:
     return [piece for piece in _BETWEEN.findall(value) if piece.startswith(("/", "file:/"))]
-
-
-def _commandline(root: Element) -> Iterator[tuple[str, str]]:
-    """Options of `<qemu:commandline>` that may open a file by themselves, whatever their values look like."""
-    for argument in (each for line in root if line.tag.endswith("commandline") for each in line if each.tag.endswith("arg")):
-        value = argument.get("value", "")
-        option = "-" + value.lstrip("-").partition("=")[0]
-        if value.startswith("-") and option not in HARMLESS_OPTIONS:
-            yield "commandline/arg/@value", f"the option {option[:40]!a} may name a file that the data map does not see"

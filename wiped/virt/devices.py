@@ -1,4 +1,4 @@
-"""What a domain's XML says of storage that is no `<disk>`: memory devices, TPMs at places of their own, devices of the host, and files that QEMU only reads.
+"""What a domain's XML says of storage that is no `<disk>`: memory and its devices, TPMs at places of their own, host devices, files that QEMU only reads.
 
 Pure; a part of `domain_xml`.
 """
@@ -70,3 +70,29 @@ def writable_firmware(domain: Element) -> Iterator[tuple[str, str]]:
     for loader in domain.findall("os/loader"):
         if loader.get("readonly") == "no" and (loader.text or "").strip():
             yield "os/loader", "firmware that the guest may write keeps its variables: use readonly='yes' and <nvram>"
+
+
+def remote_variables(domain: Element) -> Iterator[tuple[str, str]]:
+    """Firmware variables on storage that is no file or device of this host (libvirt 8.5: `<nvram type='network'>`): they cannot be wiped from here."""
+    for nvram in domain.findall("os/nvram"):
+        if nvram.get("type", "file") not in ("file", "block"):
+            yield "os/nvram", f"firmware variables on storage of type {nvram.get('type', '')[:20]!a}, which cannot be wiped from here"
+
+
+def memory_in_files(domain: Element) -> bool:
+    """Whether libvirt backs the guest's RAM, or a part of it, by files in `memory_backing_dir`: where the source says so, and where an access mode is stated
+    for all of it, a NUMA cell or a memory module, unless it is memfd's or stands in huge pages as a whole (libvirt 9.0, qemuBuildMemoryBackendProps)."""
+    backing = domain.find("memoryBacking")
+    source = backing.find("source") if backing is not None else None
+    kind = source.get("type", "") if source is not None else ""
+    if kind in ("file", "memfd"):
+        return kind == "file"
+    pages = backing.find("hugepages") if backing is not None else None
+    if pages is not None and all(page.get("nodeset") is None for page in pages.findall("page")):
+        return False
+    stated = (
+        *(each.get("mode") for each in domain.findall("memoryBacking/access")),
+        *(each.get("memAccess") for each in domain.findall("cpu/numa/cell")),
+        *(each.get("access") for each in domain.findall("devices/memory")),
+    )
+    return any(stated)

@@ -2,8 +2,8 @@
 
 Imported by the daemon (XML from libvirt) and by both root helpers (libvirt's own files), so that all three understand the same text in the same way.
 Rules: nothing that names storage is dropped silently (an unknown source type keeps its `type`, with `location` "" where it has no path here);
-chain members that live XML states (`<backingStore>`) are ignored, because chains are walked by headers (docs/physics.md 5); whatever cannot be
-understood is an InputError, and callers fail closed.
+chains are walked by headers (docs/physics.md 5), so what `<backingStore>` states is told apart, for callers to compare; whatever cannot be understood
+is an InputError, and callers fail closed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wiped.errors import InputError
 from wiped.model.inventory import DiskSource, DomainFacts, DomainState, JobKind
 from wiped.virt import safe_xml
 from wiped.virt.data_map import unaccounted
-from wiped.virt.devices import host_devices, memory_devices, only_read, passed_through, tpm_places, writable_firmware
+from wiped.virt.devices import host_devices, memory_devices, memory_in_files, only_read, passed_through, remote_variables, tpm_places, writable_firmware
 from wiped.virt.places import secret_usage
 
 Origin = Literal["live", "inactive", "snapshot", "status"]
@@ -106,6 +106,7 @@ def merge(*facts: DomainFacts) -> DomainFacts:
         secrets=_unique(secret for each in facts for secret in each.secrets),
         unaccounted=_unique(item for each in facts for item in each.unaccounted),
         host_devices=_unique(kind for each in facts for kind in each.host_devices),
+        stated_chain=_unique(member for each in facts for member in each.stated_chain),
         former_names=_unique(other for each in facts for other in (each.name, *each.former_names) if other and other != name),
     )
 
@@ -149,7 +150,6 @@ def _unique(items: Iterable[T]) -> tuple[T, ...]:
 def _domain(element: Element, origin: str) -> DomainFacts:
     """The facts of a `<domain>` or `<inactiveDomain>`."""
     nvram = tuple(_nvram(element))
-    backing = element.find("memoryBacking/source")
     shared = dict.fromkeys(_shared(element))
     facts = DomainFacts(
         uuid=_uuid(element),
@@ -168,12 +168,13 @@ def _domain(element: Element, origin: str) -> DomainFacts:
         console_logs=_unique(_console_logs(element)),
         tpm=element.find("devices/tpm") is not None,
         shared_directories=_unique(path for path, _ in shared),
-        memory_backing_file=backing is not None and backing.get("type") == "file",
+        memory_backing_file=memory_in_files(element),
         shared_readonly=_unique(path for path, readonly in shared if readonly and (path, False) not in shared),
         secrets=_unique(_secrets(element)),
         host_devices=_unique(host_devices(element)),
+        stated_chain=_unique(_stated_chain(element, origin)),
     )
-    return replace(facts, unaccounted=_unique((*unaccounted(element, _paths_of(facts)), *writable_firmware(element))))
+    return replace(facts, unaccounted=_unique((*unaccounted(element, _paths_of(facts)), *writable_firmware(element), *remote_variables(element))))
 
 
 def _paths_of(facts: DomainFacts) -> tuple[str, ...]:
@@ -244,12 +245,22 @@ def _disks(domain: Element, origin: str) -> Iterator[DiskSource]:
             yield _disk(mirror, origin, target=name)
 
 
+def _stated_chain(domain: Element, origin: str) -> Iterator[DiskSource]:
+    """Every member that a `<backingStore>` names, at whatever level, beneath a disk or the destination of a copy."""
+    for disk in domain.findall("devices/disk"):
+        target = disk.find("target")
+        for member in disk.iter("backingStore"):
+            if member.find("source") is not None:
+                yield _disk(member, origin, target=target.get("dev", "") if target is not None else "")
+
+
 def _disk(element: Element, origin: str, *, target: str) -> DiskSource:
-    """A `<disk>`, a `<mirror>` or a disk of a snapshot or backup."""
+    """A `<disk>`, a `<mirror>`, a `<backingStore>` or a disk of a snapshot or backup."""
     source = next((each for tag in ("source", "target", "scratch") if (each := element.find(tag)) is not None and _is_source(each)), None)
     driver = element.find("driver")
     form = element.find("format")
     kind = element.get("type", "file")
+    transient = element.find("transient")
     return DiskSource(
         target=target,
         type=kind,
@@ -257,11 +268,12 @@ def _disk(element: Element, origin: str, *, target: str) -> DiskSource:
         format=(driver.get("type", "") if driver is not None else "") or (form.get("type", "") if form is not None else ""),
         device=element.get("device", "disk"),
         readonly=element.find("readonly") is not None,
-        shareable=element.find("shareable") is not None,
+        shareable=element.find("shareable") is not None or (transient is not None and transient.get("shareBacking") == "yes"),
         pool=source.get("pool", "") if source is not None else "",
         volume=source.get("volume", "") if source is not None else "",
         origin=origin,
         discard=driver is not None and driver.get("discard") == "unmap",
+        part=source is not None and source.find("slices/slice") is not None,
     )
 
 

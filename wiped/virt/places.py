@@ -8,6 +8,7 @@ directory) is evidence of nothing by itself: names are truncated, re-used and ch
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,8 @@ _DUMP_ENDINGS: Final = ("", ".core", ".dump", ".elf", ".kdump")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: virtlogd's `.0`, `.1`...; logrotate's (Debian and Fedora ship a rule for these logs) the same or `-DATE`, compressed or not.
 _ROTATED: Final = re.compile(r"(?:\.(?:0|[1-9][0-9]*)|-[0-9]{8}(?:-[0-9]{1,10})?)(?:\.(?:gz|bz2|xz|zst))?")
+#: As libvirt names variables that a definition names no place for (qemuFirmwareEnsureNVRAM): `.fd`, `.raw`, `.qcow2`, or nothing.
+_VARIABLES: Final = r"_VARS(?:\.[A-Za-z0-9]{1,16})?"
 _WHEN: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}:[0-9]{2}:[0-9]{2}"
 
 
@@ -74,6 +77,27 @@ def rotated_from(path: str) -> tuple[str, ...]:
     """Every log (path or name) from which a file of this name may have been rotated away: `is_log(path, each)`."""
     starts = (at for at, letter in enumerate(path) if letter in ".-" and at > path.rfind("/") + 1)
     return tuple(path[:at] for at in starts if _ROTATED.fullmatch(path, at))
+
+
+def nvram_directory(state: str) -> str:
+    """Where libvirt keeps firmware variables for which a definition names no place. `state`: the driver's state directory."""
+    return f"{state.rstrip('/')}/nvram"
+
+
+def matches_nvram(entry: str, name: str) -> bool:
+    """Whether a file in that directory holds this domain's firmware variables by its name."""
+    return bool(name) and re.fullmatch(re.escape(name) + _VARIABLES, entry) is not None
+
+
+def transient_overlays(disk: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Where libvirt puts what a guest writes to a `<transient/>` disk until the phone stops: beside the disk, and left there by a loss of power
+    (qemuSnapshotGetTransientDiskDef: with the domain's name since libvirt 6.10, without it before, and for disks that are not attached while it runs)."""
+    return (f"{disk}.TRANSIENT", *(f"{disk}.TRANSIENT-{name}" for name in names if name and "/" not in name))
+
+
+def absolute(path: str) -> str:
+    """A path as libvirt and QEMU take it: they run in `/` (daemon(7)). "" stays ""."""
+    return path if not path or path.startswith("/") else f"/{path}"
 
 
 # -- qemu.conf

@@ -22,8 +22,8 @@ _NUMBERS: Final = struct.Struct("5I")
 HEADER_BYTES: Final = 16 + _NUMBERS.size + 56
 #: A longer XML is no domain of libvirt's.
 MAX_XML_BYTES: Final = safe_xml.MAX_BYTES
-#: So much of a saved state that is not understood may hold its XML: the guest's memory follows it.
-DOUBTFUL_BYTES: Final = 256 << 10
+#: So much of a saved state that is not understood may hold its XML, whose names are then looked for; ordinary XML is a tenth of it.
+DOUBTFUL_BYTES: Final = 64 << 10
 #: Version 3 came with QEMU's mapped-ram; the header is the same.
 _VERSIONS: Final = range(1, 4)
 
@@ -49,10 +49,22 @@ def parse_saved_state(data: bytes) -> DomainFacts:
 
     Raises InputError: no such header, an unknown version, an impossible length, XML that is cut off, absent, or no domain's.
     """
+    return parse_domain(saved_xml(data), origin="live")
+
+
+def saved_xml(data: bytes) -> bytes:
+    """The XML in the first bytes of a saved state. Raises InputError for what has not the header of one of a known form."""
     wanted = head_bytes(data)
     if not wanted:
         raise InputError("has not the header of a saved state of a known form", where="saved state")
-    return parse_domain(data[HEADER_BYTES:wanted].partition(b"\0")[0], origin="live")
+    return data[HEADER_BYTES:wanted].partition(b"\0")[0]
+
+
+def doubtful_head(data: bytes) -> bytes:
+    """Of a saved state that is not understood (a newer form, damage), all bytes that may be its XML: as many as the header states. b"" where that is no length
+    of an XML, or more than DOUBTFUL_BYTES: it may then name any file. `data`: the file's first HEADER_BYTES + DOUBTFUL_BYTES bytes, or all."""
+    _, length = _version_and_length(data) if len(data) >= HEADER_BYTES else (0, 0)
+    return data[: HEADER_BYTES + length] if 0 < length <= DOUBTFUL_BYTES else b""
 
 
 def _version_and_length(data: bytes) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.libvirtfiles import saved_state
-from tests.unit.erase.host import DUMPED, MINE, THEIRS, Host, both
+from tests.unit.erase.host import DUMPED, KEY, MINE, THEIRS, Host, both
 from wiped.errors import RefusedError
 
 
@@ -78,3 +78,15 @@ def test_places_follow_qemu_conf(host: Host) -> None:
     with pytest.raises(RefusedError) as caught:
         host.claims()
     assert caught.value.codes == ("unreadable",)
+
+
+def test_firmware_variables_by_name(host: Host) -> None:
+    """libvirt makes them for a definition that names no place: this name's are the phone's, another's are not, and what both had is nobody's evidence."""
+    own, theirs, former = (host.file(f"{host.files.state}/nvram/{name}_VARS.fd") for name in ("mine", "theirs", "before"))
+    both(host)
+    host.files.snapshot("before", MINE, [])
+    assert [host.codes(path) for path in (own, theirs, former)] == [[], ["ambiguous-base", "shared-by-domain"], []]
+    host.files.define("before", uuid=KEY)
+    assert host.codes(former) == ["shared-by-domain"]
+    host.files.define("mine", uuid=MINE, nvram=theirs)
+    assert host.codes(theirs) == ["shared-by-domain"]

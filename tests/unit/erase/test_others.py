@@ -10,7 +10,7 @@ import pytest
 from tests.lab.libvirtfiles import Disk
 from tests.patience import PATIENCE
 from tests.unit.erase.host import KEY, MINE, THEIRS, Host, both, encrypted, share
-from tests.unit.erase.test_ownership import image
+from tests.unit.erase.test_ownership import image, overlay
 from wiped.erase import others
 from wiped.errors import RefusedError
 from wiped.storage import time_limit
@@ -135,3 +135,83 @@ def test_a_saved_state_that_cannot_be_read_may_name_anything(host: Host) -> None
     with pytest.raises(RefusedError, match=r"theirs\.save") as error:
         host.claims()
     assert error.value.codes == ("unreadable",)
+
+
+def test_a_neighbours_saved_state_without_an_end_may_name_anything(host: Host) -> None:
+    """Its header states no length of an XML, or more than is looked through."""
+    both(host, disks=[Disk(image(host.images / "d.raw"), "raw")])
+    for length in (0, 65 << 10, 1 << 31):
+        save = newer(host.files.saved("theirs", THEIRS))
+        data = bytearray(save.read_bytes())
+        data[20:24] = length.to_bytes(4, "little")
+        save.write_bytes(data)
+        with pytest.raises(RefusedError, match="may name any file") as error:
+            host.claims()
+        assert error.value.codes == ("unreadable",)
+
+
+def test_a_neighbours_saved_state_claims_whatever_it_mentions(host: Host) -> None:
+    """QEMU's own words in it too."""
+    disk = image(host.images / "d.raw")
+    host.files.define("mine", [Disk(disk, "raw")], uuid=MINE)
+    host.files.define("theirs", uuid=THEIRS)
+    save = host.files.saved("theirs", THEIRS)
+    words = f"<x:commandline xmlns:x='urn:x'><x:arg value='file={disk}'/></x:commandline></domain>"
+    data = bytearray(save.read_bytes().replace(b"</domain>", words.encode(), 1).ljust(16384, b"\0"))
+    data[20:24] = (8192).to_bytes(4, "little")
+    save.write_bytes(data)
+    assert host.codes(disk) == ["shared-by-domain"]
+
+
+def test_the_phones_own_saved_state_is_accounted_for(host: Host) -> None:
+    """A device that only the phone as it ran had."""
+    both(host)
+    save = host.files.saved("mine", MINE)
+    save.write_bytes(save.read_bytes().replace(b"<input type='mouse' bus='ps2'/>", b"<vault path='/a/b/c/d/e/fghij'/>"))
+    assert "devices/vault" in host.claims().unaccounted
+
+
+STATED = "<backingStore type='file'><format type='{}'/><source file='{}'/></backingStore>"
+
+
+def test_a_chain_that_a_neighbour_states_is_its_own(host: Host) -> None:
+    """Whatever its headers say: QEMU opens what is stated, and what lies beneath that."""
+    base = image(host.images / "base.raw")
+    middle = overlay(host.images / "middle.qcow2", base, "raw")
+    top = image(host.images / "top.raw")
+    host.files.define("mine", [Disk(middle, "qcow2"), Disk(base, "raw")], uuid=MINE)
+    host.files.define("theirs", [Disk(top, "qcow2", extra=STATED.format("qcow2", middle))], uuid=THEIRS)
+    assert [host.codes(path) for path in (middle, base)] == [["shared-by-domain"], ["shared-by-domain"]]
+
+
+def test_what_a_neighbour_names_by_a_relative_path_is_its_own(host: Host) -> None:
+    """libvirt and QEMU run in `/`; this program need not."""
+    files = [image(host.images / name) for name in ("disk.raw", "console.log", "vars.fd")]
+    host.files.define("mine", [Disk(path, "raw") for path in files], uuid=MINE)
+    disk, log, nvram = (path.lstrip("/") for path in files)
+    host.files.define("theirs", [Disk(disk, "raw")], uuid=THEIRS, log=log, nvram=nvram)
+    assert [host.codes(path) for path in files] == [["shared-by-domain"]] * 3
+
+
+def test_a_neighbours_disk_that_is_a_part_of_a_file(host: Host) -> None:
+    """Raw, it is that file's; of a format that names others, nobody can follow it."""
+    disk, other = image(host.images / "d.raw"), image(host.images / "container")
+    both(host, disks=[Disk(disk, "raw")])
+    part = "<disk type='file'><driver type='{}'/><source file='{}'><slices><slice type='storage' offset='512' size='512'/></slices></source></disk>"
+    host.files.define("theirs", uuid=THEIRS, devices=part.format("raw", disk))
+    assert host.codes(disk) == ["shared-by-domain"]
+    host.files.define("theirs", uuid=THEIRS, devices=part.format("qcow2", other))
+    with pytest.raises(RefusedError, match="a part of the file") as error:
+        host.claims()
+    assert error.value.codes == ("unreadable",)
+
+
+def test_overlays_of_transient_disks(host: Host) -> None:
+    """Beside a disk of this phone's: its own. Beside a neighbour's: the neighbour's."""
+    own, theirs = image(host.images / "own.raw"), image(host.images / "theirs.raw")
+    overlays = {name: image(host.images / name) for name in ("own.raw.TRANSIENT", "own.raw.TRANSIENT-mine", "own.raw.TRANSIENT-else")}
+    other = image(host.images / "theirs.raw.TRANSIENT-theirs")
+    host.files.define("mine", [Disk(own, "raw"), Disk(other, "raw")], uuid=MINE)
+    host.files.define("theirs", [Disk(theirs, "raw")], uuid=THEIRS)
+    assert [host.codes(path) for path in overlays.values()] == [[], [], ["ambiguous-base"]]
+    assert host.codes(other) == ["shared-by-domain"]

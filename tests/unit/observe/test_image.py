@@ -249,6 +249,7 @@ def test_a_saved_state_of_nobody_is_told(places: Places) -> None:
     places.raw("state/save/empty.save", b"")
     (places.base / "state/save/link.save").symlink_to("/nowhere")
     expected = [
+        ("unreadable", "former.save"),  # nobody can tell where its XML ends: it may name any file
         ("unreadable", "link.save"),
         ("unsupported-artefact", "phone.save.old"),
         ("untrusted-format", "former.save"),
@@ -406,10 +407,19 @@ def test_a_disk_that_only_the_running_phone_has_is_told(places: Places) -> None:
 
 def test_swap_of_no_process_is_nothing(places: Places) -> None:
     """A missing, malformed or reused pid file tells nothing about swap."""
-    assert places.look(phone()).swap_bytes == 0
+    off = phone(state=DomainState.SHUTOFF)
+    assert places.look(off).swap_bytes == 0
     for content in ("", "x", "999999999", str(os.getpid())):
         places.raw("run/qemu/phone.pid", content.encode())
-        assert places.look(phone()).swap_bytes == 0
+        assert places.look(off).swap_bytes == 0
+
+
+@pytest.mark.parametrize("state", [state for state in DomainState if state is not DomainState.SHUTOFF])
+def test_whatever_is_not_off_has_a_process(places: Places, state: DomainState) -> None:
+    """A crashed phone that is kept for a look, and one of a state that nobody knows: its RAM in files and its swap are told."""
+    inventory = places.look(phone(state=state, memory_backing_file=True))
+    assert ("live-only", "ram") in codes(inventory)
+    assert inventory.swap_bytes > 0
 
 
 def test_a_neighbours_saved_state_that_is_not_understood_holds_back_what_it_names(places: Places) -> None:
@@ -424,3 +434,51 @@ def test_a_neighbours_saved_state_that_is_not_understood_holds_back_what_it_name
         told = {place for code, place, _ in inventory.problems if code == "unreadable"}
         assert [str(each) in told for each in (own, free)] == held, (name, inventory.problems)
         Path(path).unlink()
+
+
+def test_a_neighbours_saved_state_without_an_end_holds_everything_back(places: Places) -> None:
+    """Where its header states no length of an XML, or one of which not everything is looked through, it may name any file."""
+    own = places.raw("own.raw")
+    for length in (0, 1 << 30, 65 << 10):
+        data = bytearray(saved_state(OTHER, name="neighbour", length=length))
+        data[16] = 4
+        places.raw("state/save/neighbour.save", bytes(data) + bytes(128 << 10))
+        assert ("unreadable", "neighbour.save") in codes(places.look(phone(disk(own)), neighbour())), length
+
+
+def test_what_only_the_saved_state_names_is_told(places: Places) -> None:
+    """Logs, variables, directories, devices and QEMU's own words of the phone as it ran; what the definition has too is not."""
+    log, shared = places.raw("run.log"), places.images / "shared"
+    shared.mkdir()
+    devices = (
+        f"<serial type='file'><source path='{log}'/></serial><serial type='file'><source path='/dev/null'/></serial>"
+        f"<filesystem type='mount'><source dir='{shared}'/><target dir='x'/></filesystem><vault/>"
+        "<hostdev mode='subsystem' type='usb'><source><vendor id='0x1'/></source></hostdev>"
+        "<disk type='network' device='disk'><source protocol='nbd' name='x'/><target dev='vdz'/></disk>"
+        "<disk type='file' device='cdrom'><target dev='sda'/></disk><disk type='file' device='cdrom'><source file='/srv/cd.iso'/><target dev='sdb'/></disk>"
+    )
+    places.raw("state/save/phone.save", saved_state(ME, disks=devices))
+    own = phone(has_managed_save=True)
+    told = {location for code, location, _ in places.look(own).problems if code == "unsupported-artefact"}
+    assert told == {str(log), str(shared), "devices/vault", "devices/hostdev", "disk vdz", "/srv/cd.iso"}
+    known = phone(has_managed_save=True, console_logs=(str(log),), shared_directories=(str(shared),))
+    assert str(log) not in {location for _, location, _ in places.look(known).problems}
+
+
+def test_owners_by_whatever_another_states(places: Places) -> None:
+    """A chain that only its definition states, with what lies beneath; relative paths, since libvirt runs in `/`; a part of a file."""
+    base = places.raw("base.raw")
+    middle, log = qcow2(places.images / "middle.qcow2", backing=str(base), backing_format="raw"), places.raw("log")
+    own = phone(disk(middle, "qcow2"), disk(base, target="vdb"), console_logs=(str(log),))
+    for facts in (
+        {"stated_chain": (disk(middle, "qcow2"),)},
+        {"disks": (disk(str(middle).lstrip("/"), "qcow2"),)},
+        {"disks": (disk(middle, "raw", part=True), disk(base, "raw", part=True))},
+        {"nvram": str(base).lstrip("/"), "former_nvram": (str(middle).lstrip("/"),)},
+    ):
+        inventory = places.look(own, replace(neighbour(), **facts))
+        assert {found.owners for found in inventory.artefacts if found.layer.location in (str(base), str(middle))} == {(ME, OTHER)}, facts
+    logged = places.look(own, neighbour(console_logs=(str(log).lstrip("/"),)))
+    assert {found.owners for found in logged.artefacts if found.layer.location == str(log)} == {(ME, OTHER)}
+    unclear = places.look(own, neighbour(disk(places.raw("container"), "qcow2", part=True)))
+    assert ("unreadable", "container") in codes(unclear)

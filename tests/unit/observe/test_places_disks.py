@@ -106,3 +106,33 @@ def test_what_lies_beneath_media(places: Places) -> None:
     seed = qcow2(places.images / f"{ME}.qcow2", backing=str(base))
     assert places.look(phone(disk(medium, "qcow2", readonly=True))).artefacts[1].retain_reason == "beneath-media"
     assert places.look(phone(disk(seed, "qcow2", readonly=True))).artefacts[1].retain_reason == ""
+
+
+def test_a_chain_that_only_the_definition_states_is_told(places: Places) -> None:
+    """QEMU opens what is stated. What the headers lead to, under whatever name, is no news."""
+    base, hidden = places.raw("base.raw"), places.raw("hidden.raw")
+    top = qcow2(places.images / "top.qcow2", backing=str(base), backing_format="raw")
+    link = places.images / "link.raw"
+    link.symlink_to(base)
+    stated = (disk(base), disk(link), disk(f"{places.images}/sub/../base.raw"))
+    refused = [code for code, *_ in places.look(phone(disk(top, "qcow2"), stated_chain=stated)).problems]
+    assert "unsupported-artefact" not in refused
+    for member, where in ((disk(hidden), "hidden.raw"), (disk("", type="network"), "disk vda"), (disk("base.raw"), "base.raw")):
+        inventory = places.look(phone(disk(top, "qcow2"), stated_chain=(*stated, member)))
+        assert ("unsupported-artefact", where) in codes(inventory), member
+
+
+def test_what_a_transient_disk_left_is_the_phones(places: Places) -> None:
+    """Beside the disk, with the phone's name or without; beside a disk that others share it is not, and another domain's is another's."""
+    own = places.raw("own.raw")
+    for name in ("own.raw.TRANSIENT", "own.raw.TRANSIENT-phone", "own.raw.TRANSIENT-before", "own.raw.TRANSIENT-else"):
+        places.raw(name)
+    inventory = places.look(phone(disk(own), former_names=("before",)))
+    found = {os.path.basename(each.layer.location): (str(each.kind), each.owners) for each in inventory.artefacts}
+    assert found.pop("own.raw") == ("disk-image", (ME,))
+    assert found == {f"own.raw.TRANSIENT{end}": ("snapshot-overlay", (ME,)) for end in ("", "-phone", "-before")}
+    shared = places.look(phone(disk(own, shareable=True)))
+    assert [os.path.basename(each.layer.location) for each in shared.artefacts] == ["own.raw"]
+    overlay = places.images / "own.raw.TRANSIENT"
+    both = places.look(phone(disk(overlay)), neighbour(disk(own)))
+    assert {each.owners for each in both.artefacts if each.layer.location == str(overlay)} == {(ME, OTHER)}

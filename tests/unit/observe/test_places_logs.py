@@ -67,3 +67,16 @@ def test_the_guilty_domain_is_named(places: Places) -> None:
     assert (code, where) == ("unreadable", str(path))
     assert OTHER in detail
     assert str(broken) in detail
+
+
+def test_variables_under_the_phones_name(places: Places) -> None:
+    """libvirt makes them for a definition that names no place; a former name counts, look-alikes do not, and what may be another's is both's."""
+    for name in ("phone_VARS.fd", "phone_VARS.qcow2", "phone_VARS", "before_VARS.raw", "phone2_VARS.fd", "phone_VARS.fd.bak", "xphone_VARS.fd"):
+        places.raw(f"state/nvram/{name}")
+    own = phone(former_names=("before",))
+    assert sorted(kinds(places.look(own))) == [("nvram", name) for name in ("before_VARS.raw", "phone_VARS", "phone_VARS.fd", "phone_VARS.qcow2")]
+    others = places.look(own, neighbour(former_names=("before",)))
+    assert {os.path.basename(found.layer.location): found.owners for found in others.artefacts}["before_VARS.raw"] == (ME, OTHER)
+    theirs = places.raw("state/nvram/neighbour_VARS.fd")
+    named = places.look(phone(nvram=str(theirs)), neighbour())
+    assert {found.owners for found in named.artefacts if found.layer.location == str(theirs)} == {(ME, OTHER)}

@@ -62,7 +62,8 @@ PHONE = f"""
 <source file='/srv/golden.img'/><backingStore/></backingStore><target dev='vda' bus='virtio'/><alias name='virtio-disk0'/>
 <privateData><qom name='/machine/peripheral/virtio-disk0'/></privateData></disk>
 <serial type='file'><source path='/var/log/p.log'/><target port='0'/></serial>
-<serial type='pty'><source path='/dev/pts/3'/></serial><console type='pty' tty='/dev/pts/3'><source path='/dev/pts/3'/></console>
+<serial type='pty'><source path='/dev/pts/3'/></serial><serial type='dev'><source path='/dev/ttyS0'/></serial>
+<console type='pty' tty='/dev/pts/3'><source path='/dev/pts/3'/></console>
 <channel type='unix'><source mode='bind' path='/var/lib/libvirt/qemu/channel/target/p/org.qemu.guest_agent.0'/><target type='virtio' name='a'/></channel>
 <interface type='bridge'><source bridge='br0'/><target dev='vnet0'/><script path='/etc/qemu-ifup'/><backend vhost='/dev/vhost-net'/></interface>
 <graphics type='vnc' socket='/run/p.sock'><listen type='socket' socket='/run/p.sock'/></graphics>
@@ -100,6 +101,13 @@ def test_an_ordinary_phone_is_accounted_for() -> None:
         ("<devices><lease><target path='/srv/p/lease'/></lease></devices>", "devices/lease/target/@path"),
         ("<devices><channel type='file-of-tomorrow'><source path='/srv/p/bytes'/></channel></devices>", "devices/channel/source/@path"),
         ("<devices><memory model='nvdimm'><source><path>/srv/ok</path></source></memory><audio type='jack' path='/srv/p/a'/></devices>", "devices/audio/@path"),
+        ("<devices><serial type='dev'><source path='/srv/p/serial'/></serial></devices>", "devices/serial/source/@path"),
+        ("<devices><serial type='dev'><source path='/dev/sda'/></serial></devices>", "devices/serial/source/@path"),
+        ("<devices><channel type='pipe'><source path='/srv/p/pipe'/></channel></devices>", "devices/channel/source/@path"),
+        ("<devices><rng model='virtio'><backend model='random'>/dev/../srv/p/seed</backend></rng></devices>", "devices/rng/backend"),
+        ("<devices><disk type='file'><source file='/srv/a'><slices><slice type='storage' offset='0' size='9'/></slices></source></disk></devices>",
+         "devices/disk/source/slices/slice"),
+        ("<os><nvram type='network'><source protocol='iscsi' name='x'><host name='h'/></source></nvram></os>", "os/nvram"),
         ("<cpu mode='custom'/><pm><suspend-to-disk enabled='/srv/p/x'/></pm>", "pm/suspend-to-disk/@enabled"),
     ],
 )  # fmt: skip
@@ -118,7 +126,7 @@ def test_options_of_qemu_that_may_open_a_file_refuse(argument: str) -> None:
     line = "<qemu:commandline><qemu:arg value='{}'/><qemu:arg value='{}'/></qemu:commandline>"
     assert refused(line.format(argument, "x"), attributes=xmlns) == ["commandline/arg/@value"]
     assert refused(line.format("-cpu", "max"), attributes=xmlns) == []
-    assert refused(line.format("-device", "x,path=/srv/p/y"), attributes=xmlns) == ["commandline/arg/@value"]
+    assert refused(line.format("-device", "virtio-rng-pci,path=/srv/p/y"), attributes=xmlns) == ["commandline/arg/@value"]
     env = "<qemu:commandline><qemu:env name='{}' value='{}'/></qemu:commandline>"
     assert refused(env.format("TMPDIR", "/srv/p/tmp"), attributes=xmlns) == ["commandline/env/@value"]
     assert refused(env.format("QUIET", "1"), attributes=xmlns) == []

@@ -352,3 +352,45 @@ def test_names_that_no_xml_can_hold_are_bad_input(name: str) -> None:
     """A terminal's escape character among them."""
     with pytest.raises(InputError):
         parse_domain(domain().replace("phone-1", name), origin="inactive")
+
+
+CHAIN = """<domain type='qemu'><name>p</name><uuid>11111111-2222-3333-4444-555555555555</uuid><devices>
+<disk type='file'><driver type='qcow2'/><source file='/p/top.qcow2'/><backingStore type='file'><format type='qcow2'/><source file='/p/mid.qcow2'/>
+<backingStore type='volume'><format type='raw'/><source pool='g' volume='base.img'><slices><slice type='storage' offset='512' size='9'/></slices></source>
+<backingStore/></backingStore></backingStore><mirror type='file' job='copy'><source file='/p/copy.qcow2'/><format type='qcow2'/>
+<backingStore type='block'><format type='raw'/><source dev='/dev/vg/b'/></backingStore></mirror><target dev='vda'/></disk>
+<disk type='file'><source file='/p/b.raw'/><backingStore/><transient shareBacking='yes'/><target dev='vdb'/></disk>
+<disk type='file'><source file='/p/c.raw'/><transient/><target dev='vdc'/></disk></devices></domain>"""
+
+
+def test_the_chain_that_a_definition_states_is_told() -> None:
+    """At every level, of a copy's destination too; what only says that the chain ends is none of it."""
+    facts = parse_domain(CHAIN, origin="live")
+    told = [(disk.target, disk.type, disk.location or f"{disk.pool}/{disk.volume}", disk.format, disk.part) for disk in facts.stated_chain]
+    assert told == [
+        ("vda", "file", "/p/mid.qcow2", "qcow2", False),
+        ("vda", "volume", "g/base.img", "raw", True),
+        ("vda", "block", "/dev/vg/b", "raw", False),
+    ]
+    assert merge(facts, parse_domain(CHAIN, origin="live")).stated_chain == facts.stated_chain
+    assert [disk.shareable for disk in facts.disks] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("inside", "in_files"),
+    [
+        ("", False),
+        ("<memoryBacking><source type='anonymous'/></memoryBacking>", False),
+        ("<memoryBacking><source type='file'/></memoryBacking>", True),
+        ("<memoryBacking><access mode='shared'/></memoryBacking>", True),
+        ("<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>", False),
+        ("<memoryBacking><hugepages/><access mode='shared'/></memoryBacking>", False),
+        ("<memoryBacking><hugepages><page size='2' unit='M' nodeset='0'/></hugepages><access mode='shared'/></memoryBacking>", True),
+        ("<cpu><numa><cell id='0' cpus='0' memory='1' memAccess='private'/></numa></cpu>", True),
+        ("<devices><memory model='dimm' access='shared'><target><size>1</size></target></memory></devices>", True),
+    ],
+)
+def test_ram_in_files(inside: str, in_files: bool) -> None:
+    """By the source, or by an access mode of the whole, a cell or a module; not in huge pages or a memfd."""
+    xml = f"<domain type='qemu'><name>p</name><uuid>11111111-2222-3333-4444-555555555555</uuid>{inside}</domain>"
+    assert parse_domain(xml, origin="inactive").memory_backing_file is in_files

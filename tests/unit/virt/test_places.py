@@ -10,12 +10,15 @@ from wiped.errors import InputError
 from wiped.virt.places import (
     QemuConf,
     SecretFacts,
+    absolute,
     auto_dump_matches,
     dump_names,
     is_log,
     matches_dump,
     matches_memory_dir,
+    matches_nvram,
     memory_backing_directory,
+    nvram_directory,
     parse_qemu_conf,
     parse_secret,
     qemu_log_names,
@@ -23,6 +26,7 @@ from wiped.virt.places import (
     secret_files,
     short_name,
     swtpm_log,
+    transient_overlays,
 )
 
 UUID = "5f3c1f9e-0000-4000-8000-0000000000aa"
@@ -153,3 +157,21 @@ def test_what_is_no_secret(body: str) -> None:
     """Its UUID becomes a file name: nothing else may."""
     with pytest.raises(InputError):
         parse_secret(body)
+
+
+def test_firmware_variables_by_name() -> None:
+    """`NAME_VARS` with whatever one ending; nothing else that begins so."""
+    assert all(matches_nvram(f"p.1{end}", "p.1") for end in ("_VARS", "_VARS.fd", "_VARS.raw", "_VARS.qcow2"))
+    assert not any(matches_nvram(entry, "p.1") for entry in ("p.1_VARS.fd.bak", "p01_VARS.fd", "xp.1_VARS.fd", "p.1_vars.fd", "p.1_VARS.", "_VARS.fd"))
+    assert not matches_nvram("_VARS.fd", "")
+    assert nvram_directory("/state/") == "/state/nvram"
+
+
+def test_overlays_of_transient_disks() -> None:
+    """As each version of libvirt names them; a name that cannot be part of a file name gives none."""
+    assert transient_overlays("/p/a", ("x", "", "../y")) == ("/p/a.TRANSIENT", "/p/a.TRANSIENT-x")
+
+
+def test_libvirt_runs_in_the_root_directory() -> None:
+    """A relative path is beneath it; nothing stays nothing."""
+    assert [absolute(path) for path in ("a/b", "/a", "")] == ["/a/b", "/a", ""]

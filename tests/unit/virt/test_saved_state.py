@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from wiped.errors import InputError
-from wiped.virt.saved_state import HEADER_BYTES, MAX_XML_BYTES, has_header, head_bytes, parse_saved_state
+from wiped.virt.saved_state import DOUBTFUL_BYTES, HEADER_BYTES, MAX_XML_BYTES, doubtful_head, has_header, head_bytes, parse_saved_state, saved_xml
 
 UUID = "5f3c1f9e-0000-4000-8000-0000000000aa"
 XML = f"<domain type='qemu'><name>phone</name><uuid>{UUID}</uuid></domain>".encode()
@@ -41,3 +41,15 @@ def test_what_is_no_saved_state(data: bytes) -> None:
     assert head_bytes(data) <= HEADER_BYTES + MAX_XML_BYTES
     with pytest.raises(InputError):
         parse_saved_state(data)
+
+
+def test_the_xml_of_one_that_is_not_understood() -> None:
+    """Of whatever version, exactly as many bytes as its header states, in either byte order; none where that is no length, or too much to look through."""
+    for order in "<>":
+        assert doubtful_head(state(version=9, order=order)) == state(version=9, order=order)[: HEADER_BYTES + len(XML) + 7]
+    assert saved_xml(state()) == XML
+    most = state(version=9, length=DOUBTFUL_BYTES) + bytes(DOUBTFUL_BYTES)
+    assert len(doubtful_head(most)) == HEADER_BYTES + DOUBTFUL_BYTES
+    for length in (0, DOUBTFUL_BYTES + 1, MAX_XML_BYTES, 0xFFFFFFFF):
+        assert doubtful_head(state(version=9, length=length) + bytes(DOUBTFUL_BYTES)) == b""
+    assert doubtful_head(state()[: HEADER_BYTES - 1]) == b""

@@ -10,6 +10,7 @@ from wiped.model.inventory import ArtefactKind, DiskSource, DomainState, FoundAr
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import RefusalCode
 from wiped.observe.places.look import Look, plain
+from wiped.virt.places import transient_overlays
 
 _LOCAL = ("file", "block", "volume")
 #: Words with which a block device's claim begins, that are reason codes: such storage could not be proven even if it were reached.
@@ -54,6 +55,22 @@ class _Disks:
             seen.update(plain(layer.location) for layer in layers)
             for found in _chain(group[0], layers, former, str(RefusalCode.SHAREABLE_DISK) if shareable else ""):
                 self._add(found)
+            if not shareable:
+                self._transient(location)
+        self._stated(self.look.domain.stated_chain)
+
+    def _transient(self, location: str) -> None:
+        """What the guest wrote to a `<transient/>` disk is in a file beside it, which libvirt removes at the stop and a loss of power leaves."""
+        for path in transient_overlays(location, self.look.names):
+            self.look.file(ArtefactKind.SNAPSHOT_OVERLAY, path, claim="what the phone wrote to a transient disk, left over")
+
+    def _stated(self, members: Iterable[DiskSource]) -> None:
+        """QEMU opens the chain that the definition states, whatever the headers say; what only it names is not sorted, so it is refused."""
+        for member in members:
+            location = self.look.pools.location(member)
+            if not self.look.reaches(location):
+                detail = f"the definition states it in the chain of disk {member.target}, and no image's header leads to it"
+                self.look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, location or f"disk {member.target}", detail)
 
     def _add(self, found: FoundArtefact) -> None:
         found = replace(found, layer=_told(found.layer))

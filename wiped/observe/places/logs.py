@@ -6,15 +6,27 @@ import os
 
 from wiped.model.inventory import QEMU_LOG_CLAIM, ArtefactKind
 from wiped.observe.host_files import list_names
-from wiped.observe.places.look import Look
+from wiped.observe.places.look import Look, plain
 from wiped.observe.reach import rotated_logs
-from wiped.virt.places import is_log, qemu_log_names, swtpm_log
+from wiped.virt.places import is_log, matches_nvram, nvram_directory, qemu_log_names, swtpm_log
 
 
 def find_nvram(look: Look) -> None:
-    """The firmware variables. What is not there (a phone that never started) left nothing."""
+    """The firmware variables: where the definition names a place, and where libvirt made one under the phone's name, which a definition need not say. What is
+    not there (a phone that never started) left nothing."""
+    folder = nvram_directory(look.directories.state)
     for path in dict.fromkeys((look.domain.nvram, *look.domain.former_nvram)):
-        look.file(ArtefactKind.NVRAM, path)
+        named = os.path.basename(path) if os.path.dirname(plain(path)) == folder else ""
+        look.file(ArtefactKind.NVRAM, path, owners=_owners_of_nvram(look, named))
+    look.listable(folder, "firmware variables may stand in it")
+    for entry in list_names(folder):
+        if any(matches_nvram(entry, name) for name in look.names):
+            look.file(ArtefactKind.NVRAM, os.path.join(folder, entry), claim="firmware variables under the phone's name", owners=_owners_of_nvram(look, entry))
+
+
+def _owners_of_nvram(look: Look, entry: str) -> list[str]:
+    """The other domains under one of whose names libvirt would keep variables in this file of its directory."""
+    return sorted(look.reach.claimants(lambda name, _: matches_nvram(entry, name)))
 
 
 def find_console_logs(look: Look) -> None:

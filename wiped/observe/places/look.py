@@ -18,14 +18,13 @@ from wiped.observe.pools import Pools
 from wiped.observe.reach import Reach
 from wiped.storage.classified import Classified, classified_as, read_classified
 from wiped.storage.image_chain import look_at_layer, walk_chain
+from wiped.storage.kernel import identity_of
 from wiped.storage.paths import open_beneath
 from wiped.storage.shared_extents import GoldenFiles
 from wiped.storage.time_limit import TimeLimit
 
 #: Problems of a layer that mean that nothing is there.
 ABSENT = (RefusalCode.MISSING, ReasonCode.VANISHED)
-#: States in which there is a QEMU process.
-_RUNS = frozenset({DomainState.RUNNING, DomainState.BLOCKED, DomainState.PAUSED, DomainState.SHUTDOWN, DomainState.PMSUSPENDED})
 
 
 def general_bounds(directories: LibvirtDirectories) -> tuple[str, ...]:
@@ -89,8 +88,8 @@ class Look:
 
     @property
     def runs(self) -> bool:
-        """Whether libvirt says that the phone has a process."""
-        return self.domain.state in _RUNS
+        """Whether the phone has a process: whatever libvirt does not say is off has one, a crashed one that is kept for a look at it too."""
+        return self.domain.state is not DomainState.SHUTOFF
 
     # -- telling
 
@@ -111,6 +110,16 @@ class Look:
     def knows(self, path: str) -> bool:
         """Whether an artefact stands at this path already."""
         return plain(path) in self._seen
+
+    def reaches(self, path: str) -> bool:
+        """Whether an artefact is this file, under whatever name."""
+        if self.knows(path):
+            return True
+        try:
+            identity = identity_of(os.stat(path))
+        except (OSError, ValueError):
+            return False
+        return any(found.layer.identity == identity for found in self.artefacts)
 
     # -- looking
 

@@ -15,6 +15,7 @@ from wiped.observe.reach import saved_state_path
 from wiped.storage.filesystems import filesystem_facts
 from wiped.storage.paths import open_straight, reopen
 from wiped.storage.templates import walk_directory
+from wiped.virt.devices import refused_devices
 from wiped.virt.places import QemuConf, matches_dump, matches_memory_dir, memory_backing_directory, parse_qemu_conf
 
 #: What a wipe is removing: the name that it gave (`app`), and the directory in which it unlinks (`erase.remove`).
@@ -110,10 +111,21 @@ def _compare(look: Look, path: str, saved: DomainFacts) -> None:
         look.problem(RefusalCode.IDENTITY_CHANGED, path, "the saved state of another domain that had this name")
         return
     known = {plain(look.pools.location(disk)) for disk in look.domain.disks}
-    for disk in saved.disks:
+    for disk in (*saved.disks, *saved.stated_chain):
         location = look.pools.location(disk)
-        if not is_medium(disk) and location and plain(location) not in known:
-            look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, location, "a disk that only the saved state names (it was attached to the running phone)")
+        if plain(location) not in known and not look.reaches(location) and (location or disk.volume or not is_medium(disk)):
+            what = "a disk or medium that only the saved state names (it was attached to the running phone)"
+            look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, location or f"disk {disk.target}", what)
+    for named in sorted(_files_of(saved) - _files_of(look.domain) - {"/dev/null"}):
+        if named not in known and not look.reaches(named):
+            look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, named, "a file or directory that only the saved state names")
+    for place, why in (*saved.unaccounted, *refused_devices(saved.host_devices, look.rules.harmless_host_devices)):
+        look.problem(RefusalCode.UNSUPPORTED_ARTEFACT, place, why)
+
+
+def _files_of(domain: DomainFacts) -> set[str]:
+    """Files and directories that a domain's XML names beside its disks."""
+    return {plain(path) for path in (domain.nvram, *domain.former_nvram, *domain.console_logs, *domain.shared_directories) if path}
 
 
 # -- places that qemu.conf can move
