@@ -161,10 +161,11 @@ async def connect(program: Program, *, socket_path: str, config: str, command: S
 
 
 def _start_time(pid: int) -> str:
-    """When a process began, in clock ticks since the boot (proc_pid_stat(5), field 22); "" for none."""
+    """When a process began, in clock ticks since the boot (proc_pid_stat(5), field 22); "" for none, and for one that has ended and was not waited for yet."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read(4096).rpartition(")")[2].split()[19]
+            fields = file.read(4096).rpartition(")")[2].split()
+        return "" if fields[0] in ("Z", "X") else fields[19]
     except (OSError, IndexError):
         return ""
 

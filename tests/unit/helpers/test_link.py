@@ -16,6 +16,7 @@ import pytest
 from tests.patience import PATIENCE
 from wiped.errors import HelperError, LedgerError, RefusedError, StorageError
 from wiped.helpers.link import HelperEnd, Link, connect, error_of, failure_of, peer_uid
+from wiped.helpers.link import _start_time as start_time
 from wiped.wire.framing import decode, encode
 from wiped.wire.messages import MAX_LINE, VERSION, Failure, Hello, Leave, Left, Progress
 
@@ -263,3 +264,18 @@ def test_the_peer_is_who_made_the_line() -> None:
         os.seteuid(0)
     with ours, theirs:
         assert peer_uid(theirs) == 64_001
+
+
+async def test_a_helper_that_ended_does_not_hang() -> None:
+    """Its number stands in /proc until it is waited for."""
+    child = os.posix_spawn("/bin/sleep", ["sleep", "60"], {})
+    try:
+        assert start_time(child)
+        os.kill(child, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            while start_time(child):
+                await asyncio.sleep(0.01)
+        with open(f"/proc/{child}/stat", encoding="ascii", errors="replace") as file:
+            assert file.read().rpartition(")")[2].split()[0] == "Z"
+    finally:
+        os.waitpid(child, 0)
