@@ -27,14 +27,13 @@ from wiped.api.server import ApiServer
 from wiped.attest.signing import Ed25519Signer, generate_key
 from wiped.conduct.progress import Hub
 from wiped.conduct.service.service import Service
-from wiped.conduct.sweep import fences, orphans
+from wiped.conduct.sweep import fences, orphans, retention
 from wiped.conduct.sweep.notices import Delivering, warn_of_ending_holds
 from wiped.conduct.sweep.sweep import Reconciler
 from wiped.conduct.sweep.timer import Clockwork
 from wiped.conduct.world import Issuer, World
 from wiped.config import Settings
 from wiped.config.sections import Feed as FeedSection
-from wiped.config.sections import Retention
 from wiped.errors import ConfigError, InputError
 from wiped.feed.file import FileSource
 from wiped.feed.http import HttpSource
@@ -157,13 +156,6 @@ async def _feed(settings: Settings, ledger: SqlLedger, clock: Clock, metrics: Me
     )
 
 
-async def _forget(ledger: SqlLedger, clock: Clock, kept: Retention) -> None:
-    """A chore: what has been kept long enough goes (R10)."""
-    done = await ledger.retention.retain(clock.now(), snapshots=timedelta(seconds=kept.snapshots), audit=timedelta(seconds=kept.audit))
-    if any(done.values()):
-        _log.info("kept long enough", **done)
-
-
 async def _newest_entry(ledger: Ledger, clock: Clock) -> datetime | None:
     """The instant of the newest audit entry. Notes the daemon's start, whose number tells where the newest one from before stands."""
     started = await ledger.audit.note("daemon-started", {"version": wiped.__version__, "machine": machine_digest()}, clock.now())
@@ -266,7 +258,8 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
     reconciler = Reconciler(world)
     interval = min(SWEEP_AT_MOST, float(settings.feed.interval))
     warn = partial(warn_of_ending_holds, ledger.notices, clock, world.safety)
-    forget = partial(_forget, ledger, clock, settings.retention)
+    kept = settings.retention
+    forget = partial(retention.forget, world, snapshots=timedelta(seconds=kept.snapshots), audit=timedelta(seconds=kept.audit))
     noted = partial(_note_head, settings.host.state_dir)
     clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn, forget, noted))
     service = Service(world, reconciler, hub, clockwork.nudge)

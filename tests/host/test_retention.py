@@ -64,10 +64,10 @@ async def later(state: Path, clock: FakeClock) -> dict[str, int]:
     with closing(SaltFile.open(str(state), refers_to_accounts)) as salts:
         async with await SqlLedger.open(str(state), salts, clock) as ledger:
             before = await ledger.audit.verify()
-            done = await ledger.retention.retain(clock.now(), snapshots=HALF_A_YEAR, audit=HALF_A_YEAR)
+            done = await ledger.retention.retain(clock.now(), snapshots=HALF_A_YEAR, audit=HALF_A_YEAR, may=lambda: True)
             after = await ledger.audit.verify()
             assert after.seq >= before.seq
-            assert (await ledger.retention.retain(clock.now(), snapshots=HALF_A_YEAR, audit=HALF_A_YEAR))["anonymised"] == 0
+            assert (await ledger.retention.retain(clock.now(), snapshots=HALF_A_YEAR, audit=HALF_A_YEAR, may=lambda: True))["anonymised"] == 0
     return done
 
 

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from wiped.conduct.results import CalledOffError
 from wiped.conduct.world import World
 from wiped.decide import clock, lifecycle
+from wiped.decide.gate import Condition
 from wiped.errors import InvariantError
 from wiped.model.policy import Policy
-from wiped.model.subscription import Action, Decision, Flag, LifecycleFacts, Reason
+from wiped.model.subscription import Action, Decision, LifecycleFacts, Reason
 
 
 def complete(world: World, facts: LifecycleFacts) -> LifecycleFacts:
     """`facts` with what only the conductor knows: feed and clock. A step of the clock since the last sweep is seen here too."""
+    return replace(facts, feed=world.conditions.feed, clock_suspect=clock_suspect(world))
+
+
+def clock_suspect(world: World) -> bool:
+    """Whether nothing may be concluded from time now: as the last look found, or by a step since."""
     conditions = world.conditions
-    suspect = bool(conditions.clock_suspect)
-    if conditions.clock is not None and not suspect:
-        suspect = clock.stepped(conditions.clock, world.clock.now(), world.clock.boottime(), world.safety) != 0
-    return replace(facts, feed=conditions.feed, clock_suspect=suspect)
+    if conditions.clock is None or conditions.clock_suspect:
+        return bool(conditions.clock_suspect)
+    return clock.stepped(conditions.clock, world.clock.now(), world.clock.boottime(), world.safety) != 0
+
+
+def conditions_of(world: World, facts: LifecycleFacts) -> frozenset[Condition]:
+    """What of the host and of the term's policy stands against an act on this phone, for the gate."""
+    found = {Condition.CLOCK_SUSPECT} if clock_suspect(world) else set()
+    return frozenset(found | ({Condition.UNKNOWN_POLICY} if policy_of(world, facts) is None else set()))
 
 
 def policy_of(world: World, facts: LifecycleFacts) -> Policy | None:
@@ -29,17 +40,19 @@ def policy_of(world: World, facts: LifecycleFacts) -> Policy | None:
     return world.policies.get(facts.subscription.policy)
 
 
-def _without_policy(facts: LifecycleFacts) -> Decision:
+def _without_policy(facts: LifecycleFacts, now: datetime) -> Decision:
+    """Nothing is concluded, and nothing that stands is taken back: what fences it fences it, and its time is asked for again."""
     name = facts.subscription.policy if facts.subscription else ""
     reason = Reason("unknown-policy", f"the term names the policy {name!r}, which the configuration does not have: nothing is concluded")
-    return Decision(state=facts.recorded_state, flags=(Flag.REFUSED,), action=Action.NONE, next_at=None, next_state=None, reasons=(reason,))
+    again = now + timedelta(seconds=lifecycle.PLAN_AGAIN)
+    return lifecycle.as_recorded(facts, reason, again)
 
 
 def decided(world: World, facts: LifecycleFacts, now: datetime) -> Decision:
     """The decision for `facts` at `now`."""
     policy = policy_of(world, facts)
     if policy is None:
-        return _without_policy(facts)
+        return _without_policy(facts, now)
     return lifecycle.decide(complete(world, facts), policy, world.safety, now)
 
 
@@ -47,7 +60,7 @@ def last_word(world: World, facts: LifecycleFacts, now: datetime) -> Decision:
     """Step 5 (I7): called by the ledger within the transaction that writes `erasing`."""
     policy = policy_of(world, facts)
     if policy is None:
-        return _without_policy(facts)
+        return _without_policy(facts, now)
     return lifecycle.last_word(complete(world, facts), policy, world.safety, now)
 
 

@@ -3,9 +3,9 @@ end.
 
     newly due within `breaker_window`  >  max(breaker_max, breaker_ratio x bound phones)   opens it
 
-*Newly due* is a phone whose decision becomes WIPE, but for the breaker, by time or by a feed; not a single manual wipe with its typed confirmation
-(docs/decisions/0008), nor one whose plan a second person approved. While it is
-open no wipe speaks its last word; one that has spoken it ends. A release lets exactly the counted phones go.
+*Newly due* is a phone that would be wiped, or stopped and fenced, now, and that an open breaker would hold back: by time, by a feed or by an import; not a
+single manual wipe with its typed confirmation (docs/decisions/0008), nor one whose plan a second person approved, nor what a person asked to be stopped. While
+it is open no wipe speaks its last word; one that has spoken it ends. A release lets exactly the counted phones go.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from collections.abc import Iterable
 from wiped.model.breaker import BreakerRecord
 from wiped.model.canonical import digest
 from wiped.model.policy import Safety
-from wiped.model.subscription import Action, Decision, State
+from wiped.model.subscription import Action, Decision
 
 #: Triggers that a person sets off phone by phone, each with the phone's name typed.
 ONE_BY_ONE = frozenset({"manual"})
 
 
-def newly_due(decision: Decision) -> bool:
-    """Whether a phone with this decision, made as if the breaker were closed, counts."""
+def newly_due(decision: Decision, held_back: Decision) -> bool:
+    """Whether a phone counts. `decision`: made as if the breaker were closed; `held_back`: as if it were open."""
     if decision.approved or decision.trigger in ONE_BY_ONE:
         return False
-    return decision.action is Action.WIPE and decision.state is State.DUE
+    return decision.action is not Action.NONE and decision.action is not held_back.action
 
 
 def limit(bound: int, safety: Safety) -> int:
@@ -48,6 +48,7 @@ def why(breaker: BreakerRecord) -> str:
     if not breaker.open:
         return ""
     return (
-        f"{breaker.newly_due} phones fell due within {breaker.window} s, and at most {breaker.limit} of {breaker.bound} bound ones may: nothing new is wiped. "
-        "Look at them (wipectl breaker status), correct the feed if they are wrong, or let exactly these go: wipectl breaker release --reason TEXT"
+        f"{breaker.newly_due} phones fell due or would be stopped within {breaker.window} s, and at most {breaker.limit} of {breaker.bound} bound ones may. "
+        "Nothing new is stopped or wiped. Look at them (wipectl breaker status), correct the feed if they are wrong, or let exactly these go: "
+        "wipectl breaker release --reason TEXT"
     )

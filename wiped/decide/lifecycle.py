@@ -10,7 +10,8 @@ Stopped and fenced, reversibly, before any of that: a suspended phone (R17), and
 notice was asked for (R3 to R6). While its term runs such a request erases only after a second person (R14).
 
 Guards on a due phone, in this order: a legal hold (R9) or protection (stop and fence, keep), a suspect clock, a stale feed, a trigger that has not
-settled, an open breaker, a closed maintenance window. Unknown, missing or stale input never leads to a wipe.
+settled, an open breaker, a closed maintenance window. Unknown, missing or stale input never leads to a wipe. Which of them stop which act is the table of
+`decide.gate`. While the clock is suspect no phone changes its state by time, in either direction; what people and billing record still counts.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from wiped.decide import approval, window
+from wiped.decide import approval, gate
+from wiped.decide.conditions import SUSPECT, conditions
+from wiped.decide.fences import OCCUPIED, SUSPENDED, asked_reason, fencing, other_requests
+from wiped.decide.gate import Act, Condition
 from wiped.decide.holds import active_holds, with_holds
 from wiped.decide.triggers import Term, Trigger, asked_at, binding, binds, of_request, term
 from wiped.model.approvals import FENCING, RequestKind
@@ -27,25 +31,24 @@ from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import (
     Action,
     Decision,
-    FeedStatus,
     Flag,
     Hold,
     LifecycleFacts,
     Reason,
     State,
     Subscription,
-    WipeRequest,
 )
 
 #: A due phone that a guard stops is decided again after this many seconds.
 LOOK_AGAIN = 60
 #: A due phone whose plan was refused is planned again after this many seconds.
 PLAN_AGAIN = 300
-#: A trigger without grace waits for this many complete answers of the feed (docs/design.md).
-ANSWERS_WITHOUT_GRACE = 2
+
 
 #: States that the wipe itself determines; time and feed do not change them.
 _OF_THE_WIPE = frozenset({State.ERASING, State.VERIFYING, State.QUARANTINED})
+#: States that follow each other by time alone.
+_OF_TIME = frozenset({State.ACTIVE, State.NOTICE, State.GRACE, State.DUE})
 _FLAG_ORDER = {flag: order for order, flag in enumerate(Flag)}
 _ENDED = frozenset({State.WIPED, State.RELEASED, State.RECYCLED})
 _DISPOSED = (
@@ -75,35 +78,13 @@ def _still(facts: LifecycleFacts, state: State, held: bool, *reasons: Reason, ac
     return Decision(state=state, flags=_flags(facts, held), action=action, next_at=None, next_state=None, reasons=reasons)
 
 
-# -- what stops and fences a phone before its time
-_OCCUPIED = Reason("generation-occupied", "another account was recorded for this phone before it was wiped: fenced, settle it with billing")
-_SUSPENDED = Reason("suspended", "an operator suspended it, or a leak was reported: stopped and fenced, reversible (wipectl resume)")
-
-
-def _asked(request: WipeRequest) -> Reason:
-    return Reason(f"{request.kind}-requested", f"{request.kind} ({request.ground}) was asked for at {second_text(request.requested_at)}", asked_at(request))
-
-
-def _fencing(facts: LifecycleFacts) -> tuple[Reason, ...]:
-    """Why the phone is to be stopped and fenced now, whatever its time; () for no reason."""
-    found = [_OCCUPIED] if facts.occupied_by_other else []
-    if facts.suspended:
-        found.append(_SUSPENDED)
-    found.extend(_asked(request) for request in facts.requests if request.kind in FENCING)
-    return tuple(found)
-
-
-def _other_requests(facts: LifecycleFacts) -> tuple[Reason, ...]:
-    """Requests that fence nothing: an operator's, a drain's."""
-    return tuple(_asked(request) for request in facts.requests if request.kind not in FENCING)
-
-
 def _without_term(facts: LifecycleFacts, held: bool) -> Decision:
     if not facts.present:
         return _still(facts, State.VANISHED, held, Reason("no-such-domain", "no domain with this UUID is on the host and no term is known"))
-    fencing = _fencing(facts)
+    why_fenced, action, flags = fencing(facts)
     unbound = Reason("unbound", "no subscription is recorded: nothing is concluded about this domain")
-    return _still(facts, State.UNBOUND, held, *fencing, unbound, action=Action.FENCE if fencing else Action.NONE)
+    decision = _still(facts, State.UNBOUND, held, *why_fenced, unbound, action=action)
+    return replace(decision, flags=_flags(facts, held, *flags))
 
 
 # -- the decision
@@ -143,7 +124,49 @@ def _decided(facts: LifecycleFacts, holds: tuple[Hold, ...], policy: Policy, saf
     if decision.state is State.VANISHED:  # its notices fall due all the same
         coming = [at for at in (*(at for at, _ in instants.notices), decision.next_at) if at is not None and at > now]
         decision = replace(decision, next_at=min(coming, default=None))
+    if not gate.ask(Act.TELL, {Condition.CLOCK_SUSPECT} if facts.clock_suspect else ()).go:
+        decision = _not_by_time(facts, decision, now)
     return replace(decision, notices=reached, flags=_flags(facts, held, *decision.flags), overdue_at=decision.overdue_at or trigger.overdue_at)
+
+
+def as_recorded(facts: LifecycleFacts, why: Reason, again: datetime) -> Decision:
+    """Nothing can be concluded about a phone: it stays as it is recorded, `why` is said, people's and customers' requests fence it all the same, and it is
+    decided again at `again`. A wipe that has begun waits."""
+    why_fenced, action, flags = fencing(facts) if facts.recorded_state not in _OF_THE_WIPE | _ENDED else ((), Action.NONE, ())
+    return Decision(
+        state=facts.recorded_state,
+        flags=_flags(facts, bool(facts.holds), Flag.REFUSED, *flags),
+        action=action,
+        next_at=again,
+        next_state=facts.recorded_state,
+        reasons=(why, *why_fenced),
+        due_at=facts.recorded_due_at,
+        quiet=True,
+    )
+
+
+def _not_by_time(facts: LifecycleFacts, decision: Decision, now: datetime) -> Decision:
+    """While the clock is suspect: told to nobody; and as recorded, where nothing but the time would have changed it."""
+    again = now + timedelta(seconds=LOOK_AGAIN)
+    decision = replace(decision, quiet=True, next_at=min(again, decision.next_at or again))
+    moved = decision.state is not facts.recorded_state and {decision.state, facts.recorded_state} <= _OF_TIME
+    if not moved or decision.due_at != facts.recorded_due_at:
+        return decision
+    why_fenced, action, flags = fencing(facts)
+    return replace(
+        decision,
+        state=facts.recorded_state,
+        flags=flags,
+        action=action,
+        next_at=again,
+        next_state=facts.recorded_state,
+        reasons=(SUSPECT, *why_fenced, *other_requests(facts)),
+        trigger="",
+        ground="",
+        request_id="",
+        approved=False,
+        urgent=False,
+    )
 
 
 _GONE = Reason("no-such-domain", "libvirt knows no domain with this UUID; vanishing never makes a phone due")
@@ -174,12 +197,12 @@ def _before_expiry(
         if endless
         else Reason("subscription-active", f"the term ends at {second_text(instants.expires_at)}", instants.expires_at)
     ]
-    fencing = _fencing(facts)
-    reasons.extend(fencing)
-    reasons.extend(_other_requests(facts))
+    why_fenced, action, flags = fencing(facts)
+    reasons.extend(why_fenced)
+    reasons.extend(other_requests(facts))
     coming = [at for at, _ in instants.notices if at > now]
     changes = [(min(coming), State.NOTICE)] if coming else [(instants.expires_at, State.GRACE)]
-    extra: list[Flag] = []
+    extra = [*flags]
     for request in facts.requests:
         found = of_request(request, subscription, policy, safety, now)
         if binds(request, subscription, now):
@@ -205,7 +228,7 @@ def _before_expiry(
     return Decision(
         state=state,
         flags=tuple(extra),
-        action=Action.FENCE if fencing else Action.NONE,
+        action=action,
         next_at=None if never else at,
         next_state=None if never else following if following in (State.DUE, State.GRACE) or at in coming else state,
         reasons=tuple(reasons),
@@ -214,76 +237,42 @@ def _before_expiry(
 
 
 def _in_grace(facts: LifecycleFacts, instants: Term, trigger: Trigger) -> Decision:
-    fencing = _fencing(facts)
+    why_fenced, action, flags = fencing(facts)
     offer = "a renewal is accepted until" if trigger.kind == "expiry" else "it settles until"
     return Decision(
         state=State.GRACE,
-        flags=(),
-        action=Action.FENCE if fencing else Action.NONE,
+        flags=flags,
+        action=action,
         next_at=trigger.due_at,
         next_state=State.DUE,
         reasons=(
             Reason("expired", f"the term ended at {second_text(instants.expires_at)}", instants.expires_at),
             Reason("in-grace", f"{offer} {second_text(trigger.due_at)}, then the phone is wiped", trigger.due_at),
-            *fencing,
-            *_other_requests(facts),
+            *why_fenced,
+            *other_requests(facts),
         ),
         due_at=trigger.due_at,
     )
 
 
-def trusted(feed: FeedStatus) -> tuple[bool, bool]:
-    """Whether the feed has answered, and often enough for a trigger without grace: what waited for either is decided again when it comes."""
-    return feed.complete_at is not None, feed.complete_answers >= ANSWERS_WITHOUT_GRACE
-
-
-def _confirmed(facts: LifecycleFacts, trigger: Trigger, safety: Safety, now: datetime) -> Reason | None:
-    """Why the feed does not confirm that this phone is due; None if it does. A stale feed confirms what it last answered after the due instant."""
-    complete_at = facts.feed.complete_at
-    if complete_at is None:
-        return Reason("feed-stale", "the feed has not given a complete answer yet: absent is not expired")
-    fresh = now - complete_at <= timedelta(seconds=safety.feed_max_age)
-    if complete_at > now + timedelta(seconds=safety.max_clock_step):
-        return Reason("clock-suspect", "the feed's last complete answer lies in the future")
-    if not fresh and complete_at < trigger.due_at:
-        return Reason("feed-stale", f"no complete answer since {second_text(complete_at)}: a renewal may have been missed", complete_at)
-    if trigger.without_grace and not trusted(facts.feed)[1]:
-        return Reason("not-settled", "a trigger without grace waits for two complete answers of the feed")
-    return None
-
-
-def _stopped(facts: LifecycleFacts, trigger: Trigger, holds: tuple[Hold, ...], *, policy: Policy, safety: Safety, now: datetime) -> tuple[Reason, ...]:
-    """The first guard that stops a due phone, as its reasons; () when nothing does. The order is the policy's."""
-    if holds:
-        return tuple(Reason("legal-hold", f"hold {hold.id} on ground {hold.ground}: kept, never erased", hold.until) for hold in holds)
-    if facts.protected:
-        return (Reason("protected", "an operator protects this phone: stopped, fenced and kept"),)
-    if facts.clock_suspect:
-        return (Reason("clock-suspect", "this host's clock cannot be trusted: nothing is concluded from time; see wipectl clock status"),)
-    unconfirmed = _confirmed(facts, trigger, safety, now)
-    if unconfirmed is not None:
-        return (unconfirmed,)
-    if facts.breaker_open:
-        return (Reason("breaker-open", "too many phones fell due at once, which may be a mistake; see wipectl breaker status"),)
-    if not (trigger.urgent or trigger.one_by_one or now >= trigger.overdue_at or window.is_open(policy.window, now)):
-        opens = window.opens_at(policy.window, now) if policy.window else None
-        return (Reason("outside-window", "it waits for the maintenance window" + (f", which opens at {second_text(opens)}" if opens else ""), opens),)
-    return ()
-
-
 def _due(facts: LifecycleFacts, trigger: Trigger, holds: tuple[Hold, ...], *, policy: Policy, safety: Safety, now: datetime) -> Decision:
     """Its time has come: wiped, unless a guard says no."""
     reasons = [Reason("due", f"due since {second_text(trigger.due_at)} by {trigger.kind} ({trigger.ground})", trigger.due_at)]
-    reasons.extend(_asked(request) for request in facts.requests if request is not trigger.request)
-    stopped = _stopped(facts, trigger, holds, policy=policy, safety=safety, now=now)
+    reasons.extend(asked_reason(request) for request in facts.requests if request is not trigger.request)
+    found = conditions(facts, trigger, holds, policy=policy, safety=safety, now=now)
+    stopped = next((why for condition, why in found.items() if not gate.ask(Act.ERASE, {condition}).go), ())
     reasons.extend(stopped)
     extra = [Flag.OVERDUE] if now >= trigger.overdue_at else []
     fenced = Action.FENCE if facts.suspended or any(request.kind in FENCING for request in facts.requests) else Action.NONE
     again: datetime | None = now + timedelta(seconds=LOOK_AGAIN)
-    if holds:
-        action, again = (Action.FENCE if policy.fence_held else fenced), None
-    elif facts.protected:
-        action, again = Action.FENCE, None
+    if holds or facts.protected:
+        keep = gate.ask(Act.STOP_DUE, found)
+        if keep.go or facts.fenced:  # a fence that stands already is no new act
+            action, again = (Action.FENCE if policy.fence_held or not holds else fenced), None
+        else:
+            action = fenced
+            reasons.extend(why for condition in keep.because[:1] for why in found[condition])
+            extra += [Flag.BREAKER] if Condition.BREAKER_OPEN in keep.because[:1] else []
     elif stopped:
         action = fenced
         if stopped[0].code == "breaker-open":
@@ -297,9 +286,9 @@ def _due(facts: LifecycleFacts, trigger: Trigger, holds: tuple[Hold, ...], *, po
             again_soon = "the last plan was refused; it is made again (wipectl plan tells which file, and which domain)"
             reasons.extend(Reason(code, again_soon) for code in facts.refusals)
     if facts.suspended:
-        reasons.append(_SUSPENDED)
+        reasons.append(SUSPENDED)
     if facts.occupied_by_other:
-        reasons.append(_OCCUPIED)
+        reasons.append(OCCUPIED)
     if Flag.OVERDUE not in extra and (again is None or trigger.overdue_at < again):
         again = trigger.overdue_at
     return Decision(

@@ -100,6 +100,8 @@ def of_decision(before: Before, decision: Decision, now: datetime) -> tuple[Told
     """What `decision` may mean for the outside, in the order in which it is told; `is_news` then says what was told already."""
     if before.expires_at is None:
         return _refused(before, decision)
+    if decision.quiet:  # told when it can be: nothing of it is recorded as told
+        return _refused(before, decision)
     told: list[Told] = []
     waiting = {State.GRACE, State.DUE}
     changed = before.state is not decision.state or before.due_at != decision.due_at

@@ -138,6 +138,8 @@ class PhoneRecord:
     suspended: bool = False
     fenced: bool = False
     occupied: bool = False
+    stopped: bool = False
+    """The fence stopped it while it ran: it is started again when the fence is taken down."""
     refusals: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
     next_at: datetime | None = None

@@ -204,6 +204,8 @@ class LifecycleFacts:
     """A drain of this host, or of the phone's product, was announced and not cancelled; its own trigger stands among `requests`."""
     remembered: bool = False
     """It was looked at on this host in its generation: a vanished phone is known by that. A term alone, for a UUID never seen here, is none."""
+    recorded_due_at: datetime | None = None
+    """The due instant of the last decision: another one now means that a record changed, not the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,3 +242,5 @@ class Decision:
     """Head of the queue: a minor's phone, a guardian's notice, or a passed deadline (R6)."""
     overdue_at: datetime | None = None
     """When the promised deadline passes."""
+    quiet: bool = False
+    """Nothing is told to a customer that follows from time (`gate.Act.TELL` waits)."""

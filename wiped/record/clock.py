@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from wiped.model.clock import ClockMemory
 from wiped.record import audit, conditions
-from wiped.record.phones import touch_due
+from wiped.record.phones import touch_all
 from wiped.record.sql.database import Database
 from wiped.record.words import Sealed, Sealer, keep_words
 
@@ -26,10 +26,10 @@ def memory_of(connection: Connection) -> ClockMemory | None:
 
 
 def keep(connection: Connection, memory: ClockMemory, now: datetime, told: Mapping[str, Any] | None) -> None:
-    """`ClockStore.keep`. A changed suspicion lets every due phone be decided again."""
+    """`ClockStore.keep`. A changed suspicion lets every phone be decided again: none changes by time while it lasts."""
     conditions.keep(connection, _CLOCK, _MEMORY.dump_python(memory, mode="json"))
     if told is not None:
-        touch_due(connection)
+        touch_all(connection)
         audit.append(connection, "clock", told, now)
 
 

@@ -65,6 +65,7 @@ def facts(connection: Connection, uuid: str, now: datetime) -> tuple[LifecycleFa
         migrated=memory is not None and memory.migrated,
         draining=bool(draining),
         remembered=memory is not None and memory.digest != "",
+        recorded_due_at=phone.due_at,
     )
     return found, phone.touches
 
@@ -100,7 +101,7 @@ def conclude(connection: Connection, uuid: str, decision: Decision, now: datetim
     notices.concluded(connection, phone, decision, now)
     flags = [str(flag) for flag in decision.flags]
     changed = (phone.state, phone.flags, phone.action) != (decision.state, flags, decision.action)
-    if decision.state != State.DUE and decision.state not in WIPE_STATES - ENDED_STATES:
+    if decision.state != State.DUE and decision.state not in WIPE_STATES - ENDED_STATES and not phone.occupied:
         breaker.not_due_any_more(connection, uuid, now)
     connection.execute(
         update(tables.phones)
@@ -113,8 +114,9 @@ def conclude(connection: Connection, uuid: str, decision: Decision, now: datetim
             reasons=reasons_value(decision.reasons),
             next_at=decision.next_at,
             next_state=str(decision.next_state) if decision.next_state else None,
-            due_at=decision.due_at,
-            notices_sent=list(decision.notices),
+            # What could not be told yet is still news when it can be.
+            due_at=phone.due_at if decision.quiet and decision.state in (State.GRACE, State.DUE) else decision.due_at,
+            notices_sent=phone.notices_sent if decision.quiet else list(decision.notices),
             decided=phone.touches if touches is None else touches,
         )
     )

@@ -9,6 +9,8 @@ import hashlib
 
 from sqlalchemy import Connection, select, update
 
+from wiped.decide import gate
+from wiped.decide.gate import Act, Condition
 from wiped.errors import InvariantError
 from wiped.model.images import PRIVATE, ClassifiedImage
 from wiped.model.inventory import FileIdentity
@@ -30,7 +32,8 @@ def classify(connection: Connection, image: ClassifiedImage, *, sealed: Sealed |
     before = connection.execute(select(tables.classifications).where(tables.classifications.c.key == key)).first()
     if before is not None and (before.device, before.inode, before.meaning) == (image.identity.device, image.identity.inode, image.meaning):
         return _image(before)
-    if image.meaning == PRIVATE and approver in ("", image.operator):
+    agreed = approver not in ("", image.operator)
+    if image.meaning == PRIVATE and not gate.ask(Act.CLASSIFY, () if agreed else {Condition.NEEDS_APPROVAL}).go:
         raise InvariantError("R14", "calling an image private takes two people")
     values = {"device": image.identity.device, "inode": image.identity.inode, "meaning": image.meaning, "at": image.at, "operator": image.operator}
     values |= {"pseudonym": sealed[0] if sealed else "", "sealed": sealed[1] if sealed else None}

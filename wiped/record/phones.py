@@ -64,6 +64,7 @@ def blank(uuid: str, name: str, now: datetime, *, present: bool) -> dict[str, An
         "protected": False,
         "suspended": False,
         "fenced": False,
+        "stopped": False,
         "occupied": False,
         "refusals": [],
         "reasons": [],
@@ -187,11 +188,11 @@ class SqlPhones:
         """See the port."""
         return await self._db.read(lambda c: named(c, name))
 
-    async def mark(self, uuid: str, *, fenced: bool | None = None, suspended: bool | None = None, protected: bool | None = None,
+    async def mark(self, uuid: str, *, fenced: bool | None = None, suspended: bool | None = None, protected: bool | None = None, stopped: bool | None = None,
                    refusals: Sequence[str] | None = None, reason: str = "", operator: str = "daemon") -> None:  # fmt: skip
         """See the port. The daemon's `reason` is a code and goes into the audit log; a person's words are sealed."""
         now = self._clock.now()
-        wanted: dict[str, Any] = {"fenced": fenced, "suspended": suspended, "protected": protected}
+        wanted: dict[str, Any] = {"fenced": fenced, "suspended": suspended, "protected": protected, "stopped": stopped}
         values = {key: value for key, value in wanted.items() if value is not None}
         if refusals is not None:
             values["refusals"] = list(dict.fromkeys(str(code) for code in refusals))

@@ -7,11 +7,13 @@ it never held more than the pseudonym, so its chain verifies before and after.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, select, text, update
 
+from wiped.decide import gate
+from wiped.decide.gate import Act, Condition
 from wiped.record import audit
 from wiped.record.sql import schema as tables
 from wiped.record.sql.database import Database
@@ -26,6 +28,11 @@ def _held(connection: Connection, uuid: str, account: str, now: datetime) -> boo
     return any(row.until is None or now < row.until for row in connection.execute(query))
 
 
+def _may_go(connection: Connection, uuid: str, account: str, now: datetime) -> bool:
+    """Whether the gate lets what is known of this phone and account go: a hold in force keeps it."""
+    return gate.ask(Act.FORGET, {Condition.LEGAL_HOLD} if _held(connection, uuid, account, now) else ()).go
+
+
 def drop_snapshots(connection: Connection, before: datetime, now: datetime) -> int:
     """Audit snapshots of wipes that ended before `before`; how many. Their digests stay, in the ledger and in the certificates."""
     old = select(tables.wipes.c.id, tables.wipes.c.uuid, tables.subscriptions.c.account).join(
@@ -34,7 +41,7 @@ def drop_snapshots(connection: Connection, before: datetime, now: datetime) -> i
         isouter=True,
     )
     rows = connection.execute(old.where(tables.wipes.c.finished_at < before, tables.wipes.c.snapshot.is_not(None))).all()
-    ids = [row.id for row in rows if not _held(connection, row.uuid, row.account or "", now)]
+    ids = [row.id for row in rows if _may_go(connection, row.uuid, row.account or "", now)]
     for wipe_id in ids:
         connection.execute(update(tables.wipes).where(tables.wipes.c.id == wipe_id).values(snapshot=None))
     if ids:
@@ -53,7 +60,7 @@ def anonymise(connection: Connection, before: datetime, now: datetime) -> tuple[
         others = select(func.count()).select_from(tables.subscriptions).where(
             tables.subscriptions.c.account == row.account, (tables.subscriptions.c.ended_at.is_(None)) | (tables.subscriptions.c.ended_at >= before)
         )  # fmt: skip
-        if connection.execute(others).scalar() or _held(connection, row.uuid, row.account, now):
+        if connection.execute(others).scalar() or not _may_go(connection, row.uuid, row.account, now):
             continue
         own = (tables.subscriptions.c.uuid == row.uuid, tables.subscriptions.c.generation == row.generation)
         connection.execute(update(tables.subscriptions).where(*own).values(anonymised_at=now, subscription_id="", product=""))
@@ -97,13 +104,15 @@ class SqlRetention:
         self._db = database
         self._vault = vault
 
-    async def retain(self, now: datetime, *, snapshots: timedelta, audit: timedelta) -> dict[str, int]:
+    async def retain(self, now: datetime, *, snapshots: timedelta, audit: timedelta, may: Callable[[], bool]) -> dict[str, int]:
         """See the port."""
-        dropped = await self._db.write(lambda c: drop_snapshots(c, now - snapshots, now))
-        accounts = await self._db.write(lambda c: anonymise(c, now - audit, now))
+        dropped = await self._db.write(lambda c: drop_snapshots(c, now - snapshots, now) if may() else 0)
+        accounts = await self._db.write(lambda c: anonymise(c, now - audit, now) if may() else ())
         known = await self._vault.knows(list(dict.fromkeys([*accounts, *await self._db.read(left_over)])))
         unproven = 0
         for account in sorted(known):
+            if not may():
+                break
             reasons = await self._vault.destroy(account)
             await self._note_slot(account, reasons, now)
             unproven += bool(reasons)

@@ -122,7 +122,7 @@ def _end_generation(connection: Connection, row: AnyRow, now: datetime) -> None:
         .where(tables.requests.c.uuid == row.uuid, tables.requests.c.generation == row.generation, tables.requests.c.closed_at.is_(None))
         .values(closed_at=now)
     )
-    connection.execute(update(tables.phones).where(tables.phones.c.uuid == row.uuid).values(fenced=False, suspended=False, refusals=[]))
+    connection.execute(update(tables.phones).where(tables.phones.c.uuid == row.uuid).values(fenced=False, suspended=False, stopped=False, refusals=[]))
     sightings.forget(connection, row.uuid)
     set_state(connection, row.uuid, State.RELEASED, now)
 

@@ -51,6 +51,7 @@ class FakePhones:
         fenced: bool | None = None,
         suspended: bool | None = None,
         protected: bool | None = None,
+        stopped: bool | None = None,
         refusals: Sequence[str] | None = None,
         reason: str = "",
         operator: str = "daemon",
@@ -62,6 +63,7 @@ class FakePhones:
             fenced=phone.fenced if fenced is None else fenced,
             suspended=phone.suspended if suspended is None else suspended,
             protected=phone.protected if protected is None else protected,
+            stopped=phone.stopped if stopped is None else stopped,
             refusals=phone.refusals if refusals is None else tuple(str(code) for code in refusals),
         )
         if self._state.phones[uuid] != phone:

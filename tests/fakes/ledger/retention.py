@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,8 +15,10 @@ class FakeRetention:
     def __init__(self, state: Memo) -> None:
         self._state = state
 
-    async def retain(self, now: datetime, *, snapshots: timedelta, audit: timedelta) -> dict[str, int]:
+    async def retain(self, now: datetime, *, snapshots: timedelta, audit: timedelta, may: Callable[[], bool]) -> dict[str, int]:
         self._state.write()
+        if not may():
+            return {"snapshots": 0, "anonymised": 0, "unproven": 0}
         old = [wipe for wipe in self._state.wipes.values() if wipe.finished_at and wipe.finished_at < now - snapshots and wipe.snapshot is not None]
         for wipe in old:
             self._state.wipes[wipe.id] = replace(wipe, snapshot=None)

@@ -141,7 +141,7 @@ class Rig:
             work = await self.reconciler.queue._next()
             if work is None:
                 return endings
-            self.reconciler.queue._waiting.pop(work.uuid, None)
+            self.reconciler.queue._waiting.pop(work.key, None)
             endings.append(await self.reconciler.queue.do(work))
         raise AssertionError("the queue never runs empty")
 

@@ -77,7 +77,7 @@ class AnyStory(RuleBasedStateMachine):
             work = await self.rig.reconciler.queue._next()
             if work is None:
                 return
-            self.rig.reconciler.queue._waiting.pop(work.uuid, None)
+            self.rig.reconciler.queue._waiting.pop(work.key, None)
             try:
                 await self.rig.reconciler.queue.do(work)
             except WipedError:

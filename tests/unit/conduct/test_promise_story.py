@@ -227,7 +227,7 @@ class PromiseStory(RuleBasedStateMachine):
             work = await self.rig.reconciler.queue._next()
             if work is None:
                 return
-            self.rig.reconciler.queue._waiting.pop(work.uuid, None)
+            self.rig.reconciler.queue._waiting.pop(work.key, None)
             try:
                 await self.rig.reconciler.queue.do(work)
             except WipedError:

@@ -12,6 +12,8 @@ from typing import Any
 
 from tests.unit.decide.nouns import NOON, PHONE, facts, subscription
 from wiped.decide import window
+from wiped.decide.gate import ACTS, Act, Condition
+from wiped.decide.gate import TABLE as TABLE_OF_THE_GATE
 from wiped.decide.lifecycle import decide, last_word
 from wiped.model.policy import Policy, Safety
 from wiped.model.subscription import Decision, FeedStatus, Hold, State, Subscription, WipeRequest
@@ -252,6 +254,26 @@ def lines() -> list[Situation]:
     return [line for group in TABLE.values() for line in group]
 
 
+def gate_table() -> list[str]:
+    """The gate's table, from its own data."""
+    words = {"go": "go", "wait": "**wait**", "ask": "**two people**", "never": "**never**"}
+    columns = [str(condition) for condition in Condition]
+    parts = [
+        "## The gate: what stops which act (I9)",
+        "",
+        "One table (`wiped/decide/gate.py`) is asked by everything that cannot be undone, takes a customer's service or tells a customer something. Of all",
+        "conditions that hold the strictest answer counts: never, two people, wait, go. *Wait*: it is asked again when the condition ends. A fence that stands",
+        "is no new act: nothing here takes it down. While the clock is suspect no phone changes its state by time, in either direction; a record of billing's and",
+        "a person's word count all the same. The breaker counts every phone that it would hold back, whether from a wipe or from being stopped.",
+        "",
+        "| act | " + " | ".join(columns) + " |",
+        "|---|" + "---|" * len(columns),
+    ]
+    parts += [f"| `{act}` | " + " | ".join(words[TABLE_OF_THE_GATE[act, condition]] for condition in Condition) + " |" for act in Act]
+    parts += ["", "| act | what it is |", "|---|---|", *(f"| `{act}` | {ACTS[act]} |" for act in Act)]
+    return parts
+
+
 def document() -> str:
     """docs/policy.md."""
     parts = [
@@ -268,6 +290,7 @@ def document() -> str:
         for line in group:
             cells = (line.at, line.what, f"**{line.state}**", line.action, line.next, line.flags, line.reasons.replace(" ", ", "))
             parts.append("| " + " | ".join(cells) + " |")
+    parts += ["", *gate_table()]
     return "\n".join(parts) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -36,9 +37,12 @@ def test_it_opens_exactly_above_both_bounds(count: int, bound: int, most: int, p
 
 @given(st.sampled_from(Action), st.sampled_from(State), st.sampled_from(["expiry", "manual", "deletion", "cancellation"]))
 def test_only_what_would_be_wiped_by_time_or_feed_counts(action: Action, state: State, trigger: str) -> None:
-    """A single manual wipe, with the phone's name typed, does not."""
-    counts = breaker.newly_due(_decision(action, state, trigger))
-    assert counts == (action is Action.WIPE and state is State.DUE and trigger != "manual")
+    """Whatever an open breaker would hold back; a single manual wipe, with the phone's name typed, is not counted, nor what was agreed to."""
+    decision = _decision(action, state, trigger)
+    for held in Action:
+        counts = breaker.newly_due(decision, _decision(held, state, trigger))
+        assert counts == (action is not Action.NONE and held is not action and trigger != "manual")
+    assert not breaker.newly_due(replace(decision, approved=True), _decision(Action.NONE, state, trigger))
 
 
 @given(SETS, st.randoms(use_true_random=False))

@@ -39,8 +39,10 @@ async def count(world: World, uuids: Iterable[str]) -> frozenset[str]:
 
 
 def is_newly_due(world: World, facts: LifecycleFacts) -> bool:
-    """Whether the phone counts: it would be wiped now, by time or feed, were the breaker closed."""
-    return breaker.newly_due(decisions.decided(world, replace(facts, breaker_open=False), world.clock.now()))
+    """Whether the phone counts: it would be wiped or stopped now, by time or feed, were the breaker closed."""
+    now = world.clock.now()
+    closed, opened = (decisions.decided(world, replace(facts, breaker_open=is_open), now) for is_open in (False, True))
+    return breaker.newly_due(closed, opened)
 
 
 async def count_known(world: World, found: list[tuple[str, int]]) -> None:

@@ -1,8 +1,8 @@
 """When and how many: the queue of work on phones, and the clockwork that makes sweeps happen.
 
-The queue: one piece of work per phone at a time; up to `parallel_wipes` wipes; no second wipe on a device while a wipe for another device waits; unfinished
-ones first, then minors, then the overdue, then the longest due. Work that failed for the moment comes again with back-off. Nothing of the queue is
-durable: it is filled from the ledger by every sweep (I8).
+The queue: one piece of work per phone at a time, what moves no bytes (fencing, stopping, giving back) before any wipe; up to `parallel_wipes` wipes; no
+second wipe on a device while a wipe for another device waits; unfinished ones first, then minors, then the overdue, then the longest due. Work that failed
+for the moment comes again with back-off. Nothing of the queue is durable: it is filled from the ledger by every sweep (I8).
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Kind(StrEnum):
     FENCE = "fence"
     LIFT = "lift"
     STOP = "stop"
+    BACK = "back"
+    """Give a phone back whose wipe is called off before its last word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,11 @@ class Work:
     overdue: bool = False
     due_at: datetime | None = None
     devices: frozenset[int] | None = None
+
+    @property
+    def key(self) -> tuple[str, bool]:
+        """A phone has one wipe in the queue, and beside it one piece of what moves no bytes: neither is dropped for the other."""
+        return self.uuid, self.kind is Kind.WIPE
 
     def rank(self) -> tuple[int, int, int, float, str]:
         """The order of the queue."""
@@ -79,21 +86,19 @@ class WorkQueue:
     do: Callable[[Work], Awaitable[Ending | None]]
     give_up: Callable[[Work, TransientError], Awaitable[None]]
     devices: Callable[[Work], Awaitable[frozenset[int]]]
-    _waiting: dict[str, Work] = field(default_factory=dict)
+    _waiting: dict[tuple[str, bool], Work] = field(default_factory=dict)
     _running: dict[str, Work] = field(default_factory=dict)
-    _trouble: dict[str, _Trouble] = field(default_factory=dict)
+    _trouble: dict[tuple[str, bool], _Trouble] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def submit(self, work: Work, *, at_once: bool = False) -> None:
-        """Ask for work. The same work again changes nothing, unless `at_once`, which forgets the back-off. A wipe replaces other waiting work."""
+        """Ask for work. The same work again changes nothing, unless `at_once`, which forgets the back-off. Of what moves no bytes the newest counts."""
         if at_once:
-            self._trouble.pop(work.uuid, None)
-        known = self._waiting.get(work.uuid)
-        if known is not None and known.kind is Kind.WIPE and work.kind is not Kind.WIPE:
-            return
+            self._trouble.pop(work.key, None)
+        known = self._waiting.get(work.key)
         if work.uuid in self._running and self._running[work.uuid].kind is work.kind and not at_once:
             return
-        self._waiting[work.uuid] = replace(work, devices=known.devices) if known is not None else work
+        self._waiting[work.key] = replace(work, devices=known.devices) if known is not None else work
         self._wake.set()
 
     @property
@@ -116,7 +121,7 @@ class WorkQueue:
             while True:
                 self._wake.clear()
                 while (work := await self._next()) is not None:
-                    self._waiting.pop(work.uuid, None)
+                    self._waiting.pop(work.key, None)
                     self._running[work.uuid] = work
                     group.create_task(self._one(work), name=f"{work.kind}-{work.uuid}")
                 try:
@@ -145,14 +150,14 @@ class WorkQueue:
         if work.devices is not None:
             return work
         known = replace(work, devices=await self.devices(work))
-        if self._waiting.get(work.uuid) == work:
-            self._waiting[work.uuid] = known
+        if self._waiting.get(work.key) == work:
+            self._waiting[work.key] = known
         return known
 
     def _ready(self) -> Iterable[Work]:
         now = self.clock.boottime()
         for work in self._waiting.values():
-            trouble = self._trouble.get(work.uuid)
+            trouble = self._trouble.get(work.key)
             if work.uuid not in self._running and (trouble is None or trouble.not_before <= now):
                 yield work
 
@@ -160,8 +165,8 @@ class WorkQueue:
         now = self.clock.boottime()
         waits = [
             trouble.not_before - now
-            for uuid, trouble in self._trouble.items()
-            if uuid in self._waiting and uuid not in self._running and trouble.not_before > now
+            for key, trouble in self._trouble.items()
+            if key in self._waiting and key[0] not in self._running and trouble.not_before > now
         ]
         return max(0.01, min(waits)) if waits else None
 
@@ -180,7 +185,7 @@ class WorkQueue:
             if ending in {Ending.REFUSED, Ending.WAITING}:
                 self._hold_back(work, FIRST_AFTER_REFUSAL, LAST_AFTER_REFUSAL)
             else:
-                self._trouble.pop(work.uuid, None)
+                self._trouble.pop(work.key, None)
         finally:
             self._running.pop(work.uuid, None)
             self._wake.set()
@@ -197,8 +202,8 @@ class WorkQueue:
                 _log.error("could not be judged", uuid=work.uuid, wipe_id=work.wipe_id, code=second.code, detail=str(second))
 
     def _hold_back(self, work: Work, first: float, last: float) -> _Trouble:
-        trouble = self._trouble.setdefault(work.uuid, _Trouble())
+        trouble = self._trouble.setdefault(work.key, _Trouble())
         trouble.count += 1
         trouble.not_before = self.clock.boottime() + backoff.wait(trouble.count - 1, first=first, longest=last)
-        self._waiting.setdefault(work.uuid, work)
+        self._waiting.setdefault(work.key, work)
         return trouble

@@ -18,7 +18,8 @@ from wiped.conduct.sweep.sightings import Remembering
 from wiped.conduct.wipe import fence, stop
 from wiped.conduct.wipe.run import Executor
 from wiped.conduct.world import World
-from wiped.decide import lifecycle
+from wiped.decide import conditions, gate
+from wiped.decide.gate import Act
 from wiped.errors import HelperError, HypervisorError, LedgerError, RefusedError, StorageError, TransientError, WipedError
 from wiped.model.approvals import FIRST
 from wiped.model.instants import end_text
@@ -141,7 +142,7 @@ class Reconciler:
             self._world.conditions.feed = await self._world.feed.poll()
         except WipedError as error:
             _log.error("the feed failed", code=error.code, detail=str(error))
-        if lifecycle.trusted(before) != lifecycle.trusted(self._world.conditions.feed):
+        if conditions.trusted(before) != conditions.trusted(self._world.conditions.feed):
             for phone in await self._world.ledger.phones.find((State.DUE,)):  # all that waited for this answer, in one count
                 await self._world.ledger.decisions.touch(phone.uuid)
 
@@ -174,12 +175,17 @@ class Reconciler:
             wipe = unfinished or await self._begin(facts, decision)
             self.queue.submit(self._work(wipe, facts, decision))
         elif unfinished is not None and unfinished.step not in COMMITTED_STEPS:
-            self.queue.submit(self._work(unfinished, facts, decision), at_once=True)
+            self.queue.submit(Work(Kind.BACK, uuid, unfinished.id), at_once=True)
         elif decision.action is Action.FENCE and unfinished is None:
             if not facts.fenced or self._running(uuid):
                 await self._until_done(Work(Kind.FENCE, uuid))
-        elif decision.action is Action.NONE and decision.state in _LIFTABLE and facts.fenced and not facts.suspended and unfinished is None:
+        elif self._may_lift(facts, decision) and facts.fenced and unfinished is None:
             await self._until_done(Work(Kind.LIFT, uuid))
+
+    def _may_lift(self, facts: LifecycleFacts, decision: Decision) -> bool:
+        """Whether nothing fences the phone any more, and the gate lets its fence be taken down."""
+        wanted = decision.action is Action.NONE and decision.state in _LIFTABLE and not facts.suspended
+        return wanted and gate.ask(Act.LIFT, decisions.conditions_of(self._world, facts)).go
 
     async def _until_done(self, work: Work) -> None:
         """Work that has no record of its own: the phone is decided again in every sweep until a decision finds it done (a crash forgets the queue)."""
@@ -187,8 +193,7 @@ class Reconciler:
         await self._world.ledger.decisions.touch(work.uuid)
 
     def _running(self, uuid: str) -> bool:
-        domain = self._domains.get(uuid)
-        return domain is not None and domain.state not in _OFF
+        return _runs(self._domains.get(uuid))
 
     async def _begin(self, facts: LifecycleFacts, decision: Decision) -> WipeRecord:
         world = self._world
@@ -265,6 +270,8 @@ class Reconciler:
     async def _do(self, work: Work) -> Ending | None:
         if work.kind is Kind.WIPE:
             return await self._executor.run(work.wipe_id)
+        if work.kind is Kind.BACK:
+            return await self._executor.call_off(work.wipe_id)
         if work.kind is Kind.FENCE:
             await self._fence(work.uuid)
         elif work.kind is Kind.STOP:
@@ -286,7 +293,7 @@ class Reconciler:
             await still_so()
             plan, domain = await self._own_files(uuid)
             await fence.put(world, uuid, plan, domain)
-            await world.ledger.phones.mark(uuid, fenced=True, reason="kept")
+            await world.ledger.phones.mark(uuid, fenced=True, stopped=True if _runs(domain) else None, reason="kept")
             found = await decisions.fresh(world, uuid)
             policy = decisions.policy_of(world, found[0]) if found else None
             await stop.stop(world, uuid, patience=policy.stop_timeout if policy else 60, recall=still_so)
@@ -312,9 +319,8 @@ class Reconciler:
         found = await decisions.fresh(self._world, uuid)
         if found is None:
             return
-        facts, decision = found
-        if decision.action is Action.NONE and decision.state in _LIFTABLE and not facts.suspended:
-            await fence.lift(self._world, uuid, reason="not-due")
+        if self._may_lift(*found):
+            await fence.give_back(self._world, uuid, reason="not-due")
 
     async def _give_up(self, work: Work, error: TransientError) -> None:
         wipe = await self._world.ledger.wipes.get(work.wipe_id)
@@ -336,3 +342,7 @@ class Reconciler:
         except WipedError:
             return frozenset()
         return frozenset(f.layer.identity.device for f in inventory.artefacts if f.layer.identity is not None and not f.retain_reason)
+
+
+def _runs(domain: DomainFacts | None) -> bool:
+    return domain is not None and domain.state not in _OFF

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wiped.conduct.wipe import invariants
 from wiped.conduct.world import World
-from wiped.model.inventory import DomainFacts
+from wiped.model.inventory import DomainFacts, DomainState
 from wiped.model.plan import Plan, Step
 
 
@@ -36,3 +36,16 @@ async def lift(world: World, uuid: str, *, reason: str) -> None:
     """Take the fence down. The file first: a crash between leaves the ledger saying *fenced*, and its caller lifts it again."""
     await world.fences.lift(uuid)
     await world.ledger.phones.mark(uuid, fenced=False, reason=reason)
+
+
+async def give_back(world: World, uuid: str, *, reason: str) -> None:
+    """Take the fence down, and start the phone where the fence had stopped it. The ledger says *fenced* until all of it is done: a crash, or a libvirt that
+    does not answer, lets the caller do it again. Raises HypervisorError, StorageError."""
+    phone = await world.ledger.phones.get(uuid)
+    await world.fences.lift(uuid)
+    if phone is not None and phone.stopped:
+        domain = await world.hypervisor.domain(uuid)
+        if domain is not None and domain.state is DomainState.SHUTOFF:
+            await world.hypervisor.start(uuid)
+            await world.milestones.reached("started-again", "")
+    await world.ledger.phones.mark(uuid, fenced=False, stopped=False, reason=reason)

@@ -88,8 +88,11 @@ async def give_back(world: World, wipe: WipeRecord) -> None:
         return
     if wipe.was_autostart and not domain.autostart:
         await world.hypervisor.set_autostart(wipe.uuid, on=True)
-    if wipe.was_running and domain.state is DomainState.SHUTOFF:
+    stopped = phone is not None and phone.stopped
+    if (wipe.was_running or stopped) and domain.state is DomainState.SHUTOFF:
         await world.hypervisor.start(wipe.uuid)
+    if stopped:
+        await world.ledger.phones.mark(wipe.uuid, stopped=False, reason="called-off")
     await world.milestones.reached("given-back", wipe.id)
 
 

@@ -68,14 +68,28 @@ class Executor:
             except RefusedError as error:
                 return await self._refused(await self._wipe(wipe.id), error)
         except CalledOffError as signal:
-            ending = await prepare.call_off(world, await self._wipe(wipe.id), signal.decision)
-            _log.info("wipe called off", wipe_id=wipe.id, uuid=wipe.uuid, ending=str(ending), reasons=[r.code for r in signal.decision.reasons])
-            return ending
+            return await self._called_off(wipe, signal)
         except GoneError:
             _log.warning("domain vanished during its wipe", wipe_id=wipe.id, uuid=wipe.uuid)
             await world.ledger.audit.note("vanished-during-wipe", {"wipe_id": wipe.id, "uuid": wipe.uuid}, world.clock.now())
             await prepare.cancel(world, wipe)
             return Ending.CANCELLED
+
+    async def call_off(self, wipe_id: str) -> Ending | None:
+        """End a wipe before its last word whose phone is not due any more, and give the phone back; None where it is due, or where nothing turns back."""
+        wipe = await self._wipe(wipe_id)
+        if wipe.step in FINAL_STEPS or wipe.step in COMMITTED_STEPS:
+            return None
+        try:
+            await decisions.still_due(self._world, wipe.uuid)
+        except CalledOffError as signal:
+            return await self._called_off(wipe, signal)
+        return None
+
+    async def _called_off(self, wipe: WipeRecord, signal: CalledOffError) -> Ending:
+        ending = await prepare.call_off(self._world, await self._wipe(wipe.id), signal.decision)
+        _log.info("wipe called off", wipe_id=wipe.id, uuid=wipe.uuid, ending=str(ending), reasons=[r.code for r in signal.decision.reasons])
+        return ending
 
     async def _before_and_under_the_locks(self, wipe: WipeRecord) -> Ending:
         world = self._world

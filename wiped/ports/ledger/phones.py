@@ -25,7 +25,7 @@ class PhoneStore(Protocol):
     async def named(self, name: str) -> tuple[PhoneRecord, ...]:
         """Phones of that exact name (present ones first)."""
 
-    async def mark(self, uuid: str, *, fenced: bool | None = None, suspended: bool | None = None, protected: bool | None = None,
+    async def mark(self, uuid: str, *, fenced: bool | None = None, suspended: bool | None = None, protected: bool | None = None, stopped: bool | None = None,
                    refusals: Sequence[str] | None = None, reason: str = "", operator: str = "daemon") -> None:  # fmt: skip
         """Set facts about a phone (audited when they change)."""
 

@@ -17,7 +17,7 @@ from wiped.record.sql import row_digest
 #: The ledger's file within the state directory.
 FILE_NAME = "ledger.db"
 #: The schema that this program writes: the newest file in `migrations/versions`.
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
 
 
 def version_of(path: str) -> str:

@@ -21,6 +21,8 @@ phones = Table(
     Column("suspended", Boolean, nullable=False),
     Column("fenced", Boolean, nullable=False),
     Column("occupied", Boolean, nullable=False),
+    # The fence stopped it while it ran: it is started again when the fence is taken down.
+    Column("stopped", Boolean, nullable=False, server_default="0"),
     Column("refusals", Json, nullable=False),
     Column("reasons", Json, nullable=False),
     Column("next_at", Instant),

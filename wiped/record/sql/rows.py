@@ -61,6 +61,7 @@ def phone_of(row: AnyRow) -> PhoneRecord:
         suspended=row.suspended,
         fenced=row.fenced,
         occupied=row.occupied,
+        stopped=row.stopped,
         refusals=tuple(row.refusals),
         reasons=_REASONS.validate_python(row.reasons),
         next_at=row.next_at,

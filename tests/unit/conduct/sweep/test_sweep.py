@@ -201,7 +201,7 @@ async def test_a_renewal_calls_off_a_wipe_that_waits_in_its_back_off() -> None:
     await rig.due(uuid)
     work = await rig.reconciler.queue._next()
     assert work is not None
-    rig.reconciler.queue._waiting.pop(uuid)
+    rig.reconciler.queue._waiting.pop(work.key)
     await rig.reconciler.queue._one(work)
     assert uuid in rig.host.fences
     assert await rig.reconciler.queue._next() is None, "it is in its back-off"
