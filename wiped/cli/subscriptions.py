@@ -33,15 +33,14 @@ async def subscriptions_set(
     subscription: Annotated[str, Parameter(help="id of the subscription")],
     starts: Annotated[str, Parameter(help="start of the term, RFC 3339 with a time zone")],
     expires: Annotated[str, Parameter(help="end of the term, RFC 3339 with a time zone; or never")],
-    minor: Annotated[bool, Parameter(negative=(), help="the account belongs to a minor: the policy's minor_grace applies")] = False,
-    policy: Annotated[str, Parameter(help="name of a policy in the configuration")] = "default",
-    product: Annotated[str, Parameter(help="the product that the phone is sold as; a drain can be limited to one product")] = "",
+    minor: Annotated[bool | None, Parameter(negative="--no-minor", help="the account belongs to a minor: the policy's minor_grace applies; a term that goes on keeps it")] = None,
+    policy: Annotated[str | None, Parameter(help="name of a policy in the configuration; a term that goes on keeps its own, a new one has default")] = None,
+    product: Annotated[str | None, Parameter(help="the product that the phone is sold as; a drain can be limited to one; a term that goes on keeps it")] = None,
     ctx: Ctx,
 ) -> int:
     """Set the subscription of a phone, or renew it. Ending a running term earlier needs approval by one other person (two if root asks)."""
-    body = {
-        "account": ctx.line(account), "subscription": subscription, "starts": starts, "expires": expires, "minor": minor, "policy": policy, "product": product,
-    }  # fmt: skip
+    body: dict[str, object] = {"account": ctx.line(account), "subscription": subscription, "starts": starts, "expires": expires}
+    body |= {name: value for name, value in (("minor", minor), ("policy", policy), ("product", product)) if value is not None}
     async with ctx.daemon() as client:
         # A UUID need not be a domain's yet: such a subscription is kept and shown. Only a name must be known.
         uuid = _uuid(phone) or (await client.phone(phone))["uuid"]

@@ -251,6 +251,7 @@ def _record(number: int, row: Mapping[str, Any], policies: Collection[str] | Non
         policy=policy,
         minor=bool(minor),
         product=product,
+        left_out=frozenset(name for name in OPTIONAL if name not in row),
     )
 
 

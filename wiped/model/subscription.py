@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class State(StrEnum):
@@ -95,6 +96,13 @@ class SubscriptionRecord:
     """The feed's own; None where it counts none."""
     signed: bool = False
     """Billing's signature over this record was verified."""
+    left_out: frozenset[str] = frozenset()
+    """Of `policy`, `minor` and `product`, what the source did not say: a term that goes on keeps it (I10)."""
+
+    def completed(self, term: Subscription) -> SubscriptionRecord:
+        """With what was left out as `term`, which goes on, has it."""
+        kept: dict[str, Any] = {name: getattr(term, name) for name in self.left_out}
+        return replace(self, **kept, left_out=frozenset())
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -4,7 +4,8 @@
     nobody's, or its last generation ended      -> begin the next generation
     the same account, the phone not yet erased  -> unchanged, renewed or corrected: same generation
     the same account, past the last word        -> refused: subscription-renewed
-    by hand, the end of a running term earlier  -> refused: needs-approval
+    by hand, the end of a running term earlier,
+      its policy another, or made a minor's     -> refused: needs-approval
     another account, the phone not yet wiped    -> refused: generation-occupied, and the phone is marked (and so fenced)
     a feed's record older than one taken before -> refused: revision-old
     a new term while host or product is drained -> refused: draining (R7)
@@ -101,9 +102,21 @@ def weigh(before: Standing, record: SubscriptionRecord, *, same_account: bool, s
         return RefusalCode.REVISION_OLD
     if before.committed:
         return RefusalCode.SUBSCRIPTION_RENEWED
-    if record.expires_at < term.expires_at and now < term.expires_at and source in BY_HAND and not record.signed:
+    if source in BY_HAND and not record.signed and _may_shorten(term, record, now):
         return RefusalCode.NEEDS_APPROVAL
     return Change.CORRECT if record.expires_at <= term.expires_at and record.subscription_id == term.subscription_id else Change.RENEW
+
+
+def completed(before: Standing, record: SubscriptionRecord) -> SubscriptionRecord:
+    """The record, with what its source left out as the term has it that goes on: silence brings no instant forward (I10)."""
+    return record if before.last is None or before.ended or not record.left_out else record.completed(before.last)
+
+
+def _may_shorten(term: Subscription, record: SubscriptionRecord, now: datetime) -> bool:
+    """Whether a record may bring forward what a customer was told: the end, or the grace after it. Another policy counts as such whatever its grace: the
+    configuration may be changed by one person too."""
+    earlier = record.expires_at < term.expires_at and now < term.expires_at
+    return earlier or record.policy != term.policy or (record.minor and not term.minor)
 
 
 def begins(before: Standing, change: Change) -> bool:
@@ -125,7 +138,7 @@ class Move:
 _WORDS = {
     RefusalCode.GENERATION_OCCUPIED: "belongs to another account until it is wiped",
     RefusalCode.SUBSCRIPTION_RENEWED: "is past the last word of its wipe: nothing turns back",
-    RefusalCode.NEEDS_APPROVAL: "has a running term, and bringing its end forward takes a second person",
+    RefusalCode.NEEDS_APPROVAL: "has a term, and bringing its end forward, another policy or making it a minor's takes a second person",
     RefusalCode.REVISION_OLD: "has a newer record already",
     RefusalCode.DRAINING: "takes no new subscription: the host, or its product, stops operating",
 }

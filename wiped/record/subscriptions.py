@@ -21,7 +21,7 @@ from wiped.record.phones import known, row_of, touch
 from wiped.record.sql import schema as tables
 from wiped.record.sql.database import Database
 from wiped.record.sql.rows import AnyRow, subscription_of
-from wiped.record.subscription_rules import BY_HAND, SHOWN, Change, Move, Standing, begins, check, refusal, weigh
+from wiped.record.subscription_rules import BY_HAND, SHOWN, Change, Move, Standing, begins, check, completed, refusal, weigh
 from wiped.record.words import Vault
 
 #: The condition under which the refused records of a feed's last answer are remembered, and how many of them an audit entry names.
@@ -80,15 +80,17 @@ def living(connection: Connection, pseudonyms: Sequence[str]) -> tuple[tuple[str
 
 
 def shorten(connection: Connection, uuid: str, generation: int, terms: Mapping[str, str], now: datetime, *, operator: str, approver: str) -> Subscription:
-    """`SubscriptionStore.shorten`. `terms`: `was` (the end that was asked to be brought forward) and `expires`, as `instant_text`."""
+    """`SubscriptionStore.shorten`. `terms`: `was` (the end that was asked to be brought forward) and `expires`, as `instant_text`; `policy` and `minor`
+    (True or False, as text), where they were asked for."""
     own = (tables.subscriptions.c.uuid == uuid, tables.subscriptions.c.generation == generation, tables.subscriptions.c.ended_at.is_(None))
     row = connection.execute(select(tables.subscriptions).where(*own)).first()
     if row is None or known(connection, uuid).generation != generation or instant_text(row.expires_at) != terms["was"]:
         raise RefusedError("the term is another one by now: ask again", codes=(RefusalCode.DRIFT,))
-    expires = parse_instant(terms["expires"])
-    connection.execute(update(tables.subscriptions).where(*own).values(expires_at=expires, first_recorded_at=now, revision=row.revision + 1))
+    values = {"expires_at": parse_instant(terms["expires"]), "policy": terms.get("policy", row.policy), "minor": terms.get("minor", str(row.minor)) == "True"}
+    connection.execute(update(tables.subscriptions).where(*own).values(**values, first_recorded_at=now, revision=row.revision + 1))
     touch(connection, uuid)
     told = {"uuid": uuid, "generation": generation, "was": terms["was"], "expires_at": terms["expires"], "operator": operator, "approver": approver}
+    told |= {key: terms[key] for key in ("policy", "minor") if key in terms}
     audit.append(connection, "term-shortened", told, now)
     return subscription_of(connection.execute(select(tables.subscriptions).where(*own)).one())
 
@@ -141,7 +143,8 @@ class SqlSubscriptions:
         names = await self._vault.find_each([(record.account, stand.generation) for stand, record in zip(before, records, strict=True)])
         moves: list[_Weighed] = []
         refused: list[tuple[str, RefusalCode]] = []
-        for number, (stand, record, name) in enumerate(zip(before, records, names, strict=True)):
+        for number, (stand, said, name) in enumerate(zip(before, records, names, strict=True)):
+            record = completed(stand, said)
             same = stand.last is not None and stand.last.account == name
             found = weigh(stand, record, same_account=same, source=source, now=now)
             if isinstance(found, RefusalCode):

@@ -54,7 +54,14 @@ def test_json_lines_become_records() -> None:
     records = parse_subscriptions(line(phone=ONE.upper()).encode())
     assert records == (
         SubscriptionRecord(
-            ONE, "sub-1", AccountReference("customer-4711"), datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC), "default", False
+            ONE,
+            "sub-1",
+            AccountReference("customer-4711"),
+            datetime(2026, 1, 1, tzinfo=UTC),
+            datetime(2026, 2, 1, tzinfo=UTC),
+            "default",
+            False,
+            left_out=frozenset({"minor", "policy", "product"}),
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -87,8 +88,31 @@ async def test_an_unchanged_end_keeps_when_it_was_first_recorded(rig: Rig) -> No
     await rig.bind()
     first = (await term(rig)).first_recorded_at
     rig.clock.move(3600)
-    await rig.bind(record(policy="short"))
+    await rig.bind(record(policy="short"), source="http")
     assert ((await term(rig)).policy, (await term(rig)).first_recorded_at) == ("short", first)
+
+
+@pytest.mark.parametrize("source", ["http", "file", "import", "local"])
+async def test_what_a_record_leaves_out_stays_as_it_was(rig: Rig, source: str) -> None:
+    """K5: silence brings nothing forward, whoever is silent; a generation that begins has the defaults."""
+    await rig.bind(record(policy="long", minor=True, product="cp-1"), source="http")
+    silent = frozenset({"policy", "minor", "product"})
+    await rig.bind(replace(record(days=40), left_out=silent), source=source)
+    found = await term(rig)
+    assert (found.policy, found.minor, found.product) == ("long", True, "cp-1")
+
+
+@pytest.mark.parametrize("changes", [{"policy": "short"}, {"minor": True}])
+@pytest.mark.parametrize("source", ["file", "import", "local", "cli"])
+async def test_one_person_shortens_no_grace(rig: Rig, source: str, changes: dict[str, Any]) -> None:
+    """K5: nor makes a term a minor's. Billing's own feed, and its signature, may."""
+    await rig.bind()
+    before = await term(rig)
+    for days in (30, 60):
+        assert (await refused(rig, record(days=days, **changes), source=source)).codes == ("needs-approval",)
+    assert await term(rig) == before
+    await rig.bind(replace(record(**changes), signed=True), source=source)
+    assert await term(rig) != before
 
 
 @pytest.mark.parametrize("source", ["local", "cli", "import"])

@@ -55,6 +55,7 @@ class SubscriptionIn(StrictIn):
             policy=self.policy,
             minor=self.minor,
             product=self.product,
+            left_out=frozenset({"policy", "minor", "product"} - self.model_fields_set),
         )
 
 

@@ -1,7 +1,7 @@
-"""Bringing the end of a running term forward by hand: like any wipe of an active phone it takes a second person (docs/design.md, "The life of a
-phone"; R14).
+"""Bringing forward by hand what a customer was told, the end of a term or the grace after it (another policy, a minor's): like any wipe of an active phone
+it takes a second person (docs/design.md, "The life of a phone", I10; R14).
 
-Subject: the phone's UUID; `terms` holds the term's generation, the end that it had (`was`) and its new end (`expires`).
+Subject: the phone's UUID; `terms` holds the term's generation, the end that it had (`was`) and its new end (`expires`), and policy and minor as they will be.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from wiped.model.plan import RefusalCode
 from wiped.model.subscription import Subscription, SubscriptionRecord
 
 
-def _terms(term: Subscription, expires: str) -> dict[str, str]:
-    return {"generation": str(term.generation), "was": instant_text(term.expires_at), "expires": expires}
+def _terms(term: Subscription, wanted: Mapping[str, str]) -> dict[str, str]:
+    asked = {key: wanted[key] for key in ("expires", "policy", "minor") if key in wanted}
+    return {"generation": str(term.generation), "was": instant_text(term.expires_at), **asked}
 
 
 def _named(uuid: str, terms: Mapping[str, str]) -> str:
@@ -31,12 +32,11 @@ async def ask(world: World, record: SubscriptionRecord, person: Person) -> Refus
     term = await world.ledger.subscriptions.get(record.uuid)
     if term is None:
         raise InputError("no term of this phone runs", where="phone")
-    if (term.subscription_id, term.starts_at, term.policy, term.minor, term.product) != (
-        record.subscription_id, record.starts_at, record.policy, record.minor, record.product,
-    ):  # fmt: skip
+    record = record.completed(term)
+    if (term.subscription_id, term.starts_at, term.product) != (record.subscription_id, record.starts_at, record.product):
         raise RefusedError("an earlier end takes a second person, who agrees to that alone", codes=(RefusalCode.NEEDS_APPROVAL,),
                            hint="repeat the rest of the term as it is: wipectl subscriptions list")  # fmt: skip
-    terms = _terms(term, instant_text(record.expires_at))
+    terms = _terms(term, {"expires": instant_text(record.expires_at), "policy": record.policy, "minor": str(record.minor)})
     asked = await DEED.ask(world, person, subject=record.uuid, uuids=(record.uuid,), fingerprint=_named(record.uuid, terms), terms=terms)
     return DEED.needs_another(world, asked)
 
@@ -46,7 +46,7 @@ async def _standing(world: World, _work: Work, approval: Approval) -> Standing:
     term = await world.ledger.subscriptions.get(approval.subject)
     if term is None or world.clock.now() >= term.expires_at:
         return Standing("")
-    return Standing(_named(approval.subject, _terms(term, (approval.terms or {}).get("expires", ""))))
+    return Standing(_named(approval.subject, _terms(term, approval.terms or {})))
 
 
 async def _carry_out(world: World, work: Work, approval: Approval, approver: str, _seen: Standing) -> None:
@@ -58,7 +58,10 @@ async def _carry_out(world: World, work: Work, approval: Approval, approver: str
 
 def _shown(approval: Approval) -> str:
     terms = approval.terms or {}
-    return f"bring the end of the running term of phone {approval.subject} forward, from {terms.get('was', '?')} to {terms.get('expires', '?')}"
+    told = f"change the running term of phone {approval.subject}: its end from {terms.get('was', '?')} to {terms.get('expires', '?')}"
+    if "policy" in terms:
+        told += f", under the policy {terms['policy']}"
+    return f"{told}, as a minor's" if terms.get("minor") == "True" else told
 
 
 async def _is_gone(world: World, approval: Approval) -> bool:

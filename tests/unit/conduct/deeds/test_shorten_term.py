@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.unit.conduct.account import ACCOUNT, ANNA, BORIS, ROOT, bound, refuse
 from tests.unit.conduct.rig import GRACE, Rig
 from wiped.errors import RefusedError
 from wiped.model.approvals import Approval, ApprovalState, Person
+from wiped.model.policy import Policy
 from wiped.model.subscription import State, SubscriptionRecord
 
 
@@ -90,12 +92,34 @@ async def test_a_renewal_is_not_undone_by_saying_it_again(tmp_path: Path) -> Non
 
 
 async def test_nothing_else_of_a_term_is_changed_with_its_end(tmp_path: Path) -> None:
-    """Another policy or subscription beside the earlier end is not even asked about; many at once are not either."""
+    """Another product or start beside the earlier end is not even asked about; many at once are not either."""
     async with Rig.on_disk(str(tmp_path)) as rig:
         (uuid,) = await bound(rig, 1)
         with pytest.raises(RefusedError, match="agrees to that alone") as caught:
-            await rig.service.subscriptions.set(_earlier(rig, uuid, 60, minor=True), ANNA)
+            await rig.service.subscriptions.set(_earlier(rig, uuid, 60, product="other"), ANNA)
         assert caught.value.codes == ("needs-approval",)
         with pytest.raises(RefusedError):
             await rig.service.subscriptions.record_all([_earlier(rig, uuid, 60)], "anna")
         assert await rig.service.approvals.find() == ()
+
+
+@pytest.mark.parametrize("wanted", [{"policy": "short"}, {"minor": True}])
+async def test_the_grace_of_a_running_term_is_shortened_by_two_people_alone(tmp_path: Path, wanted: dict[str, object]) -> None:
+    """K5: another policy, or a minor's, by hand: a wish, told as what it is; agreed to, it is so. The other way round takes nobody."""
+    async with Rig.on_disk(str(tmp_path)) as rig:
+        rig.world.policies["short"] = Policy(name="short", grace=60)  # type: ignore[index]
+        (uuid,) = await bound(rig, 1)
+        before = await rig.ledger.subscriptions.get(uuid)
+        assert before is not None
+        record = SubscriptionRecord(uuid, "s-0", ACCOUNT, before.starts_at, before.expires_at, left_out=frozenset({"policy", "minor", "product"}) - set(wanted))
+        approval = await wish_to_shorten(rig, replace(record, **wanted))  # type: ignore[arg-type]
+        said = (await rig.service.approvals.get(approval.id)).what
+        assert ("under the policy short" if "policy" in wanted else "as a minor's") in said
+        await rig.service.approvals.approve(approval.id, fingerprint=approval.fingerprint, person=BORIS)
+        after = await rig.ledger.subscriptions.get(uuid)
+        assert after is not None
+        assert {key: getattr(after, key) for key in wanted} == wanted
+        assert after.expires_at == before.expires_at
+        if "minor" in wanted:
+            await rig.service.subscriptions.set(replace(record, minor=False, left_out=frozenset({"policy", "product"})), ANNA)
+            assert (await rig.ledger.subscriptions.get(uuid)).minor is False  # type: ignore[union-attr]
