@@ -58,7 +58,8 @@ def standings(connection: Connection, uuids: Sequence[str]) -> list[Standing]:
 def _standing(phone: AnyRow, row: AnyRow | None, step: str | None, products: frozenset[str]) -> Standing:
     ended = row is None or row.ended_at is not None
     committed = step in COMMITTED_STEPS or (not ended and phone.state in WIPE_STATES)
-    return Standing(phone.uuid, phone.generation, subscription_of(row) if row else None, ended, committed, phone.occupied, products)
+    ended_at = row.ended_at if row is not None else None
+    return Standing(phone.uuid, phone.generation, subscription_of(row) if row else None, ended, committed, phone.occupied, products, ended_at)
 
 
 def apply(connection: Connection, moves: Sequence[Move], now: datetime, *, source: str, operator: str) -> tuple[Subscription, ...]:

@@ -7,7 +7,9 @@
     by hand, the end of a running term earlier,
       its policy another, or made a minor's     -> refused: needs-approval
     another account, the phone not yet wiped    -> refused: generation-occupied, and the phone is marked (and so fenced)
-    a feed's record older than one taken before -> refused: revision-old
+    a feed's record older than one taken before,
+      whatever has ended since; or of a term that
+      began before the last one ended and is over -> refused: revision-old
     a new term while host or product is drained -> refused: draining (R7)
     the very term that ended with its wipe      -> nothing: a feed that repeats itself does not bring a wiped phone's term back
 """
@@ -52,6 +54,8 @@ class Standing:
     committed: bool
     occupied: bool
     drained: frozenset[str] = frozenset()
+    ended_at: datetime | None = None
+    """When that generation ended."""
 
 
 def check(records: Sequence[SubscriptionRecord]) -> None:
@@ -90,8 +94,9 @@ def weigh(before: Standing, record: SubscriptionRecord, *, same_account: bool, s
     if term is None:
         return RefusalCode.GENERATION_OCCUPIED if before.committed else begin
     if before.ended:
-        repeated = same_account and record.subscription_id == term.subscription_id and record.expires_at <= term.expires_at
-        return Change.NOTHING if repeated else begin
+        if same_account and record.subscription_id == term.subscription_id and record.expires_at <= term.expires_at:
+            return Change.NOTHING
+        return RefusalCode.REVISION_OLD if _is_of_the_past(before, term, record, now) else begin
     if not same_account:
         return RefusalCode.GENERATION_OCCUPIED
     newer = record.revision is not None and (term.feed_revision is None or record.revision > term.feed_revision)
@@ -105,6 +110,14 @@ def weigh(before: Standing, record: SubscriptionRecord, *, same_account: bool, s
     if source in BY_HAND and not record.signed and _may_shorten(term, record, now):
         return RefusalCode.NEEDS_APPROVAL
     return Change.CORRECT if record.expires_at <= term.expires_at and record.subscription_id == term.subscription_id else Change.RENEW
+
+
+def _is_of_the_past(before: Standing, term: Subscription, record: SubscriptionRecord, now: datetime) -> bool:
+    """Whether a record that would begin a generation was overtaken by the one that ended (I14): an answer that was kept somewhere, or played again, would bind
+    the next customer's phone to a term that is over. The account does not tell: it may be anonymised by now."""
+    if record.revision is not None and term.feed_revision is not None and record.revision <= term.feed_revision:
+        return True
+    return before.ended_at is not None and record.starts_at < before.ended_at and record.expires_at <= now
 
 
 def completed(before: Standing, record: SubscriptionRecord) -> SubscriptionRecord:
