@@ -25,6 +25,7 @@ from wiped.api.http.identity import Access
 from wiped.api.metrics import Metrics, MetricsServer
 from wiped.api.server import ApiServer
 from wiped.attest.signing import Ed25519Signer, generate_key
+from wiped.conduct import policies
 from wiped.conduct.progress import Hub
 from wiped.conduct.service.service import Service
 from wiped.conduct.sweep import fences, orphans, retention
@@ -150,10 +151,8 @@ async def _feed(settings: Settings, ledger: SqlLedger, clock: Clock, metrics: Me
         agent = f"wiped/{wiped.__version__}"
         tls = _tls(feed) if feed.url.startswith("https:") else None
         source = await stack.enter_async_context(HttpSource(feed.url, timeout=feed.timeout, agent=agent, token_file=feed.token_file, tls=tls))
-    policies = frozenset(settings.policies())
-    return PolledFeed(
-        source, ledger.subscriptions, ledger.conditions, clock, settings.safety(), policies=policies, verifier=verifier, failed=metrics.feed_failed
-    )
+    known = frozenset(settings.policies())
+    return PolledFeed(source, ledger.subscriptions, ledger.conditions, clock, settings.safety(), policies=known, verifier=verifier, failed=metrics.feed_failed)
 
 
 async def _newest_entry(ledger: Ledger, clock: Clock) -> datetime | None:
@@ -258,9 +257,8 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
     reconciler = Reconciler(world)
     interval = min(SWEEP_AT_MOST, float(settings.feed.interval))
     warn = partial(warn_of_ending_holds, ledger.notices, clock, world.safety)
-    kept = settings.retention
-    forget = partial(retention.forget, world, snapshots=timedelta(seconds=kept.snapshots), audit=timedelta(seconds=kept.audit))
-    noted = partial(_note_head, settings.host.state_dir)
+    periods = {"snapshots": timedelta(seconds=settings.retention.snapshots), "audit": timedelta(seconds=settings.retention.audit)}
+    forget, noted = partial(retention.forget, world, **periods), partial(_note_head, settings.host.state_dir)
     clockwork = Clockwork(reconciler, hypervisor, clock, interval=interval, housekeeping=(warn, forget, noted))
     service = Service(world, reconciler, hub, clockwork.nudge)
     access = Access(settings.api.viewer_group, settings.api.operator_group, settings.api.approver_group, settings.api.auditor_group)
@@ -269,6 +267,7 @@ async def _conduct(settings: Settings, given: Parts, *, clock: Clock, ledger: Sq
     address = settings.metrics.address
     scraped = MetricsServer(metrics, service, address) if address is not None else None
 
+    await policies.recall(world)
     # Before any face answers: a suspicion from before the start is shown, and holds, from the first call on.
     await reconciler.look_at_clock()
     # So are a fence that was lost, and the record that says golden: before anybody counts on them, and before the first plan.

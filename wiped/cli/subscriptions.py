@@ -33,7 +33,9 @@ async def subscriptions_set(
     subscription: Annotated[str, Parameter(help="id of the subscription")],
     starts: Annotated[str, Parameter(help="start of the term, RFC 3339 with a time zone")],
     expires: Annotated[str, Parameter(help="end of the term, RFC 3339 with a time zone; or never")],
-    minor: Annotated[bool | None, Parameter(negative="--no-minor", help="the account belongs to a minor: the policy's minor_grace applies; a term that goes on keeps it")] = None,
+    minor: Annotated[
+        bool | None, Parameter(negative="--no-minor", help="the account is a minor's: the policy's minor_grace applies; a term that goes on keeps it")
+    ] = None,
     policy: Annotated[str | None, Parameter(help="name of a policy in the configuration; a term that goes on keeps its own, a new one has default")] = None,
     product: Annotated[str | None, Parameter(help="the product that the phone is sold as; a drain can be limited to one; a term that goes on keeps it")] = None,
     ctx: Ctx,

@@ -9,6 +9,7 @@ from wiped.conduct.results import CalledOffError
 from wiped.conduct.world import World
 from wiped.decide import clock, lifecycle
 from wiped.decide.gate import Condition
+from wiped.decide.policies import as_promised
 from wiped.errors import InvariantError
 from wiped.model.policy import Policy
 from wiped.model.subscription import Action, Decision, LifecycleFacts, Reason
@@ -34,10 +35,20 @@ def conditions_of(world: World, facts: LifecycleFacts) -> frozenset[Condition]:
 
 
 def policy_of(world: World, facts: LifecycleFacts) -> Policy | None:
-    """The policy that the term names; None if no such policy is configured. A term is never put under another policy than its own."""
+    """The policy that the term names, with the grace that was promised; None if no such policy is configured. A term is never put under another policy than
+    its own."""
     if facts.subscription is None:
         return world.policies.get("default", Policy())
-    return world.policies.get(facts.subscription.policy)
+    policy = world.policies.get(facts.subscription.policy)
+    return None if policy is None else as_promised(policy, world.conditions.promises, facts.subscription)
+
+
+def note_policy(world: World, facts: LifecycleFacts) -> None:
+    """Whether the configuration has the policy of this phone's term: where it lacks it, readiness says so."""
+    lacks = world.conditions.without_policy
+    lacks.pop(facts.uuid, None)
+    if facts.subscription is not None and policy_of(world, facts) is None:
+        lacks[facts.uuid] = facts.subscription.policy
 
 
 def _without_policy(facts: LifecycleFacts, now: datetime) -> Decision:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from wiped.decide.policies import Promises
 from wiped.model.clock import ClockMemory
 from wiped.model.policy import Policy, Safety, StorageRules
 from wiped.model.subscription import FeedStatus
@@ -61,6 +62,10 @@ class Conditions:
     """One turn per filesystem for making its free space unreadable."""
     refused: dict[str, str] = field(default_factory=dict)
     """Phone -> the last refusal in words, with file and domain; its codes are in the ledger, these only until the daemon ends."""
+    promises: Promises = field(default_factory=dict)
+    """What each policy's grace was, and since when (`conduct.policies`)."""
+    without_policy: dict[str, str] = field(default_factory=dict)
+    """Phone -> the policy that its term names and the configuration does not have."""
     orphan_images: int | None = None
     """How many images no domain reached when they were last counted; None: not counted yet."""
 

@@ -163,6 +163,10 @@ class SqlDecisions:
         touches = self._read_at.pop(uuid, None)
         await self._db.write(lambda c: conclude(c, uuid, decision, now, touches=touches))
 
+    async def touch_all(self) -> None:
+        """See the port."""
+        await self._db.write(phones.touch_all)
+
     async def touch(self, uuid: str) -> None:
         """See the port."""
         await self._db.write(lambda c: phones.touch(c, uuid))

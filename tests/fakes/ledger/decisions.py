@@ -115,5 +115,8 @@ class FakeDecisions:
             if rules.is_news(told, rules.Last(same[-1].data, same[-1].at) if same else None, now):
                 self._state.tell(told.kind, phone, told.data, now)
 
+    async def touch_all(self) -> None:
+        self._state.touched.update(self._state.phones)
+
     async def touch(self, uuid: str) -> None:
         self._state.touched.add(uuid)

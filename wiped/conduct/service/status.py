@@ -14,6 +14,8 @@ from wiped.model.status import HostStatus, WipeProgress
 from wiped.model.subscription import Flag, State
 
 #: Phones whose time has come: few, so their flags may be counted for each scrape.
+#: So many missing policies are named.
+_NAMED = 10
 _COUNTED = (State.DUE, State.ERASING, State.VERIFYING, State.QUARANTINED)
 
 
@@ -74,12 +76,22 @@ class Status:
             "hook": await world.fences.hook_fault(),
             "clock": conditions.clock_suspect,
             "sweep": self._late_sweep(),
+            "policy": self._missing_policy(),
         }
         try:
             faults["breaker"] = breaker.why(await world.ledger.breaker.get())
         except LedgerError as error:
             faults["ledger"] = str(error)
         return faults
+
+    def _missing_policy(self) -> str:
+        """Which policies terms name and the configuration lacks: their phones stay as they are."""
+        lacks = self._world.conditions.without_policy
+        if not lacks:
+            return ""
+        names = ", ".join(sorted(set(lacks.values()))[:_NAMED])
+        told = f"{len(lacks)} phones stay as they are: their terms name a policy that the configuration does not have ({names})"
+        return f"{told}; put it back, or let billing change their terms"
 
     def _late_sweep(self) -> str:
         """Why nothing new may be begun although all else is well: no sweep came to its end for too long."""

@@ -167,6 +167,7 @@ class Reconciler:
             self._counted_due = await breaker.count(world, {uuid, *await world.ledger.decisions.due(world.clock.now())})
             found = await decisions.fresh(world, uuid) or found
         facts, decision = found
+        decisions.note_policy(world, facts)
         await breaker.tell_held_back(world, uuid, decision)
         await world.ledger.decisions.conclude(uuid, decision, world.clock.now())
         self._remembering.bound_anew(uuid, facts.generation)

@@ -24,5 +24,8 @@ class DecisionStore(Protocol):
     async def conclude(self, uuid: str, decision: Decision, now: datetime) -> None:
         """Record a decision; audited when state, flags or action differ from the last."""
 
+    async def touch_all(self) -> None:
+        """Let every phone be decided again."""
+
     async def touch(self, uuid: str) -> None:
         """Decide this phone again in the next sweep."""
