@@ -16,8 +16,10 @@ COVERAGE :=
 unexport PYTHONDONTWRITEBYTECODE
 
 MUTATE :=
+# The first seed and how many hosts: make sim SEEDS="1 300".
+SEEDS := 1 100
 
-.PHONY: help deps venv demo test test-long test-vm test-fresh mutants quick lint docs bench clean
+.PHONY: help deps venv demo test test-long test-vm test-fresh sim mutants quick lint docs bench clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | sed "s/^/make /" | column -t -s "$$(printf '\t')"
@@ -58,7 +60,7 @@ test: venv ## lint, quick tests and host tests (8 minutes on two idle cores)
 
 test-long: venv ## attacks and kill points that take minutes, on this machine
 	@echo "test-long: long attacks"
-	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 3 --dist worksteal -m long tests/long tests/host tests/unit
+	@WIPED_REQUIRE_HOST=1 $(PYTHON) -m pytest -q -n 3 --dist worksteal -m long tests/long tests/host tests/unit tests/sim
 
 test-vm: venv ## a whole virtualization host in a virtual machine: the systemd unit, LVM (3 GiB of memory, 6 GiB of disk)
 	@echo "test-vm: the host in a virtual machine"
@@ -68,6 +70,10 @@ test-fresh: ## the README's first command in a bare Debian 12 of its own (about 
 	@echo "test-fresh: the README's first command in a bare Debian"
 	@bash .ci/bootstrap fresh
 	@/usr/bin/python3 -m tests.lab.fresh
+
+sim: venv ## simulated hosts in which everything moves at once, judged by books of their own (8 s a host; SEEDS="1 300")
+	@echo "sim: simulated hosts, seeds $(SEEDS)"
+	@$(PYTHON) -m tests.sim.stories $(SEEDS)
 
 mutants: venv ## changes of the deciding code that no unit test notices (hours; MUTATE="wiped/erase/claims.py" for one file)
 	@echo "mutants: a virtual environment of its own in .mutants"

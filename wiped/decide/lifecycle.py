@@ -146,11 +146,11 @@ def as_recorded(facts: LifecycleFacts, why: Reason, again: datetime) -> Decision
 
 
 def _not_by_time(facts: LifecycleFacts, decision: Decision, now: datetime) -> Decision:
-    """While the clock is suspect: told to nobody; and as recorded, where nothing but the time would have changed it."""
+    """While the clock is suspect: told to nobody; and as recorded, where nothing but the time would have changed it. That a term is over is always by time."""
     again = now + timedelta(seconds=LOOK_AGAIN)
     decision = replace(decision, quiet=True, next_at=min(again, decision.next_at or again))
     moved = decision.state is not facts.recorded_state and {decision.state, facts.recorded_state} <= _OF_TIME
-    if not moved or decision.due_at != facts.recorded_due_at:
+    if not moved or (decision.due_at != facts.recorded_due_at and decision.state in (State.ACTIVE, State.NOTICE)):
         return decision
     why_fenced, action, flags = fencing(facts)
     return replace(
@@ -268,7 +268,7 @@ def _due(facts: LifecycleFacts, trigger: Trigger, holds: tuple[Hold, ...], *, po
     if holds or facts.protected:
         keep = gate.ask(Act.STOP_DUE, found)
         if keep.go or facts.fenced:  # a fence that stands already is no new act
-            action, again = (Action.FENCE if policy.fence_held or not holds else fenced), None
+            action, again = (Action.FENCE if policy.fence_held or not holds else fenced), _lapse(trigger, now)
         else:
             action = fenced
             reasons.extend(why for condition in keep.because[:1] for why in found[condition])
@@ -306,6 +306,13 @@ def _due(facts: LifecycleFacts, trigger: Trigger, holds: tuple[Hold, ...], *, po
         urgent=trigger.urgent or Flag.OVERDUE in extra,
         overdue_at=trigger.overdue_at,
     )
+
+
+def _lapse(trigger: Trigger, now: datetime) -> datetime | None:
+    """When what was agreed to lapses, and the phone is not due any more, if nothing else changes it before."""
+    request = trigger.request
+    until = request.approved_until if request is not None and not request.signed else None
+    return until if until is not None and until > now else None
 
 
 def last_word(facts: LifecycleFacts, policy: Policy, safety: Safety, now: datetime) -> Decision:

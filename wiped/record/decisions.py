@@ -114,8 +114,7 @@ def conclude(connection: Connection, uuid: str, decision: Decision, now: datetim
             reasons=reasons_value(decision.reasons),
             next_at=decision.next_at,
             next_state=str(decision.next_state) if decision.next_state else None,
-            # What could not be told yet is still news when it can be.
-            due_at=phone.due_at if decision.quiet and decision.state in (State.GRACE, State.DUE) else decision.due_at,
+            due_at=decision.due_at,
             notices_sent=phone.notices_sent if decision.quiet else list(decision.notices),
             decided=phone.touches if touches is None else touches,
         )

@@ -65,10 +65,14 @@ def words_about(connection: Connection, about: str) -> list[Words]:
 
 
 def _account_of(connection: Connection, uuid: str) -> str | None:
-    """The pseudonym of the account that has a phone, or had it while the phone is still at the end of that generation."""
+    """The pseudonym of the account that has a phone, or had it while the phone is still at the end of that generation and the account is not anonymised."""
     same = (tables.subscriptions.c.uuid == tables.phones.c.uuid) & (tables.subscriptions.c.generation == tables.phones.c.generation)
     current = tables.subscriptions.c.ended_at.is_(None) | tables.phones.c.state.in_([str(state) for state in ENDED_STATES])
-    query = select(tables.subscriptions.c.account).join(tables.phones, same).where(tables.phones.c.uuid == uuid, current)
+    query = (
+        select(tables.subscriptions.c.account)
+        .join(tables.phones, same)
+        .where(tables.phones.c.uuid == uuid, current, tables.subscriptions.c.anonymised_at.is_(None))
+    )
     account: str | None = connection.execute(query).scalar()
     return account
 

@@ -211,7 +211,10 @@ TABLE: Mapping[str, tuple[Situation, ...]] = {
         S('held, while a wipe waits in quarantine', 'end + 3d', 'quarantined', 'fence', 'never by time', 'legal-hold', flags='held', facts={"recorded_state": State.QUARANTINED, "holds": (hold(),)}, ask=last_word),
     ),
     'What can be wrong': (
-        S('the clock is suspect', 'end + 24h', 'due', 'none', 'end + 1d1m', 'due clock-suspect', facts={"clock_suspect": True}),
+        S('the clock is suspect, and the phone was due when it was trusted', 'end + 24h', 'due', 'none', 'end + 1d1m', 'due clock-suspect', facts={"clock_suspect": True, "recorded_state": State.DUE}),
+        S('the clock is suspect, and the term ran when it was trusted', 'end + 24h', 'active', 'none', 'end + 1d1m', 'clock-suspect', facts={"clock_suspect": True}),
+        S('the same, and billing renews it', 'end + 24h', 'active', 'none', 'end + 1d1m', 'subscription-active', facts={"clock_suspect": True, "recorded_state": State.DUE, "subscription": term(expires_at=moment("end + 30d"))}),
+        S('the same, held', 'end + 24h', 'active', 'none', 'end + 1d1m', 'clock-suspect', flags='held', facts={"clock_suspect": True, "holds": (hold(),)}),
         S('the feed never answered', 'end + 24h', 'due', 'none', 'end + 1d1m', 'due feed-stale', facts={"feed": FeedStatus(None)}),
         S('the feed was last complete before the phone was due', 'end + 25h', 'due', 'none', 'end + 1d1h1m', 'due feed-stale', facts={"feed": stale("end + 23h")}),
         S('the feed is silent, but answered after the phone was due', 'end + 30h', 'due', 'wipe', 'end + 1d6h1m', 'due', facts={"feed": stale("end + 25h")}),

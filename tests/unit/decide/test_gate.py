@@ -62,7 +62,7 @@ def test_a_due_phone_is_wiped_or_stopped_as_the_table_says(conditions: set[Condi
     for condition in conditions:
         changes |= SEEN[condition]
     now = NOON + 2 * DAY
-    decision = decide(facts(now, fenced=fenced, **changes), POLICY, SAFETY, now)
+    decision = decide(facts(now, recorded_state=State.DUE, fenced=fenced, **changes), POLICY, SAFETY, now)
     assert (decision.action is Action.WIPE) == gate.ask(Act.ERASE, conditions).go
     kept = bool(conditions & {Condition.LEGAL_HOLD, Condition.PROTECTED})
     assert (decision.action is Action.FENCE) == (kept and (fenced or gate.ask(Act.STOP_DUE, conditions).go))
@@ -84,8 +84,8 @@ def test_no_phone_changes_by_a_suspect_clock(recorded: State, days: int, occupie
     assert decision.action is (Action.FENCE if suspended else Action.NONE) or occupied
     assert decision.next_at is not None
     assert decision.next_at <= now + timedelta(minutes=1)
-    renewed = decide(_later(seen), POLICY, SAFETY, now)
-    assert renewed.state is decide(_later(facts(now, recorded_state=recorded)), POLICY, SAFETY, now).state
+    renewed, trusted = (decide(_later(each), POLICY, SAFETY, now).state for each in (seen, facts(now, recorded_state=recorded)))
+    assert renewed is (trusted if trusted in (State.ACTIVE, State.NOTICE) else recorded)
 
 
 def _later(seen: LifecycleFacts) -> LifecycleFacts:

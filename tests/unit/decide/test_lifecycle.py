@@ -42,7 +42,7 @@ SITUATIONS = [
     ("hold that ended", DUE, {"holds": (replace(HOLD, until=DUE),)}, State.DUE, Action.WIPE, DUE + timedelta(seconds=60), "due"),
     ("held in grace", NOON, {"holds": (HOLD,)}, State.GRACE, Action.NONE, DUE, "in-grace"),
     ("protected at due", DUE, {"protected": True}, State.DUE, Action.FENCE, NOON + 3 * DAY, "protected"),
-    ("suspect clock", DUE, {"clock_suspect": True}, State.DUE, Action.NONE, DUE + timedelta(seconds=60), "clock-suspect"),
+    ("suspect clock", DUE, {"clock_suspect": True, "recorded_state": State.DUE}, State.DUE, Action.NONE, DUE + timedelta(seconds=60), "clock-suspect"),
     ("open breaker", DUE, {"breaker_open": True}, State.DUE, Action.NONE, DUE + timedelta(seconds=60), "breaker-open"),
     ("feed never answered", DUE, {"feed": FeedStatus(None)}, State.DUE, Action.NONE, DUE + timedelta(seconds=60), "feed-stale"),
     ("feed stale since before due", DUE + HOUR, {"feed": FeedStatus(DUE - HOUR, 5)}, State.DUE, Action.NONE, DUE + HOUR + timedelta(seconds=60), "feed-stale"),
@@ -226,3 +226,14 @@ def test_nothing_changes_before_the_next_instant(fact, now, at, policy):
         return
     again = decide(fact, policy, SAFETY, at)
     assert (again.state, again.action, again.notices, again.flags) == (first.state, first.action, first.notices, first.flags)
+
+
+@pytest.mark.parametrize("kept", [{"protected": True}, {"holds": (HOLD,)}])
+def test_a_kept_phone_is_decided_again_when_what_was_agreed_to_lapses(kept: dict[str, object]) -> None:
+    """Found by the simulation (K3): due by an agreed request, and protected, it was due for ever in lists, and not due by explain."""
+    until = NOON - 8 * DAY
+    request = WipeRequest("r", "deletion", "no-consent", NOON - 20 * DAY, approved=True, approver="b", approved_at=NOON - 20 * DAY, approved_until=until)
+    now = NOON - 10 * DAY
+    due = decide(facts(now, requests=(request,), **kept), Policy(), Safety(), now)
+    assert (due.state, due.next_at) == (State.DUE, until)
+    assert decide(facts(until, requests=(request,), **kept), Policy(), Safety(), until).state is not State.DUE

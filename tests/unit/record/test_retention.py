@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from tests.unit.record.rig import ALICE, DAY, PHONE, Rig
 from wiped.errors import NotFoundError
+from wiped.model.subscription import Hold
 
 
 async def test_snapshots_and_pseudonyms_go_after_their_periods(rig: Rig) -> None:
@@ -34,3 +35,15 @@ async def test_snapshots_and_pseudonyms_go_after_their_periods(rig: Rig) -> None
         words = ""
     assert words == ""
     assert (await rig.ledger.audit.verify()).seq == len(await rig.ledger.audit.entries(limit=10_000))
+
+
+async def test_people_can_still_say_something_about_a_phone_whose_account_was_anonymised(rig: Rig) -> None:
+    """Found by the simulation (R9): a hold, a suspension or a protection of such a phone failed, since its words had no slot."""
+    await rig.begun()
+    await rig.released("w-1")
+    done = await rig.ledger.retention.retain(rig.now + 400 * DAY, snapshots=30 * DAY, audit=365 * DAY, may=lambda: True)
+    assert done["anonymised"] == 1
+    await rig.ledger.holds.add(Hold("h-1", PHONE, "", "litigation", authority="court", reference="C-1"), rig.now, "anna", reason="asked")
+    (hold,) = await rig.ledger.holds.in_force()
+    assert (hold.id, (await rig.ledger.words.about("h-1"))["reference"]) == ("h-1", "C-1")
+    await rig.ledger.phones.mark(PHONE, protected=True, reason="kept", operator="anna")
