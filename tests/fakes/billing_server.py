@@ -20,6 +20,7 @@ class Billing:
         self.revision: int | None = 1
         self.page = page
         self.trouble = ""
+        self.at: str | None = None  # as of when its answers say that they are
         self.asked: list[tuple[str, str]] = []
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -69,6 +70,7 @@ class Billing:
             "count": len(self.records),
             "next": str(stop) if stop < len(self.records) else None,
             "records": self.records[start:stop],
+            **({"at": self.at} if self.at else {}),
         }
         if self.trouble == "half":
             document["records"] = self.records[start:stop][: max(0, (stop - start) // 2)]

@@ -36,6 +36,8 @@ async def holds_add(
         about = await ctx.about(client, phone, account)
         document = await client.send("POST", "/v1/holds", {**about, **{key: value for key, value in body.items() if value not in ("", None)}})
     ctx.screen.show(document, holds_table([document]))
+    if document.get("note"):
+        ctx.screen.say(document["note"], "bold red")
     return 0
 
 

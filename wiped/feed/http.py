@@ -14,6 +14,7 @@ import asyncio
 import os
 import ssl
 import stat
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -102,7 +103,7 @@ class HttpSource:
     async def _all_pages(self, token: str) -> tuple[Page, ...]:
         first = await self._page("", token, MAX_BYTES)
         if first is None:
-            return self._pages
+            return tuple(replace(page, at=None) for page in self._pages)  # as of now: billing has just said that nothing changed (RFC 9110, 15.4.5)
         etag, page, room = first
         pages, cursors, records = [page], {page.cursor}, len(page.rows)
         while page.cursor:

@@ -135,6 +135,8 @@ class Hold:
     """Whether a subject report may name it."""
     added_at: datetime | None = None
     operator: str = ""
+    note: str = ""
+    """To whoever adds it: which of its phones lose bytes already. Not kept."""
 
 
 @dataclass(frozen=True, slots=True)

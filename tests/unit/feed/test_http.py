@@ -15,6 +15,7 @@ from tests.unit.feed.test_poll import POLICIES, SAFETY, row
 from wiped.feed.http import HttpSource
 from wiped.feed.poll import PolledFeed
 from wiped.keys.salts import SaltFile
+from wiped.model.instants import instant_text
 from wiped.record.ledger import SqlLedger
 from wiped.record.sql.migrate import refers_to_accounts
 
@@ -66,8 +67,9 @@ async def test_a_billing_server_in_trouble_ends_nothing(tmp_path: Path, trouble:
     assert (await feed.poll()).fault in {"unreachable", "configuration"}
 
 
-async def test_an_unchanged_set_is_confirmed_by_its_etag(tmp_path: Path) -> None:
-    """304: the last whole answer still stands, and its age begins anew."""
+@pytest.mark.parametrize("says_when", [False, True])
+async def test_an_unchanged_set_is_confirmed_by_its_etag(tmp_path: Path, *, says_when: bool) -> None:
+    """304: the last whole answer still stands, and its age begins anew, also where that answer said as of when it was."""
     clock = FakeClock()
     async with AsyncExitStack() as stack:
         token = tmp_path / "token"
@@ -79,6 +81,7 @@ async def test_an_unchanged_set_is_confirmed_by_its_etag(tmp_path: Path) -> None
         source = await stack.enter_async_context(HttpSource(billing.url, timeout=PATIENCE, agent="test", token_file=str(token)))
         feed = PolledFeed(source, ledger.subscriptions, ledger.conditions, clock, SAFETY, policies=POLICIES)
         billing.publish([row(number) for number in range(4)])
+        billing.at = instant_text(clock.now()) if says_when else None
         await feed.poll()
         clock.move(500)
         assert (await feed.poll()).complete_at == clock.now()

@@ -29,7 +29,8 @@ class HoldIn(AboutIn):
 
 
 class HoldOut(BaseModel):
-    """A legal hold. `phone` "": on an account. `authority` and `reference` only in lists and explanations, and only for operators, approvers, auditors."""
+    """A legal hold. `phone` "": on an account. `note`: in the answer to adding it, which of its phones lose bytes already. `authority` and `reference` only
+    in lists and explanations, and only for operators, approvers, auditors."""
 
     id: str
     phone: str
@@ -41,6 +42,7 @@ class HoldOut(BaseModel):
     disclose: bool
     added_at: Instant | None
     operator: str
+    note: str = ""
 
 
 def hold_out(hold: Hold, *, words: bool) -> HoldOut:
@@ -56,6 +58,7 @@ def hold_out(hold: Hold, *, words: bool) -> HoldOut:
         disclose=hold.disclose,
         added_at=hold.added_at,
         operator=hold.operator,
+        note=hold.note,
     )
 
 

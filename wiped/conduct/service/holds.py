@@ -11,6 +11,7 @@ from wiped.conduct.deeds import hold_release
 from wiped.conduct.world import World
 from wiped.errors import InputError, NotFoundError
 from wiped.model.approvals import UNDISCLOSED, HoldGround, Person
+from wiped.model.records import COMMITTED_STEPS, ArtefactState
 from wiped.model.subscription import AccountReference, Hold
 
 
@@ -42,7 +43,21 @@ class Holds:
             await checks.known_phone(self._world, uuid)
             await self._world.ledger.holds.add(hold, now, person.name, reason=reason)
         self._nudge()
-        return hold
+        return replace(hold, note=await self._too_late(hold))
+
+    async def _too_late(self, hold: Hold) -> str:
+        """In words, which of the hold's phones are past the last word of their wipes, and what is left of them; "" for none. The bytes that go now go: a hold
+        stops the hands before every retry."""
+        told = []
+        for wipe in await self._world.ledger.wipes.find(unfinished=True):
+            facts = await self._world.ledger.decisions.facts(wipe.uuid, self._world.clock.now())
+            if wipe.step not in COMMITTED_STEPS or facts is None or all(other.id != hold.id for other in facts.holds):
+                continue
+            left = sum(1 for item in wipe.artefacts if item.state in (ArtefactState.PENDING, ArtefactState.LEFT) and item.result is None)
+            told.append(f"{wipe.name} ({wipe.uuid}): erasing has begun, {left} of {len(wipe.artefacts)} artefacts are untouched as yet")
+        if not told:
+            return ""
+        return f"too late for {'; '.join(told)}. What is being overwritten is gone; the hold keeps what a retry would need, fenced"
 
     async def release(self, hold_id: str, *, reason: str, person: Person) -> Hold:
         """Takes two people: records the first one's request and raises RefusedError(needs-approval). Raises NotFoundError."""
