@@ -10,7 +10,7 @@ import pytest
 from tests.lab import images
 from tests.lab.privatelibvirt import PrivateLibvirt, wait_for
 from tests.lab.rawdevice import Markers
-from tests.lab.stage import APPROVER, OPERATOR, OTHER_APPROVER, STAFF, Product, instant, phone_with_disk, settle
+from tests.lab.stage import ACCOUNT, APPROVER, OPERATOR, OTHER_APPROVER, STAFF, Product, instant, phone_with_disk, settle
 
 MANY = 8
 BLOCKS = 64
@@ -81,7 +81,8 @@ def test_too_many_phones_due_at_once_are_wiped_only_after_two_people_released_th
 @pytest.mark.long
 @pytest.mark.parametrize("down", [False, True])
 def test_a_clock_that_jumps_four_hundred_days_wipes_nothing(stage, tmp_path, *, down):
-    """While the daemon runs, or while it was down on a host that was up: nothing is begun, the operator is told, and sets it right."""
+    """While the daemon runs, or while it was down on a host that was up: nothing is begun, no phone looks due, held and protected ones that run go on, nobody
+    is told of an end; the operator is told, and sets it right."""
     filesystem, markers, phones, product = stage
     ahead = tmp_path / "ahead"
     ahead.write_text("0")
@@ -91,22 +92,70 @@ def test_a_clock_that_jumps_four_hundred_days_wipes_nothing(stage, tmp_path, *, 
     for phone in phones[:3]:
         product.bind(phone.uuid, ends_in=30 * 86_400)
     wait_for(lambda: product.ask("status")["phones"]["active"] == 3, "the terms to be concluded")
+    product.libvirt.virsh("start", phones[0].uuid)
+    product.ctl("protect", phones[0].uuid, "--reason", "kept")
     if down:
         product.stop()
     ahead.write_text(str(YEARS))
     if down:
         product.start(*command)
-    wait_for(lambda: product.ask("status")["phones"]["due"] == 3, "the phones to look due")
     wait_for(lambda: product.ask("status")["clock_suspect"], "the next look at the clock")
     status = product.ask("status")
     assert (status["clock_suspect"], "wipectl clock trust --reason" in status["faults"]["clock"]) == (True, True)
-    assert product.ask("explain", phones[0].uuid)["reasons"][-1]["code"] == "clock-suspect"
     settle(4)
+    assert product.ask("explain", phones[0].uuid)["reasons"][0]["code"] == "clock-suspect"
+    assert (product.ask("status")["phones"]["active"], phones[0].state) == (3, "running")
     assert [product.wipes(phone.uuid) for phone in phones] == [[]] * MANY
     assert product.metrics()["wiped_clock_suspect"] == 1
     ahead.write_text("0")
     assert product.ask("clock", "trust", "--reason", "set back by hand")["was"] == "stepped"
     wait_for(lambda: product.ask("status")["phones"]["active"] == 3, "the terms to run again")
     product.stop()
+    product.libvirt.virsh("destroy", phones[0].uuid)
+    filesystem.unmount()
+    assert filesystem.count(markers.prefix) >= MANY * BLOCKS
+
+
+@pytest.mark.long
+def test_an_import_that_names_other_accounts_stops_nobody_and_one_mistake_is_taken_back(stage, tmp_path):
+    """K4 and K3, by commands and configuration alone: running phones stay on behind the breaker; one that is stopped runs again when it is corrected, and when
+    it is resumed; a policy that is gone stops none and lifts no fence."""
+    filesystem, markers, phones, product = stage
+    libvirt = product.libvirt
+    product.start()
+    seen(product, MANY)
+    for phone in phones:
+        product.bind(phone.uuid, ends_in=30 * 86_400)
+        libvirt.virsh("start", phone.uuid)
+    terms = {item["phone"]: item for item in product.get("/v1/subscriptions")["items"]}
+
+    def line(phone, account):
+        term = terms[phone.uuid]
+        return json.dumps({"phone": phone.uuid, "account": account, **{key: term[key] for key in ("subscription", "starts", "expires")}})
+
+    (feed := tmp_path / "feed.jsonl").write_text("\n".join(line(phone, "ANOTHER") for phone in phones))
+    assert product.ctl("subscriptions", "import", str(feed), check=False).returncode == 3
+    wait_for(lambda: product.get("/v1/breaker")["open"], "the breaker to open")
+    settle(3)
+    assert [phone.state for phone in phones] == ["running"] * MANY
+    feed.write_text("\n".join(line(phone, ACCOUNT) for phone in phones))
+    product.ctl("subscriptions", "import", str(feed))
+    wait_for(lambda: not product.get("/v1/breaker")["phones"], "nobody to wait behind it")
+    product.agreed("breaker", "release", "--reason", "corrected")
+    feed.write_text(line(phones[0], "ANOTHER"))
+    assert product.ctl("subscriptions", "import", str(feed), check=False).returncode == 3
+    wait_for(lambda: phones[0].state == "shut off", "the one to be stopped")
+    product.ctl("suspend", phones[1].uuid, "--reason", "a leak?")
+    wait_for(lambda: phones[1].state == "shut off", "the suspended one to be stopped")
+    feed.write_text(line(phones[0], ACCOUNT))
+    product.ctl("subscriptions", "import", str(feed))
+    wait_for(lambda: phones[0].state == "running", "the corrected one to run again")
+    product.ctl("resume", phones[1].uuid, "--reason", "none")
+    wait_for(lambda: phones[1].state == "running", "the resumed one to run again")
+    assert [phone.state for phone in phones] == ["running"] * MANY
+    assert not list((product.state_dir / "fence").glob("*-*"))
+    product.stop()
+    for phone in phones:
+        libvirt.virsh("destroy", phone.uuid)
     filesystem.unmount()
     assert filesystem.count(markers.prefix) >= MANY * BLOCKS
