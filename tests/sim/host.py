@@ -51,6 +51,7 @@ class SimulatedHost:
         self.configured = {"default": Policy(grace=3_600, notice=(86_400, 3_600), stop_timeout=20)}
         self.told_notices = 0
         self.seen_entries = 0
+        self.stopped: set[str] = set()
         self.sent: dict[str, list[SubscriptionRecord]] = {}
         self.accounts: dict[str, str] = {}
 
@@ -434,9 +435,10 @@ class SimulatedHost:
                 assert now is not None
                 if told.state is not now.state:
                     self.violated(f"{uuid[-2:]}: explain says {told.state}, the list {now.state}")
-        stopped = [page for page in self.books.pages.values() if page.conflict and self._off_for_conflict_alone(page)]
-        if len(stopped) > BREAKER:
+        stopped = {page.uuid for page in self.books.pages.values() if page.conflict and self._off_for_conflict_alone(page)}
+        if len(stopped - self.stopped) > BREAKER:
             self.violated(f"{len(stopped)} paid phones were stopped at once, by one answer")
+        self.stopped = stopped
         await self._judge_notices()
         await self._judge_forgetting()
 

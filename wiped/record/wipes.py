@@ -74,7 +74,12 @@ def all_wipes(connection: Connection, uuid: str, *, unfinished: bool) -> tuple[W
 
 def begin(connection: Connection, uuid: str, wipe_id: str, trigger: Trigger, now: datetime) -> WipeRecord:
     """`WipeStore.begin`."""
-    existing = connection.execute(select(tables.wipes.c.id).where(tables.wipes.c.uuid == uuid, _UNFINISHED)).scalar()
+    unfinished = connection.execute(select(tables.wipes).where(tables.wipes.c.uuid == uuid, _UNFINISHED)).first()
+    existing = None if unfinished is None else unfinished.id
+    if unfinished is not None and unfinished.step not in COMMITTED_STEPS and unfinished.trigger != trigger_value(trigger):
+        connection.execute(update(tables.wipes).where(tables.wipes.c.id == existing).values(trigger=trigger_value(trigger)))
+        told = {"wipe_id": existing, "uuid": uuid, "trigger": trigger.kind, "ground": trigger.ground}
+        audit.append(connection, "wipe-retriggered", {**told, "operator": trigger.operator, "approver": trigger.approver}, now)
     if existing is None:
         phone = known(connection, uuid)
         connection.execute(

@@ -29,7 +29,9 @@ class FakeWipes:
         self._state.write()
         for wipe in self._state.wipes.values():
             if wipe.uuid == uuid and wipe.step not in FINAL_STEPS:
-                return wipe
+                if wipe.step not in COMMITTED_STEPS:
+                    self._state.wipes[wipe.id] = replace(wipe, trigger=trigger)
+                return self._state.wipes[wipe.id]
         phone = self._state.phones[uuid]
         self._state.wipes[wipe_id] = WipeRecord(wipe_id, uuid, phone.name, phone.generation, WipeStep.QUEUED, trigger, now)
         self._state.log("wipe-begun", {"wipe_id": wipe_id}, now)

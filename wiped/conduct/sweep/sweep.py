@@ -15,18 +15,17 @@ from wiped.conduct.results import CalledOffError, Ending, GoneError
 from wiped.conduct.sweep import approvals, breaker, clock, fences, orphans
 from wiped.conduct.sweep.queue import Kind, Work, WorkQueue
 from wiped.conduct.sweep.sightings import Remembering
-from wiped.conduct.wipe import fence, stop
+from wiped.conduct.wipe import fence, intent, stop
 from wiped.conduct.wipe.run import Executor
 from wiped.conduct.world import World
 from wiped.decide import conditions, gate
 from wiped.decide.gate import Act
 from wiped.errors import HelperError, HypervisorError, LedgerError, RefusedError, StorageError, TransientError, WipedError
 from wiped.model.approvals import FIRST
-from wiped.model.instants import end_text
 from wiped.model.inventory import DomainFacts, DomainState
 from wiped.model.outcome import ReasonCode
 from wiped.model.plan import Plan, RefusalCode
-from wiped.model.records import COMMITTED_STEPS, Trigger, WipeRecord, WipeStep
+from wiped.model.records import COMMITTED_STEPS, WipeRecord, WipeStep
 from wiped.model.subscription import Action, Decision, Flag, LifecycleFacts, State
 
 _log = structlog.get_logger(__name__)
@@ -173,7 +172,7 @@ class Reconciler:
         self._remembering.bound_anew(uuid, facts.generation)
         unfinished = next((wipe for wipe in await world.ledger.wipes.find(uuid, unfinished=True)), None)
         if decision.action is Action.WIPE:
-            wipe = unfinished or await self._begin(facts, decision)
+            wipe = await self._begin(facts, decision, unfinished)
             self.queue.submit(self._work(wipe, facts, decision))
         elif unfinished is not None and unfinished.step not in COMMITTED_STEPS:
             self.queue.submit(Work(Kind.BACK, uuid, unfinished.id), at_once=True)
@@ -196,22 +195,15 @@ class Reconciler:
     def _running(self, uuid: str) -> bool:
         return _runs(self._domains.get(uuid))
 
-    async def _begin(self, facts: LifecycleFacts, decision: Decision) -> WipeRecord:
-        world = self._world
-        term = facts.subscription
-        request = next((item for item in facts.requests if item.id == decision.request_id), None)
-        trigger = Trigger(
-            kind=decision.trigger or "expiry",
-            ground=decision.ground,
-            reference=request.id if request else "",
-            expired_at=end_text(term.expires_at) if term else "",
-            policy=term.policy if term else "",
-            operator=(request.operator if request else "") or "daemon",
-            approver=request.approver if request else "",
-        )
+    async def _begin(self, facts: LifecycleFacts, decision: Decision, unfinished: WipeRecord | None) -> WipeRecord:
+        """The phone's wipe, under the trigger that makes it due now."""
+        world, trigger = self._world, intent.trigger_of(facts, decision)
+        if unfinished is not None and (unfinished.trigger == trigger or unfinished.step in COMMITTED_STEPS):
+            return unfinished
         wipe = await world.ledger.wipes.begin(facts.uuid, world.randomness.identifier(), trigger, world.clock.now())
-        world.announcer.step(wipe.id, wipe.step)
-        await world.milestones.reached(wipe.step, wipe.id)
+        if unfinished is None:
+            world.announcer.step(wipe.id, wipe.step)
+            await world.milestones.reached(wipe.step, wipe.id)
         return wipe
 
     @staticmethod

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from wiped.conduct import decisions, survey
 from wiped.conduct.results import CalledOffError, Proof
-from wiped.conduct.wipe import invariants, trim
+from wiped.conduct.wipe import agreement, invariants, trim
 from wiped.conduct.world import LOCK_PATIENCE, LOCK_PAUSE, World
 from wiped.decide.plan import drift
 from wiped.decide.vanished import files_of
@@ -167,7 +167,7 @@ class Attempt:
     # -- step 5
     async def _last_word(self) -> datetime:
         now = self.world.clock.now()
-        decision = await self.world.ledger.wipes.last_word(self.wipe.id, now, lambda facts: decisions.last_word(self.world, facts, now))
+        decision = await self.world.ledger.wipes.last_word(self.wipe.id, now, lambda facts: agreement.last_word(self.world, self.wipe, self.plan, facts, now))
         if decision.action is not Action.WIPE:
             raise CalledOffError(decision)
         await self._tell(WipeStep.ERASING)

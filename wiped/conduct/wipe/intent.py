@@ -5,10 +5,27 @@ from __future__ import annotations
 from wiped.conduct import decisions
 from wiped.conduct.world import World
 from wiped.decide.snapshot import audit_snapshot
+from wiped.model.instants import end_text
 from wiped.model.inventory import Inventory
 from wiped.model.plan import Plan
 from wiped.model.policy import Policy
-from wiped.model.records import ArtefactRecord, Secret, WipeRecord
+from wiped.model.records import ArtefactRecord, Secret, Trigger, WipeRecord
+from wiped.model.subscription import Decision, LifecycleFacts
+
+
+def trigger_of(facts: LifecycleFacts, decision: Decision) -> Trigger:
+    """Why the phone is wiped, as its certificate will say it. `decision`: that its time has come."""
+    term = facts.subscription
+    request = next((item for item in facts.requests if item.id == decision.request_id), None)
+    return Trigger(
+        kind=decision.trigger or "expiry",
+        ground=decision.ground,
+        reference=request.id if request else "",
+        expired_at=end_text(term.expires_at) if term else "",
+        policy=term.policy if term else "",
+        operator=(request.operator if request else "") or "daemon",
+        approver=request.approver if request else "",
+    )
 
 
 async def intend(world: World, wipe: WipeRecord, inventory: Inventory, plan: Plan, *, was_running: bool, was_autostart: bool) -> None:

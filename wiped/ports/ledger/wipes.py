@@ -15,7 +15,8 @@ class WipeStore(Protocol):
     """Wipes and their steps."""
 
     async def begin(self, uuid: str, wipe_id: str, trigger: Trigger, now: datetime) -> WipeRecord:
-        """A new wipe at QUEUED; a second unfinished one for the same phone is never made: the existing one is returned."""
+        """A new wipe at QUEUED; a second unfinished one for the same phone is never made: the existing one is returned, under this trigger as long as its last
+        word was not spoken (I11: what it is done for is what its certificate says)."""
 
     async def record_intent(self, wipe_id: str, plan: Plan, snapshot: dict[str, Any], artefacts: Sequence[ArtefactRecord], *,
                             was_running: bool, was_autostart: bool, now: datetime) -> None:  # fmt: skip
