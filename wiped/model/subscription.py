@@ -214,6 +214,8 @@ class LifecycleFacts:
     """A drain of this host, or of the phone's product, was announced and not cancelled; its own trigger stands among `requests`."""
     remembered: bool = False
     """It was looked at on this host in its generation: a vanished phone is known by that. A term alone, for a UUID never seen here, is none."""
+    stopped: bool = False
+    """A fence stopped it while it ran, and it was not started again."""
     recorded_due_at: datetime | None = None
     """The due instant of the last decision: another one now means that a record changed, not the time."""
 

@@ -65,6 +65,7 @@ def facts(connection: Connection, uuid: str, now: datetime) -> tuple[LifecycleFa
         migrated=memory is not None and memory.migrated,
         draining=bool(draining),
         remembered=memory is not None and memory.digest != "",
+        stopped=phone.stopped,
         recorded_due_at=phone.due_at,
     )
     return found, phone.touches

@@ -57,6 +57,8 @@ class FakeDecisions:
             refusals=phone.refusals,
             migrated=uuid in self._state.memories and self._state.memories[uuid].migrated,
             remembered=uuid in self._state.memories and self._state.memories[uuid].digest != "",
+            stopped=phone.stopped,
+            recorded_due_at=phone.due_at,
         )
 
     def _drains(self, term: Subscription | None) -> tuple[WipeRequest, ...]:

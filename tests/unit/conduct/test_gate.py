@@ -234,6 +234,30 @@ async def test_a_renewed_phone_is_given_back_before_any_wipe_begins() -> None:
         assert (str(first.kind), first.uuid) == ("lift", late)
 
 
+async def test_a_phone_that_cannot_be_started_is_not_fenced_for_that() -> None:
+    """Its fence is down, housekeeping puts up none, and it is tried again until it runs."""
+    async with rig_on_disk() as rig:
+        (uuid,) = await bound(rig, 1)
+        await rig.service.phones.suspend(uuid, reason="asked", person=ANNA)
+        await swept(rig)
+
+        async def fails(_uuid: str) -> None:
+            raise HypervisorError("no memory")
+
+        rig.hypervisor.start = fails  # type: ignore[method-assign]
+        await rig.service.phones.resume(uuid, reason="over", person=ANNA)
+        for _ in range(3):
+            with pytest.raises(HypervisorError):
+                await swept(rig)
+            await rig.reconciler.heal()
+            assert not rig.host.fences
+            assert (await phone_of(rig, uuid)).fenced is False
+            rig.clock.move(301)
+        await rig.reboot()
+        await swept(rig)
+        assert (rig.host.running(uuid), (await phone_of(rig, uuid)).stopped) == (True, False)
+
+
 #: What cannot be undone, hurts a customer, or gives back -> the files that do it, each behind the gate: by `decisions` (last word, decision), by `retention`,
 #: or where a phone's fence stands already and its bytes are going.
 DOORS = {

@@ -86,3 +86,21 @@ async def test_a_policy_that_is_gone_is_an_alarm_until_it_is_back() -> None:
         assert ((await phone_of(rig, uuid)).state, rig.host.running(uuid)) == (State.ACTIVE, True)
         await restarted(rig, default=Policy(grace=3600))
         assert (await rig.service.status.readiness())["policy"] == ""
+
+
+async def test_a_change_that_is_seen_by_a_clock_in_the_past_shortens_nothing() -> None:
+    """A host that comes up a year back: the change still counts for ends that are recorded after it alone."""
+    async with rig_on_disk() as rig:
+        await restarted(rig, default=Policy(grace=30 * DAY, notice=(600,), stop_timeout=20))
+        uuid = rig.host.add_phone(1, running=True)
+        await rig.reconciler.sweep()
+        await rig.subscribe(uuid)
+        await swept(rig)
+        rig.clock.step(-365 * DAY)
+        await restarted(rig, default=Policy(grace=3600, notice=(600,), stop_timeout=20))
+        rig.clock.step(365 * DAY)
+        await restarted(rig, default=Policy(grace=3600, notice=(600,), stop_timeout=20))
+        found = await rig.service.phones.explain(uuid)
+        assert found.subscription is not None
+        assert found.decision.due_at is not None
+        assert (found.decision.due_at - found.subscription.expires_at).total_seconds() == 30 * DAY

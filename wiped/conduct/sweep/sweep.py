@@ -179,7 +179,7 @@ class Reconciler:
         elif decision.action is Action.FENCE and unfinished is None:
             if not facts.fenced or self._running(uuid):
                 await self._until_done(Work(Kind.FENCE, uuid))
-        elif self._may_lift(facts, decision) and facts.fenced and unfinished is None:
+        elif self._may_lift(facts, decision) and (facts.fenced or facts.stopped) and unfinished is None:
             await self._until_done(Work(Kind.LIFT, uuid))
 
     def _may_lift(self, facts: LifecycleFacts, decision: Decision) -> bool:

@@ -39,13 +39,14 @@ async def lift(world: World, uuid: str, *, reason: str) -> None:
 
 
 async def give_back(world: World, uuid: str, *, reason: str) -> None:
-    """Take the fence down, and start the phone where the fence had stopped it. The ledger says *fenced* until all of it is done: a crash, or a libvirt that
-    does not answer, lets the caller do it again. Raises HypervisorError, StorageError."""
+    """Take the fence down, and start the phone where the fence had stopped it. The ledger says *stopped* until that is done: a crash, or a libvirt that does
+    not answer or cannot start it, lets the caller do it again, and no fence stands meanwhile. Raises HypervisorError, StorageError."""
+    await lift(world, uuid, reason=reason)
     phone = await world.ledger.phones.get(uuid)
-    await world.fences.lift(uuid)
-    if phone is not None and phone.stopped:
-        domain = await world.hypervisor.domain(uuid)
-        if domain is not None and domain.state is DomainState.SHUTOFF:
-            await world.hypervisor.start(uuid)
-            await world.milestones.reached("started-again", "")
-    await world.ledger.phones.mark(uuid, fenced=False, stopped=False, reason=reason)
+    if phone is None or not phone.stopped:
+        return
+    domain = await world.hypervisor.domain(uuid)
+    if domain is not None and domain.state is DomainState.SHUTOFF:
+        await world.hypervisor.start(uuid)
+        await world.milestones.reached("started-again", "")
+    await world.ledger.phones.mark(uuid, stopped=False, reason=reason)
