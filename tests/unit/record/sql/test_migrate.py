@@ -95,3 +95,23 @@ def test_a_ledger_of_the_version_before_is_brought_up(folder: Path, monkeypatch:
         assert connection.execute("SELECT id, step FROM wipes").fetchall() == [("w", "quarantined")]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert row_digest.faults(connection) == []  # 0007: the rows that it had before are counted
+
+
+def test_a_ledger_that_counts_its_rows_is_brought_up_and_counted_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0008: a column more in `phones`, with phones in it that were fenced before: none of them is started by that."""
+    path = folder / FILE_NAME
+    monkeypatch.setattr(migrating, "SCHEMA_VERSION", "0007")
+    assert migrate(str(path)) == ("", "0007")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        row_digest.register(connection)
+        connection.execute(
+            "INSERT INTO phones (uuid, name, present, generation, state, since, action, flags, protected, suspended, fenced, occupied, refusals, reasons,"
+            " notices_sent, touches, decided) VALUES ('u', 'phone-1', 1, 1, 'active', '2026', 'fence', '[]', 0, 1, 1, 0, '[]', '[]', '[]', 1, 1)"
+        )
+    with closing(sqlite3.connect(path)) as connection:
+        assert row_digest.faults(connection) == []
+    monkeypatch.undo()
+    assert migrate(str(path)) == ("0007", SCHEMA_VERSION)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT fenced, stopped FROM phones").fetchall() == [(1, 0)]
+        assert row_digest.faults(connection) == []
