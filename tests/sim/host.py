@@ -41,9 +41,10 @@ class ViolationError(AssertionError):
 class SimulatedHost:
     """`rig`: the product; `books`: what must be; `told`: the story, for people."""
 
-    def __init__(self, rig: Rig, seed: int) -> None:
+    def __init__(self, rig: Rig, seed: int, often: tuple[str, ...] = ()) -> None:
         self.rig = rig
         self.seed = seed
+        self.often = often
         self.random = random.Random(seed)
         self.books = Books()
         self.told: list[str] = []
@@ -93,13 +94,17 @@ class SimulatedHost:
             await self.answer(uuid, self.random.choice([2, 20, 60]) * DAY)
         await self.settle()
         for _ in range(steps):
-            name, act = self.random.choice(self.events())
+            name, act = self.random.choice(self.told_often())
             self.told.append(name)
             await act()
             await self.settle()
             self.rig.clock.move(61)
             await self.settle()
             await self.judge()
+
+    def told_often(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """The events, or those alone that this story is about."""
+        return [event for event in self.events() if not self.often or event[0] in self.often]
 
     def events(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """Everything that may happen, as often as it stands here."""
@@ -480,10 +485,10 @@ class SimulatedHost:
 
 
 @asynccontextmanager
-async def simulated(seed: int) -> AsyncIterator[SimulatedHost]:
-    """A host over a ledger on a filesystem in memory, where there is one."""
+async def simulated(seed: int, often: tuple[str, ...] = ()) -> AsyncIterator[SimulatedHost]:
+    """A host over a ledger on a filesystem in memory, where there is one. `often`: the events that its story is about; without any, all."""
     place = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=place) as state_dir:
         Path(state_dir).chmod(0o700)
         async with Rig.on_disk(state_dir) as rig:
-            yield SimulatedHost(rig, seed)
+            yield SimulatedHost(rig, seed, often)

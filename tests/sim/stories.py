@@ -12,9 +12,9 @@ import structlog
 from tests.sim.host import DAY, ViolationError, simulated
 
 
-async def told(seed: int, steps: int) -> tuple[float, str]:
+async def told(seed: int, steps: int, often: tuple[str, ...] = ()) -> tuple[float, str]:
     """(true days that passed, "" or what was violated)."""
-    async with simulated(seed) as host:
+    async with simulated(seed, often) as host:
         try:
             await host.run(steps)
         except ViolationError as error:

@@ -23,7 +23,7 @@ class FakeClockStore:
         self._state.write()
         self._state.clock = memory
         if told is not None:
-            self._state.touch_due()
+            self._state.touched.update(self._state.phones)
             self._state.log("clock", told, now)
 
     async def trust(self, memory: ClockMemory, now: datetime, *, reason: str, operator: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from wiped.conduct.world import World
@@ -20,6 +22,14 @@ def read(world: World) -> ClockReading:
     return ClockReading(clocks.now(), clocks.boottime(), clocks.boot_id(), clocks.synchronised(), world.conditions.recorded_until)
 
 
+def _stepped_again(before: ClockMemory | None, reading: ClockReading, world: World) -> bool:
+    """Whether the clock was stepped since the last look of this boot."""
+    if before is None or not clock.same_boot(before, reading):
+        return False
+    last = replace(before, offset=before.seen_at.timestamp() - before.boottime)
+    return clock.stepped(last, reading.now, reading.boottime, world.safety) != 0
+
+
 async def look(world: World) -> None:
     """Look, remember, and say so when the clock becomes suspect or is trusted again. While it is suspect nothing is concluded from time.
 
@@ -31,7 +41,8 @@ async def look(world: World) -> None:
     reading = read(world)
     after = clock.look(before, reading, world.safety)
     was = before.suspect if before is not None else ""
-    changed = after.suspect != was
+    # A step within one suspicion changes no phone, but the instants at which phones are to be looked at again are of the clock as it was.
+    changed = after.suspect != was or (bool(after.suspect) and _stepped_again(before, reading, world))
     conditions.clock_suspect = clock.sentence(after)
     if changed and after.suspect:
         _log.error("the clock is suspect", why=conditions.clock_suspect)

@@ -181,3 +181,20 @@ async def test_a_clock_before_the_audit_log_is_suspect(behind: int) -> None:
     rig.clock.move(61)
     await rig.reconciler.sweep()
     assert await rig.drain() == [Ending.RELEASED]
+
+
+async def test_a_second_step_within_one_suspicion_is_looked_at() -> None:
+    """Found by the simulation: two years ahead, and back by as much while it is still suspect: the next look at a phone is not two years away."""
+    rig = Rig()
+    (uuid,) = phones(rig, 1)
+    await rig.reconciler.sweep()
+    await rig.subscribe(uuid, seconds=30 * 86_400)
+    await rig.reconciler.sweep()
+    rig.clock.step(700 * 86_400)
+    await rig.reconciler.sweep()
+    rig.clock.step(-690 * 86_400)
+    await rig.reconciler.sweep()
+    phone = await rig.ledger.phones.get(uuid)
+    assert phone is not None
+    assert phone.next_at is not None
+    assert (phone.next_at - rig.clock.now()).total_seconds() <= 60
