@@ -44,7 +44,6 @@ LOOK_AGAIN = 60
 #: A due phone whose plan was refused is planned again after this many seconds.
 PLAN_AGAIN = 300
 
-
 #: States that the wipe itself determines; time and feed do not change them.
 _OF_THE_WIPE = frozenset({State.ERASING, State.VERIFYING, State.QUARANTINED})
 #: States that follow each other by time alone.
